@@ -1,0 +1,1 @@
+"""Dask jobs and the command line: they run stages over shards and decide nothing."""

@@ -1,0 +1,29 @@
+"""The one way in which a document is hashed: RFC 8785 canonical JSON, then SHA-256."""
+
+import hashlib
+from typing import Any
+
+import rfc8785
+
+from schemas.errors import SchemaError
+
+
+def canonical_json(value: Any) -> bytes:
+    """Return the RFC 8785 bytes of a JSON value.
+
+    Raises SchemaError where the value is not JSON (NaN, integers beyond 2**53, lone surrogates).
+    """
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, RecursionError, UnicodeError) as e:
+        raise SchemaError(f"expected a JSON value that RFC 8785 can write, found {e}") from e
+
+
+def digest(value: Any) -> str:
+    """Return the lower-case hex SHA-256 of a JSON value's canonical bytes."""
+    return sha256_hex(canonical_json(value))
+
+
+def sha256_hex(body: bytes | memoryview) -> str:
+    """Return the lower-case hex SHA-256 of bytes."""
+    return hashlib.sha256(body).hexdigest()

@@ -1,0 +1,64 @@
+"""What a claimant says: the two parts of a claim, each behind its own salted commitment in the log."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from schemas.verdict import Scope, Stance
+
+
+class Part(BaseModel):
+    """A part of a claim, hashed as canonical JSON."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WorkKeys(Part):
+    """One exemplar as a builder sees it: hashes and vectors, never pixels."""
+
+    work_id: str
+    sha256: str
+    pixel_sha256: str
+    pdq: tuple[str, ...]  # hex, eight dihedral variants, the upright first
+    pdq_quality: int
+    matcher: str = ""  # fingerprint of the vectors, empty where there are none
+    cpy: str = ""  # base64 of little-endian float16
+    sty: str = ""
+    cohort_mean: float | None = None
+
+
+class StyleCalibration(Part):
+    """What enrolling found out about a style: the guard's numbers, and the threshold if it passed."""
+
+    state: Literal["none", "active", "not separable", "needs review"] = "none"
+    threshold: float | None = None
+    alpha: float | None = None
+    tail: tuple[float, ...] = ()  # optout.enrol.Tail: the cohort's tail, for the threshold at any alpha
+    self_recall: float | None = None  # leave-one-out, at 1e-2
+    cohort_hits: int | None = None
+    cohort_images: int | None = None
+    cohort_hands: int | None = None
+    false_match_upper: float | None = None  # Clopper-Pearson, one-sided 95 %
+    note: str = ""
+
+
+class MatchPart(Part):
+    """What builders must see to honour a claim."""
+
+    scope: Scope
+    stance: Stance
+    names: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    works: tuple[WorkKeys, ...] = ()
+    style: StyleCalibration = StyleCalibration()
+    license: str = ""
+    attribution: str = ""
+
+
+class IdentityPart(Part):
+    """Who asks; opened to the claimant alone."""
+
+    artist: str
+    contact: str = ""
+    evidence: tuple[str, ...] = ()

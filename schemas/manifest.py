@@ -1,0 +1,78 @@
+"""What a release says about itself: one canonical JSON document that names every file by digest."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas import SCHEMA_VERSION
+
+
+class Entry(BaseModel):
+    """A part of the manifest."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileEntry(Entry):
+    """One file of the release."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+    rows: int | None = None
+
+
+class ListEntry(Entry):
+    """One registry: used or declined, and at which checkpoint."""
+
+    origin: str
+    used: bool
+    size: int | None = None
+    root: str | None = None
+    recorded_at: str | None = None
+    tables_sha256: str | None = None
+    trust_local: bool = False
+    pinned: bool = False
+    claims_active: int | None = None
+    claims_not_judged_by_similarity: int | None = None
+
+
+class ModelEntry(Entry):
+    """A model that gave vectors, and the precision it ran in."""
+
+    role: str  # sem, matcher
+    name: str
+    fingerprint: str
+    weights_sha256: str
+    precision: str
+    device: str
+
+
+class Manifest(Entry):
+    """manifest.json: published last; without it there is no release."""
+
+    schema_version: int = SCHEMA_VERSION
+    format: str = "recuse-release/1"
+    title: str
+    created: str  # RFC 3339, fixed in the plan
+    tool: dict[str, str]
+    plan: str  # digest of config and source
+    config: dict[str, Any]
+    source: dict[str, Any]
+    parent: str | None = None
+    rows_in: int
+    released: int
+    dropped: dict[str, int]  # by reason
+    held: dict[str, int]
+    unchecked: dict[str, int]  # released rows whose channel could not be read
+    signals: dict[str, dict[str, int]]  # channel -> what it said for the purpose -> rows
+    models: list[ModelEntry]
+    lists: list[ListEntry]
+    thresholds: dict[str, float]
+    vault_sha256: str
+    files: list[FileEntry] = Field(default_factory=list)
+
+    def balanced(self) -> bool:
+        """Say whether every input row ended in exactly one place."""
+        out = self.released + sum(self.dropped.values()) + sum(self.held.values())
+        return out == self.rows_in
