@@ -1,4 +1,4 @@
-"""What a claimant says: the two parts of a claim, each behind its own salted commitment in the log."""
+"""What a claimant says: two parts, each behind its own salted commitment in the log."""
 
 from typing import Literal
 
@@ -28,12 +28,12 @@ class WorkKeys(Part):
 
 
 class StyleCalibration(Part):
-    """What enrolling found out about a style: the guard's numbers, and the threshold if it passed."""
+    """What enrolling found out about a style: the guard's numbers, the threshold if it passed."""
 
     state: Literal["none", "active", "not separable", "needs review"] = "none"
     threshold: float | None = None
     alpha: float | None = None
-    tail: tuple[float, ...] = ()  # optout.enrol.Tail: the cohort's tail, for the threshold at any alpha
+    tail: tuple[float, ...] = ()  # optout.enrol.Tail: gives the threshold at any alpha
     self_recall: float | None = None  # leave-one-out, at 1e-2
     cohort_hits: int | None = None
     cohort_images: int | None = None

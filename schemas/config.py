@@ -32,12 +32,12 @@ class SourceConfig(Section):
     """What is read, and which of its columns mean what."""
 
     name: str = Field("", description="name of the source, part of every uid; default: file name")
-    input_format: Literal[
-        "auto", "parquet", "csv", "tsv", "jsonl", "img2dataset", "images"
-    ] = Field("auto", description="format of SOURCE; auto goes by file names")
+    input_format: Literal["auto", "parquet", "csv", "tsv", "jsonl", "img2dataset", "images"] = (
+        Field("auto", description="format of SOURCE; auto goes by file names")
+    )
     url_col: str = Field("", description="column with the URL; default: recognised")
     caption_col: str = Field("", description="column with the caption; default: recognised")
-    uid_col: str = Field("", description="column with a 32-hex uid; default: uid where there is one")
+    uid_col: str = Field("", description="column with a 32-hex uid; default: uid")
     rows_per_task: Positive = Field(100_000, description="rows that one task reads")
     max_caption_bytes: Positive = Field(65_536, description="longer captions are malformed")
 
@@ -61,7 +61,7 @@ class FetchConfig(Section):
     connect_timeout_s: Seconds = Field(10.0, description="time to connect")
     max_bytes: Positive = Field(20_000_000, description="largest body")
     max_redirects: Annotated[int, Field(ge=0)] = Field(5, description="redirects followed")
-    retries: Annotated[int, Field(ge=0)] = Field(2, description="more tries, transient failures only")
+    retries: Annotated[int, Field(ge=0)] = Field(2, description="more tries of transient failures")
     backoff_s: Seconds = Field(1.0, description="first back-off; doubles, with jitter")
     max_retry_after_s: Seconds = Field(120.0, description="longest Retry-After that is waited for")
     urls_per_task: Positive = Field(2_000, description="URLs that one task asks and publishes")
@@ -141,7 +141,9 @@ class MatchConfig(Section):
     share_cap: Annotated[float, Field(gt=0)] = Field(
         3.0, description="times alpha N rows that one style may drop before review"
     )
-    epsilon: Annotated[float, Field(ge=0)] = Field(0.002, description="margin above -epsilon is met")
+    epsilon: Annotated[float, Field(ge=0)] = Field(
+        0.002, description="a margin above -epsilon is met"
+    )
 
 
 class SafetyConfig(Section):
@@ -165,7 +167,7 @@ class OutputConfig(Section):
 class WorkersConfig(Section):
     """Processes of a local cluster; leaves no trace in the release."""
 
-    count: Annotated[int, Field(ge=0)] = Field(1, description="processes; 0 is threads in this one")
+    count: Annotated[int, Field(ge=0)] = Field(1, description="processes; 0: threads in this one")
     scheduler: str = Field("", description="address of a Dask scheduler that already runs")
     dashboard: bool = Field(True, description="serve the Dask dashboard on loopback")
     retries: Annotated[int, Field(ge=0)] = Field(2, description="more tries of a failed task")
@@ -181,7 +183,7 @@ class BuildConfig(Section):
     signals: SignalsConfig = SignalsConfig()
     decode: DecodeConfig = DecodeConfig()
     model: ModelConfig = ModelConfig()
-    filters: tuple[str, ...] = Field((), description="expressions over columns that a row must meet")
+    filters: tuple[str, ...] = Field((), description="expressions that a row must meet")
     relate: RelateConfig = RelateConfig()
     match: MatchConfig = MatchConfig()
     registry: RegistryConfig = RegistryConfig()

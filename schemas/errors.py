@@ -15,7 +15,8 @@
         ├── RollbackError
         └── StaleSnapshotError
 
-A bad sample is data (a reason in its row), a bad shard fails one task, a bad registry stops the run.
+A bad sample is data (a reason in its row), a bad shard fails one task, a bad registry stops the
+run.
 """
 
 

@@ -136,8 +136,11 @@ class VectorSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a release says about a model. `fingerprint` is the digest of all that moves a vector,
-    save precision and device (schemas: vectors of other fingerprints are never compared)."""
+    """What a release says about a model.
+
+    `fingerprint` is the digest of all that moves a vector, save precision and device; vectors of
+    other fingerprints are never compared.
+    """
 
     name: str
     fingerprint: str

@@ -1,4 +1,4 @@
-"""The claims table that a build uses: what a registry's log said at one size, with match parts open."""
+"""The claims that a build uses: what a registry's log said at one size, match parts open."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Arrow schemas of every table that passes between stages, and the check that a table keeps its own.
+"""Arrow schemas of every table that passes between stages, and the check that a table keeps one.
 
 Row tables carry four `stop_*` columns: the first finding against a row, null while nothing speaks
 against it. Later stages leave a stopped row as it is; `decide` turns stops, matches and edges into

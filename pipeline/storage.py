@@ -1,0 +1,139 @@
+"""The only module that opens files of a build: a folder on a local disk, or any fsspec URL.
+
+On a local disk a file appears by writing a neighbour, flushing it and linking or renaming it into
+place. On object stores a put is whole by itself; creation without overwriting uses the store's own
+exclusive create, and no step relies on rename.
+"""
+
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from schemas.errors import StorageError
+
+PRIVATE_DIR = 0o700
+
+
+def open_store(root: str, *, private: bool = False) -> "FolderStore":
+    """Return the store under a folder or fsspec URL; nothing is created until something is written.
+
+    private: the folder is made readable by its owner alone, where the backend has such a notion.
+    """
+    filesystem, path = fsspec.core.url_to_fs(root)
+    return FolderStore(filesystem, path.rstrip("/"), root, private=private)
+
+
+class FolderStore:
+    """A Store (schemas.ports) on an fsspec file system."""
+
+    def __init__(
+        self, filesystem: fsspec.AbstractFileSystem, path: str, root: str, *, private: bool
+    ) -> None:
+        self._fs = filesystem
+        self._path = path
+        self._root = root
+        self._private = private
+        self._local = isinstance(filesystem, LocalFileSystem)
+
+    @property
+    def root(self) -> str:
+        return self._root
+
+    def publish(self, path: str, body: bytes) -> None:
+        target = self._full(path)
+        try:
+            if self._local:
+                Path(self._written_beside(target, body)).replace(target)
+            else:
+                self._fs.pipe_file(target, body)
+        except OSError as e:
+            raise StorageError(f"could not publish {len(body):,} bytes as {target}: {e}") from e
+
+    def publish_once(self, path: str, body: bytes) -> bool:
+        target = self._full(path)
+        try:
+            if not self._local:
+                self._fs.pipe_file(target, body, mode="create")
+                return True
+            beside = self._written_beside(target, body)
+            try:
+                os.link(beside, target)  # fails where the file exists, unlike a rename
+            finally:
+                Path(beside).unlink()
+        except FileExistsError:
+            return False
+        except OSError as e:
+            raise StorageError(f"could not publish {len(body):,} bytes as {target}: {e}") from e
+        return True
+
+    def read(self, path: str) -> bytes:
+        try:
+            body: bytes = self._fs.cat_file(self._full(path))
+        except (OSError, ValueError) as e:
+            raise StorageError(f"could not read {self._full(path)}: {e}") from e
+        return body
+
+    def read_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        target = self._full(path)
+        try:
+            if self._local:
+                with open(target, "rb") as f:  # noqa: PTH123  # the path may be a plain string on any platform
+                    return [os.pread(f.fileno(), length, offset) for offset, length in ranges]
+            starts = [offset for offset, _ in ranges]
+            ends = [offset + length for offset, length in ranges]
+            return list(self._fs.cat_ranges([target] * len(ranges), starts, ends, on_error="raise"))
+        except (OSError, ValueError) as e:
+            raise StorageError(f"could not read {len(ranges)} ranges of {target}: {e}") from e
+
+    def exists(self, path: str) -> bool:
+        return bool(self._fs.exists(self._full(path)))
+
+    def paths(self, folder: str) -> list[str]:
+        start = self._full(folder) if folder else self._path
+        try:
+            found = self._fs.find(start)
+        except OSError as e:
+            raise StorageError(f"could not list {start}: {e}") from e
+        skip = len(self._path) + 1
+        return sorted(p[skip:] for p in found if not Path(p).name.startswith(".part-"))
+
+    def size_bytes(self, path: str) -> int:
+        try:
+            return int(self._fs.size(self._full(path)))
+        except (OSError, TypeError) as e:
+            raise StorageError(f"could not read the size of {self._full(path)}: {e}") from e
+
+    def delete(self, path: str) -> None:
+        target = self._full(path) if path else self._path
+        try:
+            if self._fs.exists(target):
+                self._fs.rm(target, recursive=True)
+        except OSError as e:
+            raise StorageError(f"could not delete {target}: {e}") from e
+
+    def _full(self, path: str) -> str:
+        if path.startswith("/") or ".." in path.split("/"):
+            raise StorageError(f"expected a path below {self._path}, found {path!r}")
+        return f"{self._path}/{path}"
+
+    def _written_beside(self, target: str, body: bytes) -> str:
+        """Write a neighbour of a local target, flushed to the disk, and return its path."""
+        folder = Path(target).parent
+        if self._private:
+            Path(self._path).mkdir(mode=PRIVATE_DIR, parents=True, exist_ok=True)
+            Path(self._path).chmod(PRIVATE_DIR)
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = folder / f".part-{secrets.token_hex(8)}"
+        try:
+            with beside.open("xb") as f:
+                f.write(body)
+                f.flush()
+                os.fsync(f.fileno())
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+        return str(beside)
