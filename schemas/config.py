@@ -106,7 +106,7 @@ class ModelConfig(Section):
 
     name: str = Field(
         "builtin:lite",
-        description="builtin:lite, NAME/TAG of open_clip, hf-hub:ID, local-dir:FOLDER, or none",
+        description="builtin:lite, NAME/TAG of open_clip, hf-hub:ID or local-dir:FOLDER",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="chosen in the plan")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N")
@@ -129,7 +129,6 @@ class RegistryConfig(Section):
 
     url: str = Field("", description="path or SQLAlchemy URL of the registry")
     trust_local: bool = Field(False, description="take control as proved on this registry")
-    max_age_days: Annotated[float, Field(gt=0)] = Field(7.0, description="oldest snapshot")
     pin: bool = Field(False, description="do not look for a newer snapshot before release")
     declined: tuple[str, ...] = Field((), description="origins of lists that you decline")
 
@@ -162,12 +161,15 @@ class OutputConfig(Section):
     shard_mb: Positive = Field(100, description="size at which a released shard is split")
     title: str = Field("", description="name of the release in its report")
     hold_days: Annotated[int, Field(ge=0)] = Field(30, description="held bytes are kept so long")
+    keep_store: bool = Field(
+        False, description="keep all fetched bytes after publication, for --from-store"
+    )
 
 
 class WorkersConfig(Section):
     """Processes of a local cluster; leaves no trace in the release."""
 
-    count: Annotated[int, Field(ge=0)] = Field(1, description="processes; 0: threads in this one")
+    count: Annotated[int, Field(ge=0)] = Field(1, description="processes; 0: this process, no Dask")
     scheduler: str = Field("", description="address of a Dask scheduler that already runs")
     dashboard: bool = Field(True, description="serve the Dask dashboard on loopback")
     retries: Annotated[int, Field(ge=0)] = Field(2, description="more tries of a failed task")

@@ -49,11 +49,19 @@ class ImageError(CurationError):
 
 
 class FetchError(CurationError):
-    """A request failed. `outcome` is a value of `schemas.verdict.Outcome`."""
+    """A request failed. `outcome` is a value of `schemas.verdict.Outcome`.
 
-    def __init__(self, outcome: str, message: str) -> None:
+    lasting: asking again would not help (no such name, bad certificate). prefix: what was read of
+    a body that is too large.
+    """
+
+    def __init__(
+        self, outcome: str, message: str, *, lasting: bool = False, prefix: bytes = b""
+    ) -> None:
         super().__init__(message)
         self.outcome = outcome
+        self.lasting = lasting
+        self.prefix = prefix
 
 
 class StorageError(CurationError):

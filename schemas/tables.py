@@ -190,6 +190,26 @@ EDGES = _table(
     F("similarity", pa.float32()),  # null below the threshold
 )
 
+SLIM = _table(
+    F("uid", TEXT),
+    F("row", pa.int64()),
+    F("url_key", TEXT),
+    F("host", TEXT),
+    F("sha256", TEXT),
+    F("pixel_sha256", TEXT),
+    F("original_width", pa.int32()),
+    F("original_height", pa.int32()),
+    F("clip_similarity", pa.float32()),
+    *STOP,
+)
+"""What `decide` and `represent` know of each input row: one pass holds all of them at once."""
+
+GRANTS = _table(
+    F("uid", TEXT),
+    F("claim_id", TEXT),  # of an opt-in claim that names the row's host or URL
+    F("rule", TEXT),  # host, url
+)
+
 DECIDED = _table(
     F("uid", TEXT),
     F("verdict", TEXT),
@@ -205,6 +225,64 @@ DECIDED = _table(
     F("license", TEXT),  # of an opt-in claim that grants the row
     F("attribution", TEXT),
 )
+
+SAMPLES = _table(
+    F("uid", TEXT),
+    F("url", TEXT),
+    F("caption", TEXT),
+    F("width", pa.int32()),
+    F("height", pa.int32()),
+    F("original_width", pa.int32()),
+    F("original_height", pa.int32()),
+    F("sha256", TEXT),
+    F("pixel_sha256", TEXT),
+    F("stored_sha256", TEXT),
+    F("pdq", KEY32),
+    F("pdq_quality", pa.int16()),
+    F("stored_pdq", KEY32),
+    F("clip_similarity", pa.float32()),
+    F("final_url", TEXT),
+    F("host", TEXT),
+    F("http_status", pa.int16()),
+    F("fetched_at", UTC),
+    F("license", TEXT),
+    F("attribution", TEXT),
+    F("signals", pa.list_(SIGNAL)),
+)
+"""A released row. Columns of the source follow under their own names, `image` (IMAGE) comes last."""
+
+VAULTED = _table(
+    F("uid", TEXT),
+    F("row", pa.int64()),
+    F("stage", TEXT),
+    F("verdict", TEXT),
+    F("reason", TEXT),
+    F("claim_id", TEXT),
+    F("rule", TEXT),
+    F("similarity", pa.float32()),
+    F("threshold", pa.float32()),
+    F("by_uid", TEXT),
+    F("dup_of", TEXT),
+    F("detail", TEXT),
+    F("salt", TEXT),  # hex; with the fields above it opens the row's commitment in the ledger
+    F("url", TEXT),
+    F("url_key", TEXT),
+    F("caption", TEXT),
+    F("host", TEXT),
+    F("final_url", TEXT),
+    F("http_status", pa.int16()),
+    F("fetched_at", UTC),
+    F("sha256", TEXT),  # all that is kept of bytes that forbid mining
+    F("pixel_sha256", TEXT),
+    F("stored_sha256", TEXT),
+    F("pdq", KEY32),
+    F("pdq_quality", pa.int16()),
+    F("original_width", pa.int32()),
+    F("original_height", pa.int32()),
+    F("clip_similarity", pa.float32()),
+    F("signals", pa.list_(SIGNAL)),
+)
+"""A row that is not released, as the vault keeps it; named vectors and `extra.` columns follow."""
 
 LEDGER = _table(
     F("uid", TEXT),

@@ -1,0 +1,5 @@
+"""`python -m jobs` is `recuse`."""
+
+from jobs.cli import main
+
+main()

@@ -1,0 +1,294 @@
+"""A build from SOURCE to RELEASE: which tasks run when. What they decide stands in pipeline/.
+
+    source → identify → screen → (requests → fetch → redirects)* → prepare → relate
+           → newest snapshot → match → decide → release → seal
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from jobs.claims import Pinned, newest_snapshot
+from jobs.engine import DaskEngine, Engine, SerialEngine
+from jobs.lock import locked
+from jobs.planning import Job, finished_release, plan_of
+from jobs.progress import RunProgress, progress
+from jobs.sealing import seal
+from jobs.summary import say_plan, say_summary
+from pipeline.plan import Plan, Receipt, Ref, Task
+from pipeline.storage import open_store
+from schemas.errors import UsageError
+from schemas.ports import Store
+
+__all__ = ["Job", "run_build"]
+
+
+def run_build(job: Job, *, dry_run: bool = False) -> None:
+    """Run or continue a build, and print what came of it.
+
+    Raises UsageError for an input that cannot be used, PlanError where the folders belong to
+    another build, RegistryError where the registry cannot be read.
+    """
+    from jobs.cli.console import console  # noqa: PLC0415  # the command line's own console
+
+    out = console()
+    work = open_store(job.work)
+    done = finished_release(job)
+    if done is not None:
+        say_summary(out, job, done, again=True)
+        return
+    if dry_run:
+        say_plan(out, job, plan_of(job, work, keep=False))
+        return
+    with locked(work), progress(out, job.log_path()) as shown:
+        plan = plan_of(job, work, keep=True)
+        for notice in plan.notices():
+            shown.say(notice)
+        with engine(job, work, shown) as runner:
+            manifest = Build(job, plan, work, runner, shown).run()
+    say_summary(out, job, manifest, again=False)
+
+
+@contextmanager
+def engine(job: Job, work: Store, shown: RunProgress) -> Iterator[Engine]:
+    """Yield the engine that the config asks for."""
+    workers = job.config.workers
+    if not workers.count and not workers.scheduler:
+        yield SerialEngine(work)
+        return
+    from jobs.cluster import cluster  # noqa: PLC0415  # Dask takes a second to load
+
+    with cluster(workers) as client:
+        if workers.dashboard and client.dashboard_link:
+            shown.say(f"dashboard: {client.dashboard_link}")
+        slots = max(1, sum(client.nthreads().values()))
+        yield DaskEngine(client, work, window=3 * slots, retries=workers.retries)
+
+
+@dataclass
+class Build:
+    """One run of the stages of a plan."""
+
+    job: Job
+    plan: Plan
+    work: Store
+    engine: Engine
+    shown: RunProgress
+
+    def run(self) -> "object":
+        """Run every stage that is not done, and publish the release."""
+        sourced = self.stage("source", [self.source_task(i) for i in range(self.parts)])
+        identified = self.stage("identify", self.identify_tasks(sourced))
+        start = self.snapshot()
+        screened = self.stage("screen", self.screen_tasks(identified, start.ref))
+        answers = self.answers(screened)
+        observed = outputs(identified, "observed") + outputs(answers, "observed")
+        documents = outputs(answers, "documents")
+        prepared = self.stage("prepare", self.prepare_tasks(screened, observed, documents))
+        related = self.stage("relate", [self.relate_task(prepared)])
+        final = start
+        if not self.job.config.registry.pin:
+            final = self.snapshot()
+        matched = self.stage("match", self.match_tasks(screened, prepared, final.ref))
+        decided = self.stage("decide", [self.decide_task(matched, related, final.ref)])
+        released = self.stage("release", self.release_tasks(screened, prepared, matched, decided))
+        return seal(
+            self.job,
+            self.plan,
+            self.work,
+            final,
+            {
+                "sourced": sourced,
+                "answers": answers,
+                "prepared": prepared,
+                "related": related,
+                "matched": matched,
+                "decided": decided,
+                "released": released,
+            },
+        )
+
+    def snapshot(self) -> Pinned:
+        """Return the registry's newest snapshot."""
+        registry = self.job.config.registry
+        return newest_snapshot(
+            registry.url,
+            self.work,
+            self.plan.matcher.fingerprint,
+            trust_local=registry.trust_local,
+        )
+
+    @property
+    def parts(self) -> int:
+        return len(self.plan.source["parts"])
+
+    def stage(self, name: str, tasks: Sequence[Task]) -> list[Receipt]:
+        """Run independent tasks of one stage."""
+        return self.chains(name, [[t] for t in tasks])
+
+    def chains(self, name: str, chains: Sequence[Sequence[Task]]) -> list[Receipt]:
+        """Run chains of tasks of one stage."""
+        line = self.shown.stage(name, sum(len(c) for c in chains))
+        receipts = self.engine.run(chains, line.done)
+        line.end()
+        return receipts
+
+    def source_task(self, index: int) -> Task:
+        part = self.plan.source["parts"][index]
+        return Task("source", f"{index:05d}", {"part": part, "index": index})
+
+    def identify_tasks(self, sourced: list[Receipt]) -> list[Task]:
+        rows, given = as_json(outputs(sourced, "rows")), as_json(outputs(sourced, "given"))
+        return [
+            Task("identify", f"{b:05d}", {"sourced": rows, "given": given, "bucket": b})
+            for b in range(self.plan.identity_buckets)
+        ]
+
+    def screen_tasks(self, identified: list[Receipt], snapshot: Ref) -> list[Task]:
+        rows = as_json(outputs(identified, "rows"))
+        return [
+            Task(
+                "screen",
+                f"{s:05d}",
+                {"identified": rows, "shard": s, "snapshot": snapshot.as_json()},
+            )
+            for s in range(self.plan.shards)
+        ]
+
+    def answers(self, screened: list[Receipt]) -> list[Receipt]:
+        """Ask the web, round after round while answers move to other hosts; or ask the store."""
+        self.require_contact(screened)
+        asked: list[Receipt] = []
+        wanted = outputs(screened, "requests")
+        for number in range(self.plan.build_config().fetch.max_redirects + 1):
+            receipts = self.round(number, wanted)
+            asked += receipts
+            if not sum(r.counts.get("moved", 0) for r in receipts):
+                break
+            facts = as_json(outputs(receipts, "facts"))
+            moved = self.stage(
+                "redirects", [Task("redirects", f"{number:02d}", {"facts": facts})]
+            )
+            wanted = outputs(moved, "requests")
+        return asked
+
+    def round(self, number: int, wanted: list[Ref]) -> list[Receipt]:
+        """Ask one round of requests, host bucket by host bucket, chunk after chunk."""
+        args = {"requests": as_json(wanted), "round": number}
+        planned = self.stage(
+            "requests",
+            [
+                Task("requests", f"{number:02d}-{b:05d}", {**args, "bucket": b})
+                for b in range(self.plan.host_buckets)
+            ],
+        )
+        stage = "lookup" if self.plan.store_root else "fetch"
+        chains = [
+            [
+                Task(
+                    stage,
+                    f"{number:02d}-{bucket:05d}-{chunk}",
+                    {"chunk": ref.as_json(), "bucket": bucket, "round": number},
+                )
+                for chunk, ref in sorted(receipt.outputs.items())
+            ]
+            for bucket, receipt in enumerate(planned)
+        ]
+        return self.chains(stage, chains)
+
+    def require_contact(self, screened: list[Receipt]) -> None:
+        public = sum(r.counts.get("public_urls", 0) for r in screened)
+        fetch = self.plan.build_config().fetch
+        if public and not fetch.contact and not self.plan.store_root:
+            raise UsageError(
+                f"expected fetch.contact (--contact URL-or-mail) before asking {public:,} URLs of "
+                "public hosts, found none: sites must be able to reach whoever asks"
+            )
+
+    def prepare_tasks(
+        self, screened: list[Receipt], observed: list[Ref], documents: list[Ref]
+    ) -> list[Task]:
+        seen, spoken = as_json(observed), as_json(documents)
+        return [
+            Task(
+                "prepare",
+                f"{s:05d}",
+                {"rows": r.as_json(), "observed": seen, "documents": spoken, "shard": s},
+            )
+            for s, r in enumerate(outputs(screened, "rows"))
+        ]
+
+    def relate_task(self, prepared: list[Receipt]) -> Task:
+        return Task("relate", "all", columns(prepared, "decoded", "judged", "vectors"))
+
+    def match_tasks(
+        self, screened: list[Receipt], prepared: list[Receipt], snapshot: Ref
+    ) -> list[Task]:
+        return [
+            Task(
+                "match",
+                f"{s:05d}",
+                {
+                    "rows": rows.as_json(),
+                    "snapshot": snapshot.as_json(),
+                    **{k: receipt.outputs[k].as_json() for k in ("judged", "decoded", "vectors")},
+                },
+            )
+            for s, (rows, receipt) in enumerate(
+                zip(outputs(screened, "rows"), prepared, strict=True)
+            )
+        ]
+
+    def decide_task(
+        self, matched: list[Receipt], related: list[Receipt], snapshot: Ref
+    ) -> Task:
+        return Task(
+            "decide",
+            "all",
+            {
+                **columns(matched, "slim", "matches", "grants"),
+                **columns(related, "edges"),
+                "snapshot": snapshot.as_json(),
+            },
+        )
+
+    def release_tasks(
+        self,
+        screened: list[Receipt],
+        prepared: list[Receipt],
+        matched: list[Receipt],
+        decided: list[Receipt],
+    ) -> list[Task]:
+        outcome = decided[0].outputs
+        return [
+            Task(
+                "release",
+                f"{s:05d}",
+                {
+                    "out": self.job.out,
+                    "shard": s,
+                    "rows": screened[s].outputs["rows"].as_json(),
+                    "slim": matched[s].outputs["slim"].as_json(),
+                    "matches": matched[s].outputs["matches"].as_json(),
+                    "decided": outcome["decided"].as_json(),
+                    "parts": outcome["parts"].as_json(),
+                    **{k: v.as_json() for k, v in prepared[s].outputs.items()},
+                },
+            )
+            for s in range(self.plan.shards)
+        ]
+
+
+def outputs(receipts: Sequence[Receipt], name: str) -> list[Ref]:
+    """Return one named output of each receipt that has it."""
+    return [r.outputs[name] for r in receipts if name in r.outputs]
+
+
+def as_json(refs: Sequence[Ref]) -> list[dict[str, object]]:
+    """Return refs as task arguments."""
+    return [r.as_json() for r in refs]
+
+
+def columns(receipts: Sequence[Receipt], *names: str) -> dict[str, object]:
+    """Return several named outputs of all receipts as task arguments."""
+    return {name: as_json(outputs(receipts, name)) for name in names}

@@ -1,0 +1,130 @@
+"""What a task finds in its process: the store, the plan, models loaded once, and how to publish.
+
+Nothing here crosses the scheduler: a task names a work folder, and each process opens it by itself.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs.claims import snapshot_at
+from optout.cohort import Cohort
+from optout.signals.channels import SignalPolicy
+from pipeline.buckets import read_bucket, write_bucketed
+from pipeline.clock import clock_from_environment
+from pipeline.plan import ModelChoice, Plan, Ref
+from pipeline.storage import open_store
+from schemas.canonical import sha256_hex
+from schemas.config import BuildConfig
+from schemas.errors import StorageError
+from schemas.ports import Clock, Embedder, Store
+from schemas.snapshot import Snapshot
+
+PLAN_PATH = "plan.json"
+
+
+@dataclass
+class Context:
+    """The surroundings of a task in one process."""
+
+    work: Store
+    plan: Plan
+    clock: Clock = field(default_factory=clock_from_environment)
+
+    @cached_property
+    def config(self) -> BuildConfig:
+        return self.plan.build_config()
+
+    @cached_property
+    def policy(self) -> SignalPolicy:
+        return SignalPolicy.from_config(self.config)
+
+    @cached_property
+    def bodies(self) -> Store:
+        """The store whose packs hold the fetched bytes."""
+        return open_store(self.plan.store_root) if self.plan.store_root else self.work
+
+    def embedder(self) -> Embedder:
+        """Return the model of `sem`, loaded once a process and checked against the plan."""
+        return load_pinned(self.plan.model, self.config.model.batch_size, matcher=False)
+
+    def matcher(self) -> Embedder:
+        """Return the registry's matcher, likewise."""
+        return load_pinned(self.plan.matcher, self.config.model.batch_size, matcher=True)
+
+    def snapshot(self, ref: Ref) -> Snapshot:
+        """Return a snapshot of the work folder, read and checked once a process."""
+        return snapshot_at(self.work.root, ref.path)
+
+    def cohort(self) -> Cohort:
+        """Return the matcher's cohort."""
+        from pipeline.models.builtin_files import load_cohort  # noqa: PLC0415  # megabytes, few tasks
+
+        return load_cohort(self.plan.matcher.name)
+
+    def publish(self, path: str, body: bytes, rows: int = 0) -> Ref:
+        """Publish bytes and return their reference."""
+        self.work.publish(path, body)
+        return Ref(path, sha256_hex(body), rows)
+
+    def publish_table(self, path: str, table: pa.Table) -> Ref:
+        """Publish a table as Parquet."""
+        return self.publish(path, parquet_bytes(table), table.num_rows)
+
+    def publish_buckets(self, path: str, table: pa.Table, bucket: pa.Array) -> Ref:
+        """Publish a table with one row group per bucket."""
+        return self.publish(path, write_bucketed(table, bucket), table.num_rows)
+
+    def table(self, ref: Ref) -> pa.Table:
+        """Read a published table, refusing bytes other than those that were published."""
+        body = self.work.read(ref.path)
+        if sha256_hex(body) != ref.sha256:
+            raise StorageError(f"expected sha256 {ref.sha256} of {ref.path}, found other bytes")
+        return pq.read_table(pa.BufferReader(body))
+
+    def bucket(self, refs: Sequence[Ref], bucket: int, schema: pa.Schema) -> pa.Table:
+        """Read one bucket out of several published files, in the order of `refs`."""
+        parts = [read_bucket(self.work, r.path, bucket) for r in refs]
+        parts = [p for p in parts if p.num_rows]
+        if not parts:
+            return schema.empty_table()
+        return pa.concat_tables(parts, promote_options="permissive").combine_chunks()
+
+
+@lru_cache(maxsize=4)
+def context_at(root: str) -> Context:
+    """Return the context of a work folder, opened once a process."""
+    work = open_store(root)
+    return Context(work, Plan.model_validate(json.loads(work.read(PLAN_PATH))))
+
+
+def load_pinned(choice: ModelChoice, batch_size: int, *, matcher: bool) -> Embedder:
+    """Load a model as the plan chose it.
+
+    Raises ModelMismatchError where the weights found here are not those that were planned.
+    """
+    from pipeline.models.loading import load_embedder, load_matcher  # noqa: PLC0415  # torch
+    from schemas.errors import ModelMismatchError  # noqa: PLC0415
+
+    load = load_matcher if matcher else load_embedder
+    model = load(
+        choice.name, precision=choice.precision, device=choice.device, batch_size=batch_size
+    )
+    if model.card.fingerprint != choice.fingerprint:
+        raise ModelMismatchError(
+            f"expected {choice.name} with fingerprint {choice.fingerprint[:16]}, "
+            f"found {model.card.fingerprint[:16]} on this machine"
+        )
+    return model
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """Return a table as Parquet, the same bytes for the same table."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_statistics=False)
+    body: bytes = sink.getvalue().to_pybytes()
+    return body

@@ -1,0 +1,1 @@
+"""The demo: a gallery painted by code, loopback hosts that show it, and a real build over them."""

@@ -1,0 +1,176 @@
+"""What a site promises about each of its rows, known before anything runs, and the comparison.
+
+`keep` rows may fall to two things that no construction can rule out: a style that takes a look-alike
+for its own, and two pictures so alike that one counts as the other's copy. Both are bounded.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobs.demo.hosts import Hosts
+
+STYLE = frozenset({"optout_style", "review"})
+CHANCE = frozenset({*STYLE, "optout_copy", "duplicate"})
+"""Reasons that may meet a `keep` row by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedRow:
+    """One row of the URL list with its verdict: keep, drop, hold, or any.
+
+    reasons: which of them a dropped or held row may have; of `any` rows too, and a kept `any` row is
+    fine. group: rows of one group are copies of each other, and exactly one is kept unless a claim
+    reaches them all.
+    """
+
+    url: str
+    caption: str
+    verdict: str
+    reasons: frozenset[str] = frozenset()
+    note: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActualRow:
+    """What a release did with a row. `reason` is empty where it was kept."""
+
+    url: str
+    caption: str
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimSpec:
+    """A claim to submit before the build. `style` is the state in which its style must end."""
+
+    folder: Path
+    artist: str
+    kind: str
+    aliases: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    style: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may go by chance or by likeness."""
+
+    false_styles: int = 3  # `keep` rows that a style may take
+    chance_duplicates: int = 6  # `keep` rows that may count as a copy of another picture
+    style_at_least: int = 0  # unregistered works of the style's own hand that must be caught
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Hosts, the rows that name them, and the claims in force."""
+
+    hosts: Hosts
+    rows: list[ExpectedRow]
+    claims: list[ClaimSpec]
+    limits: Limits = Limits()
+    config: dict[str, str] = field(default_factory=dict)  # keys of build.yaml the site relies on
+
+    def serve(self) -> Hosts:
+        """Return the hosts, to be entered with `with`."""
+        return self.hosts
+
+    def allow_hosts(self) -> str:
+        """Return the value of fetch.allow_hosts: every host that the site wants to be asked."""
+        named = [f"{host}:{self.hosts.port}" for host in self.hosts.names()]
+        return ",".join([*named, f"deadlinks.localhost:{self.hosts.closed_port}"])
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Rows as expected, and in words what was not."""
+
+    agreed: int
+    total: int
+    wrong: tuple[str, ...]
+    leaked: tuple[str, ...]  # opted-out rows that were released: never acceptable
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything was as expected."""
+        return not self.wrong and not self.leaked
+
+
+def compare(site: Site, actual: Iterable[ActualRow]) -> Comparison:
+    """Return how a release kept the promises of a site. Rows are told apart by URL and caption."""
+    found = _by_row(actual)
+    pairs = []
+    for place, row in _numbered(site.rows):
+        pairs.append((row, found.pop((row.url, row.caption, place), None)))
+    wrong, leaked = [], []
+    for row, outcome in pairs:
+        if outcome is not None and _agrees(row, outcome):
+            continue
+        seen = "nowhere" if outcome is None else f"{outcome.verdict} {outcome.reason}".strip()
+        text = f"expected {row.verdict} {'/'.join(sorted(row.reasons))}, found {seen}: {row.note} ({row.url})"
+        released = row.verdict in ("drop", "hold") and outcome is not None and outcome.verdict == "keep"
+        (leaked if released else wrong).append(text)
+    agreed = len(pairs) - len(wrong) - len(leaked)
+    wrong += [f"found a row that was not in the list: {key[0]}" for key in found]
+    seen_rows = [(row, outcome) for row, outcome in pairs if outcome is not None]
+    wrong += _over_limits(site.limits, seen_rows) + _groups(seen_rows)
+    return Comparison(agreed, len(pairs), tuple(wrong), tuple(leaked))
+
+
+def _numbered(rows: Sequence[ExpectedRow]) -> list[tuple[int, ExpectedRow]]:
+    """Return rows with how many equal ones came before; `repeated` ones last among equals."""
+    seen: Counter[tuple[str, str]] = Counter()
+    numbered = []
+    for row in rows:
+        numbered.append((seen[row.url, row.caption], row))
+        seen[row.url, row.caption] += 1
+    return numbered
+
+
+def _by_row(actual: Iterable[ActualRow]) -> dict[tuple[str, str, int], ActualRow]:
+    ordered = sorted(actual, key=lambda r: (r.url, r.caption, r.reason == "repeated", r.reason))
+    seen: Counter[tuple[str, str]] = Counter()
+    found = {}
+    for row in ordered:
+        found[row.url, row.caption, seen[row.url, row.caption]] = row
+        seen[row.url, row.caption] += 1
+    return found
+
+
+def _agrees(row: ExpectedRow, outcome: ActualRow) -> bool:
+    if outcome.verdict == "keep":
+        return row.verdict in ("keep", "any")
+    if row.verdict == "keep":
+        return outcome.reason in CHANCE  # counted against the limits
+    return row.verdict in ("any", outcome.verdict) and outcome.reason in row.reasons
+
+
+def _over_limits(limits: Limits, rows: list[tuple[ExpectedRow, ActualRow]]) -> list[str]:
+    lost = [a.reason for row, a in rows if row.verdict == "keep" and a.verdict != "keep"]
+    styles, copies = sum(r in STYLE for r in lost), sum(r == "duplicate" for r in lost)
+    caught = sum("optout_style" in row.reasons and row.verdict == "any" and a.reason in STYLE
+                 for row, a in rows)  # fmt: skip
+    found = (
+        (styles > limits.false_styles, f"at most {limits.false_styles} rows lost to a style of another hand, found {styles}"),
+        (copies > limits.chance_duplicates, f"at most {limits.chance_duplicates} chance duplicates, found {copies}"),
+        (caught < limits.style_at_least, f"at least {limits.style_at_least} unregistered works caught by style, found {caught}"),
+    )  # fmt: skip
+    return [f"expected {text}" for over, text in found if over]
+
+
+def _groups(rows: list[tuple[ExpectedRow, ActualRow]]) -> list[str]:
+    groups: dict[str, list[ActualRow]] = {}
+    for row, outcome in rows:
+        if row.group:
+            groups.setdefault(row.group, []).append(outcome)
+    wrong = []
+    for name, outcomes in sorted(groups.items()):
+        kept = sum(o.verdict == "keep" for o in outcomes)
+        claimed = any(o.reason in {*STYLE, "optout_copy"} for o in outcomes)
+        elsewhere = all(o.reason == "duplicate" for o in outcomes)  # of a picture that looks alike
+        if kept != 1 and not (kept == 0 and (claimed or elsewhere)):
+            wrong.append(f"expected one kept row of the copies {name}, found {kept}")
+    return wrong

@@ -1,0 +1,182 @@
+"""The plan of a build: made once, kept in the work folder, compared on every later run."""
+
+import json
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from jobs.context import PLAN_PATH
+from pipeline.clock import clock_from_environment
+from pipeline.manifest import MANIFEST_PATH, read_manifest
+from pipeline.plan import ModelChoice, Plan, require_same, units
+from pipeline.safety import load_lists
+from pipeline.source import list_parts
+from pipeline.storage import open_store
+from schemas.canonical import canonical_json
+from schemas.config import BuildConfig
+from schemas.errors import PlanError
+from schemas.manifest import Manifest
+from schemas.ports import Embedder, Store
+
+MATCHER = "builtin:lite"
+"""The matcher of a build without a registry, and of registries that name none."""
+
+ROWS_PER_IDENTITY_BUCKET = 1_000_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the command line asks for."""
+
+    source: str
+    out: str
+    work: str
+    from_store: str
+    config: BuildConfig
+
+    def log_path(self) -> Path | None:
+        """Return where the run's log goes; a remote work folder keeps none."""
+        if "://" in self.work:
+            return None
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        return Path(self.work) / "logs" / f"build-{stamp}.jsonl"
+
+    @property
+    def vault(self) -> str:
+        """The folder beside the release that is never published."""
+        return f"{self.out}.vault"
+
+
+def finished_release(job: Job) -> Manifest | None:
+    """Return the manifest of a release that this very build has finished.
+
+    Raises PlanError where the output folder holds something else.
+    """
+    out, work = open_store(job.out), open_store(job.work)
+    kept = kept_plan(work)
+    if not out.exists(MANIFEST_PATH):
+        if kept is None and out.paths(""):
+            raise PlanError(
+                f"expected {job.out} to be empty or begun by this build, found other files; "
+                "give another --out"
+            )
+        return None
+    manifest = read_manifest(out)
+    if kept is None or manifest.plan != kept.identity_digest():
+        raise PlanError(
+            f"{job.out} holds the release of another build ({manifest.title or 'untitled'}, "
+            f"created {manifest.created}); give another --out"
+        )
+    require_same(kept, make_plan(job, kept))
+    return manifest
+
+
+def kept_plan(work: Store) -> Plan | None:
+    """Return the plan of a work folder. Raises PlanError where it cannot be read."""
+    if not work.exists(PLAN_PATH):
+        return None
+    try:
+        return Plan.model_validate(json.loads(work.read(PLAN_PATH)))
+    except ValueError as e:
+        raise PlanError(f"expected a plan of this version in {work.root}/{PLAN_PATH}: {e}") from e
+
+
+def plan_of(job: Job, work: Store, *, keep: bool) -> Plan:
+    """Return the plan of the work folder, made now where there is none.
+
+    keep: publish a new plan. Raises PlanError where the folder holds the plan of another build.
+    """
+    old = kept_plan(work)
+    new = make_plan(job, old)
+    if old is not None:
+        require_same(old, new)
+        return old
+    if keep:
+        work.publish(PLAN_PATH, canonical_json(new.model_dump(mode="json")))
+    return new
+
+
+def make_plan(job: Job, old: Plan | None) -> Plan:
+    """Return the plan that the job asks for; models are loaded only where `old` has no answer."""
+    config = job.config
+    source = list_parts(job.source, config.source)
+    rows = source.rows or 0
+    asked = config.model_dump(mode="json")
+    if old is not None and old.config["model"] == asked["model"]:
+        model, matcher = old.model, old.matcher
+    else:
+        model, matcher = chosen_models(config)
+    return Plan(
+        created=old.created if old is not None else created_now(),
+        tool_version=tool_version(),
+        config=asked,
+        source=source.to_json(),
+        source_fingerprint=source.fingerprint,
+        rows_estimate=rows,
+        shards=units(rows, config.output.shard_rows),
+        host_buckets=units(rows, config.fetch.urls_per_task),
+        identity_buckets=units(rows, ROWS_PER_IDENTITY_BUCKET),
+        model=model,
+        matcher=matcher,
+        safety_sha256=load_lists(config.safety).sha256,
+        store_root=job.from_store,
+    )
+
+
+def chosen_models(config: BuildConfig) -> tuple[ModelChoice, ModelChoice]:
+    """Load the model and the matcher once, and return how they will run."""
+    from pipeline.models.loading import (  # noqa: PLC0415  # torch
+        choose_precision,
+        load_embedder,
+        load_matcher,
+    )
+
+    wanted = config.model
+    precision, device = choose_precision(wanted.name, wanted.precision, wanted.device)
+    model = load_embedder(wanted.name, precision=precision, device=device)
+    matcher_precision, matcher_device = choose_precision(MATCHER, "auto", wanted.device)
+    matcher = load_matcher(MATCHER, precision=matcher_precision, device=matcher_device)
+    return (
+        model_choice(model, wanted.name, precision, device),
+        model_choice(matcher, MATCHER, matcher_precision, matcher_device),
+    )
+
+
+def model_choice(model: Embedder, name: str, precision: str, device: str) -> ModelChoice:
+    """Return what the plan keeps of a loaded model."""
+    card = model.card
+    return ModelChoice(
+        name=name,
+        fingerprint=card.fingerprint,
+        weights_sha256=card.weights_sha256,
+        precision=precision,
+        device=device,
+        edge_px=model.edge_px,
+        duplicate_threshold=card.duplicate_threshold,
+        notice=card.notice,
+    )
+
+
+def created_now() -> str:
+    """Return the time that the manifest will carry."""
+    seconds = clock_from_environment().now_us() // 1_000_000
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def tool_version() -> str:
+    """Return the version of the installed distribution."""
+    try:
+        return version("recuse")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def public_config(config: BuildConfig) -> dict[str, Any]:
+    """Return the part of a config that a manifest shows: nothing that names this machine."""
+    from pipeline.plan import lasting  # noqa: PLC0415
+
+    shown = lasting(config.model_dump(mode="json"))
+    shown["safety"] = {"pdq_radius": config.safety.pdq_radius}
+    return shown

@@ -1,0 +1,109 @@
+"""fetch: one chunk of a host bucket's URLs is asked, and what was observed is written once.
+
+Facts are published once: where an earlier try got as far as publishing them, they stand, whatever
+the web answers now. Packs come before facts, so that no fact points at bytes that are not there.
+"""
+
+import asyncio
+import random
+
+import pyarrow as pa
+
+from jobs.context import Context
+from jobs.stages import Result
+from pipeline.answers import documents_for_shards, explode_shards
+from pipeline.fetch import Fetched, fetch
+from pipeline.fetchstore import PackWriter
+from pipeline.plan import Ref, Task
+from pipeline.transport import AiohttpTransport
+from schemas.canonical import sha256_hex
+from schemas.tables import DOCUMENTS
+from schemas.verdict import Outcome
+
+FACTS = "facts.parquet"
+DOCUMENTS_FILE = "documents.parquet"
+
+
+def run(context: Context, task: Task) -> Result:
+    """args: chunk ref, bucket, round. Publishes the chunk's facts, and their copies by shard."""
+    folder = f"fetch/{int(task.args['bucket']):05d}"
+    place = f"{folder}/{task.name}-{task.digest[:16]}"
+    known = known_documents(context, folder)
+    if not context.work.exists(f"{place}.{FACTS}"):
+        fetched = ask(context, task, known, folder)
+        publish_facts(context, place, fetched)
+        known = known_documents(context, folder)
+    facts = facts_at(context, f"{place}.{FACTS}")
+    return by_shard(context, task, facts, known)
+
+
+def ask(context: Context, task: Task, known: pa.Table, folder: str) -> Fetched:
+    """Ask every URL of the task's chunk with the engine of the config."""
+    requests = context.table(task.ref("chunk"))
+    packs = PackWriter(context.work, folder)
+    rng = random.Random(f"{context.config.seed} {task.name}")  # noqa: S311  # jitter, not secrets
+    if context.config.fetch.engine == "img2dataset":
+        from pipeline.img2dataset_engine import fetch as fetch_with  # noqa: PLC0415  # pandas, albumentations
+    else:
+        fetch_with = fetch
+
+    async def all_of_it() -> Fetched:
+        async with AiohttpTransport(context.config.fetch) as transport:
+            return await fetch_with(
+                requests,
+                known,
+                context.policy,
+                context.config.fetch,
+                transport=transport,
+                clock=context.clock,
+                rng=rng,
+                packs=packs,
+            )
+
+    return asyncio.run(all_of_it())
+
+
+def known_documents(context: Context, folder: str) -> pa.Table:
+    """Return the origin documents that earlier chunks of the bucket have asked for."""
+    paths = [p for p in context.work.paths(folder) if p.endswith(f".{DOCUMENTS_FILE}")]
+    tables = [facts_at(context, p) for p in paths]
+    return pa.concat_tables(tables) if tables else DOCUMENTS.empty_table()
+
+
+def facts_at(context: Context, path: str) -> pa.Table:
+    """Read a table of the fetch store."""
+    body = context.work.read(path)
+    return context.table(Ref(path, sha256_hex(body)))
+
+
+def publish_facts(context: Context, place: str, fetched: Fetched) -> None:
+    """Publish documents, then observations; what is there already stands."""
+    from jobs.context import parquet_bytes  # noqa: PLC0415
+
+    context.work.publish_once(f"{place}.{DOCUMENTS_FILE}", parquet_bytes(fetched.documents))
+    context.work.publish_once(f"{place}.{FACTS}", parquet_bytes(fetched.observed))
+
+
+def by_shard(context: Context, task: Task, facts: pa.Table, documents: pa.Table) -> Result:
+    """Publish what each uid shard needs of the facts and documents, and count outcomes."""
+    observed, shard = explode_shards(facts)
+    spoken, document_shard = documents_for_shards(facts, documents)
+    body = context.work.read(f"{facts_path(task)}")
+    outputs = {
+        "facts": Ref(facts_path(task), sha256_hex(body), facts.num_rows),
+        "observed": context.publish_buckets(task.path("observed"), observed, shard),
+        "documents": context.publish_buckets(task.path("documents"), spoken, document_shard),
+    }
+    outcomes = facts["outcome"].to_pylist()
+    counts = {
+        "rows": facts.num_rows,
+        "ok": outcomes.count(Outcome.OK),
+        "moved": outcomes.count(Outcome.MOVED),
+        "bytes": sum(n or 0 for n in facts["length"].to_pylist()),
+    }
+    return outputs, counts
+
+
+def facts_path(task: Task) -> str:
+    """Return where a fetch task's facts stand."""
+    return f"fetch/{int(task.args['bucket']):05d}/{task.name}-{task.digest[:16]}.{FACTS}"

@@ -1,0 +1,32 @@
+"""relate: the duplicate edges of the whole build."""
+
+import pyarrow as pa
+
+from jobs.context import Context
+from jobs.stages import Result
+from pipeline.plan import Task
+from pipeline.relate import relate
+from pipeline.slim import content_keys
+
+
+def run(context: Context, task: Task) -> Result:
+    """args: judged, decoded and vectors refs of all shards. Publishes EDGES."""
+    shards = zip(task.refs("judged"), task.refs("decoded"), strict=True)
+    keys = pa.concat_tables(
+        [content_keys(context.table(judged), context.table(decoded)) for judged, decoded in shards]
+    )
+    vectors = pa.concat_tables(
+        [context.table(r).select(["uid", "sem"]) for r in task.refs("vectors")]
+    )
+    config = context.config.relate
+    edges = relate(
+        keys,
+        vectors,
+        config=config,
+        threshold=config.similarity or context.plan.model.duplicate_threshold,
+        seed=context.config.seed,
+    )
+    return {"edges": context.publish_table(task.path("edges"), edges)}, {
+        "rows": keys.num_rows,
+        "edges": edges.num_rows,
+    }

@@ -1,0 +1,35 @@
+"""screen: the rows of one uid shard, and which URLs may be asked under the claims at the start."""
+
+from jobs.context import Context
+from jobs.stages import Result
+from pipeline.plan import Task
+from pipeline.screen import host_bucket, public_urls, requests, screen
+from schemas.tables import ROWS
+
+
+def run(context: Context, task: Task) -> Result:
+    """args: identified refs, shard, snapshot ref. Publishes ROWS (unscreened) and REQUESTS.
+
+    The rows are published as identified: what the claims say about them is decided by the newest
+    snapshot, after the fetch. Here the claims only keep URLs from being asked.
+    """
+    shard = int(task.args["shard"])
+    rows = context.bucket(task.refs("identified"), shard, ROWS).sort_by("uid")
+    snapshot = context.snapshot(task.ref("snapshot"))
+    screened = screen(rows, snapshot.claims, trust_local=snapshot.header.trust_local)
+    wanted = requests(screened, shard)
+    bucket = host_bucket(wanted["host"], context.plan.host_buckets)
+    outputs = {
+        "rows": context.publish_table(task.path("rows"), rows),
+        "requests": context.publish_buckets(task.path("wanted"), wanted, bucket),
+    }
+    stopped = screened.num_rows - screened["stop_reason"].null_count
+    counts = {
+        "rows": rows.num_rows,
+        "stopped": stopped,
+        "urls": wanted.num_rows,
+        "public_urls": len(public_urls(wanted, context.config.fetch.allow_hosts)),
+    }
+    return outputs, counts
+
+

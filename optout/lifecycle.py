@@ -1,0 +1,128 @@
+"""What a claim may do, by rule and level, and the states it goes through. Tables, drawn in docs.
+
+The defaults follow what a mistake costs: a row dropped by mistake costs a builder one row, a row
+kept by mistake cannot be called back. So listed works act as soon as they are recorded, while
+names, hosts and styles, which reach further than what was shown, wait for proof of control.
+"""
+
+from enum import StrEnum
+
+from schemas.errors import ClaimError
+from schemas.verdict import Stance
+
+PROVED = 2
+"""The level from which a claimant's control counts as proved; `trust_local` stands for it."""
+
+LEVELS = {
+    0: "a contact address answers",
+    1: "a public profile is under the claimant's control",
+    2: "a domain is under the claimant's control, or the works are signed",
+    3: "a legal person, or somebody who represents one, has been checked",
+}
+
+
+class Rule(StrEnum):
+    """By what a row and a claim were found to belong together."""
+
+    URL = "url"  # an address that the claim lists
+    HOST = "host"
+    NAME = "name"  # a name or alias in the caption
+    SHA256 = "sha256"  # the very bytes of a listed work
+    PIXEL_SHA256 = "pixel_sha256"  # the very pixels of its canonical decode
+    PERCEPTUAL = "perceptual"  # PDQ, and the copy vector as second key
+    COPY = "copy"  # the copy vector, relative to the cohort
+    STYLE = "style"  # a look-alike; acts on a single image
+    STYLE_WEAK = "style_weak"  # a look-alike; acts with a second key only
+
+
+WORK_RULES = frozenset({Rule.SHA256, Rule.PIXEL_SHA256, Rule.PERCEPTUAL, Rule.COPY})
+STYLE_RULES = frozenset({Rule.STYLE, Rule.STYLE_WEAK})
+
+ACTS_FROM: dict[Stance, dict[Rule, int]] = {
+    Stance.OPT_OUT: {
+        Rule.URL: 0,
+        Rule.SHA256: 0,
+        Rule.PIXEL_SHA256: 0,
+        Rule.PERCEPTUAL: 0,
+        Rule.COPY: 0,
+        Rule.HOST: PROVED,
+        Rule.NAME: PROVED,
+        Rule.STYLE: PROVED,
+        Rule.STYLE_WEAK: PROVED,
+    },
+    # Who grants by mistake grants what is not theirs: exact keys and hosts only, never likeness.
+    Stance.OPT_IN: {
+        Rule.URL: PROVED,
+        Rule.SHA256: PROVED,
+        Rule.PIXEL_SHA256: PROVED,
+        Rule.HOST: PROVED,
+    },
+}
+"""The level from which a rule acts; a rule that is missing never acts."""
+
+
+def acts(rule: Rule | str, level: int, trust_local: bool, stance: Stance | str) -> bool:
+    """Say whether a match by `rule` may decide about a row.
+
+    level: 0..3, of the claim. trust_local: the registry is the builder's own, which stands for
+    PROVED. `STYLE_WEAK` acts only together with a second key, whatever this says.
+    """
+    needed = ACTS_FROM[Stance(stance)].get(Rule(rule))
+    reached = max(level, PROVED) if trust_local else level
+    return needed is not None and reached >= needed
+
+
+class Event(StrEnum):
+    """What a log entry says about a claim."""
+
+    SUBMIT = "submit"
+    VERIFY = "verify"  # a moderator states the level that was proved
+    WITHDRAW = "withdraw"
+
+
+class Signer(StrEnum):
+    """Who signed a log entry."""
+
+    CLAIMANT = "claimant"
+    MODERATOR = "moderator"
+
+
+class State(StrEnum):
+    """Where a claim stands. Whether a release has applied it, only the release can say."""
+
+    NONE = ""  # no such claim yet
+    RECORDED = "recorded"
+    ACTIVE = "active"  # control proved
+    WITHDRAWN = "withdrawn"
+
+
+IN_FORCE = frozenset({State.RECORDED, State.ACTIVE})
+
+MOVES: dict[tuple[State, Event], State] = {
+    (State.NONE, Event.SUBMIT): State.RECORDED,
+    (State.RECORDED, Event.VERIFY): State.ACTIVE,
+    (State.ACTIVE, Event.VERIFY): State.ACTIVE,
+    (State.RECORDED, Event.WITHDRAW): State.WITHDRAWN,
+    (State.ACTIVE, Event.WITHDRAW): State.WITHDRAWN,
+}
+"""Every allowed move; anything else is refused."""
+
+SIGNERS: dict[Event, frozenset[Signer]] = {
+    Event.SUBMIT: frozenset({Signer.CLAIMANT}),
+    Event.VERIFY: frozenset({Signer.MODERATOR}),  # nobody proves their own level
+    Event.WITHDRAW: frozenset({Signer.CLAIMANT, Signer.MODERATOR}),
+}
+
+
+def move(state: State | str, event: Event | str) -> State:
+    """Return the state after an event. Raises ClaimError where the move is not allowed."""
+    after = MOVES.get((State(state), Event(event)))
+    if after is None:
+        raise ClaimError(
+            f"expected a move that the lifecycle allows, found {event} on {_at(state)}"
+        )
+    return after
+
+
+def _at(state: State | str) -> str:
+    return f"a claim that is {state}" if state else "a claim that does not exist"

@@ -1,0 +1,74 @@
+"""The `claims` and `works` tables: what the log and the parts say, laid out for looking up."""
+
+import json
+
+import sqlalchemy as sa
+
+from optout.lifecycle import State
+from optout.replay import Standing
+from optout.storage_tables import CLAIMS, WORKS
+from schemas.claim import MatchPart
+
+
+def standing(connection: sa.Connection, claim_id: str) -> Standing | None:
+    """Return where a claim stands, null where there is none."""
+    row = connection.execute(sa.select(CLAIMS).where(CLAIMS.c.claim_id == claim_id)).one_or_none()
+    if row is None:
+        return None
+    return Standing(
+        claim_id=row.claim_id,
+        state=State(row.state),
+        level=row.level,
+        claimant_key=row.claimant_key,
+        submitted_at=row.submitted_at,
+        seq=row.seq,
+        entry_hash=row.entry_hash,
+        part_seq=row.part_seq,
+    )
+
+
+def put(connection: sa.Connection, now: Standing, match: MatchPart | None) -> None:
+    """Bring the projection of one claim to a standing; `match` where its part is new."""
+    moving = {
+        "state": now.state.value,
+        "level": now.level,
+        "seq": now.seq,
+        "entry_hash": now.entry_hash,
+    }
+    if match is None:
+        which = CLAIMS.c.claim_id == now.claim_id
+        connection.execute(sa.update(CLAIMS).where(which).values(moving))
+        return
+    lasting = {
+        "claim_id": now.claim_id,
+        "claimant_key": now.claimant_key,
+        "submitted_at": now.submitted_at,
+        "part_seq": now.part_seq,
+        "scope": match.scope.value,
+        "stance": match.stance.value,
+        "names": json.dumps(match.names),
+        "hosts": json.dumps(match.hosts),
+        "urls": json.dumps(match.urls),
+        "style_state": match.style.state,
+    }
+    connection.execute(sa.insert(CLAIMS).values({**moving, **lasting}))
+    works = [
+        {
+            "claim_id": now.claim_id,
+            "work_id": work.work_id,
+            "sha256": work.sha256,
+            "pixel_sha256": work.pixel_sha256,
+            "pdq": bytes.fromhex(work.pdq[0]),
+            "pdq_quality": work.pdq_quality,
+            "matcher": work.matcher,
+        }
+        for work in match.works
+    ]
+    if works:
+        connection.execute(sa.insert(WORKS), works)
+
+
+def clear(connection: sa.Connection) -> None:
+    """Empty the projection."""
+    connection.execute(sa.delete(WORKS))
+    connection.execute(sa.delete(CLAIMS))

@@ -1,0 +1,204 @@
+"""A snapshot: the claims in force at one size of the log, as the two tables that a build uses.
+
+It follows from the log alone: two people who take it at the same size hold the same bytes.
+"""
+
+import base64
+import binascii
+import hashlib
+import struct
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from optout.entry import parse_leaf
+from optout.registry import LogView, Registry, match_part
+from optout.replay import Standing, replay
+from schemas.canonical import canonical_json
+from schemas.claim import MatchPart, WorkKeys
+from schemas.errors import CurationError, RegistryError
+from schemas.ports import Store
+from schemas.snapshot import Snapshot, SnapshotHeader
+from schemas.tables import CLAIMS, WORKS, from_rows, require
+
+HEADER_FILE = "snapshot.json"
+CLAIMS_FILE = "claims.parquet"
+WORKS_FILE = "works.parquet"
+
+
+def take(registry: Registry, *, trust_local: bool) -> Snapshot:
+    """Return the claims in force, after checking the log, its signatures and the match parts.
+
+    Raises RegistryError where any of them does not hold.
+    """
+    return from_view(registry.view(), registry.where, trust_local=trust_local)
+
+
+def from_view(view: LogView, where: str, *, trust_local: bool) -> Snapshot:
+    """Return the snapshot of one state of a log; pure. Raises RegistryError as `take` does."""
+    standings = replay(view.leaves, where)
+    active = sorted((s for s in standings.values() if s.in_force), key=lambda s: s.claim_id)
+    parts = [(standing, match_part(view, standing, where)) for standing in active]
+    claims = claims_table(view, parts)
+    works = works_table(parts)
+    newest = parse_leaf(view.leaves[-1], where).recorded_at if view.leaves else ""
+    header = SnapshotHeader(
+        origin=view.origin,
+        size=len(view.leaves),
+        root=view.root,
+        recorded_at=newest,
+        matcher=view.matcher,
+        matcher_name=view.matcher_name,
+        trust_local=trust_local,
+        tables_sha256=tables_sha256(claims, works),
+    )
+    return Snapshot(header, claims, works)
+
+
+def save(snapshot: Snapshot, store: Store, folder: str) -> None:
+    """Publish a snapshot under a folder; the header, without which it is none, comes last."""
+    store.publish(f"{folder}/{CLAIMS_FILE}", _parquet(snapshot.claims))
+    store.publish(f"{folder}/{WORKS_FILE}", _parquet(snapshot.works))
+    store.publish(f"{folder}/{HEADER_FILE}", canonical_json(snapshot.header.model_dump()))
+
+
+def load(store: Store, folder: str) -> Snapshot:
+    """Return the snapshot under a folder. Raises RegistryError unless it is what was saved."""
+    try:
+        header = SnapshotHeader.model_validate_json(store.read(f"{folder}/{HEADER_FILE}"))
+        claims = _table(store.read(f"{folder}/{CLAIMS_FILE}"), CLAIMS)
+        works = _table(store.read(f"{folder}/{WORKS_FILE}"), WORKS)
+    except (CurationError, ValueError, pa.ArrowException, OSError) as e:
+        raise RegistryError(f"expected a snapshot in {store.root}/{folder}: {e}") from e
+    found = tables_sha256(claims, works)
+    if found != header.tables_sha256:
+        raise RegistryError(
+            f"expected tables of digest {header.tables_sha256} in {store.root}/{folder},"
+            f" found {found}"
+        )
+    return Snapshot(header, claims, works)
+
+
+def tables_sha256(claims: pa.Table, works: pa.Table) -> str:
+    """Return the digest over the rows of both tables; no matter how they were stored."""
+    sha = hashlib.sha256()
+    for table in (claims, works):
+        for field in table.schema:
+            sha.update(f"{field.name}:{field.type};{table.num_rows}\n".encode())
+            column = table[field.name].combine_chunks()
+            for piece in _column_bytes(column):
+                sha.update(piece)
+    return sha.hexdigest()
+
+
+def claims_table(view: LogView, parts: Iterable[tuple[Standing, MatchPart]]) -> pa.Table:
+    """Return CLAIMS of the claims given, in their order."""
+    rows = [
+        {
+            "claim_id": standing.claim_id,
+            "scope": part.scope.value,
+            "stance": part.stance.value,
+            "level": standing.level,
+            "names": part.names,
+            "hosts": part.hosts,
+            "urls": part.urls,
+            "license": part.license,
+            "attribution": part.attribution,
+            "style_state": part.style.state,
+            "style_threshold": part.style.threshold,
+            "style_alpha": part.style.alpha,
+            "style_tail": part.style.tail,
+            "seq": standing.seq,
+            "commitment": view.match_parts[standing.part_seq].commitment,
+        }
+        for standing, part in parts
+    ]
+    return from_rows(rows, CLAIMS)
+
+
+def works_table(parts: Iterable[tuple[Standing, MatchPart]]) -> pa.Table:
+    """Return WORKS of the claims given, each claim's works by work id."""
+    rows = [
+        (standing.claim_id, work)
+        for standing, part in parts
+        for work in sorted(part.works, key=lambda w: w.work_id)
+    ]
+    works = [work for _, work in rows]
+    where = "a match part"
+    try:
+        pdq = [[bytes.fromhex(value) for value in work.pdq] for work in works]
+    except ValueError as e:
+        raise RegistryError(f"expected PDQ hashes in hex in {where}: {e}") from e
+    columns = {
+        "claim_id": [claim_id for claim_id, _ in rows],
+        "work_id": [work.work_id for work in works],
+        "sha256": [work.sha256 for work in works],
+        "pixel_sha256": [work.pixel_sha256 for work in works],
+        "pdq": pdq,
+        "pdq_quality": [work.pdq_quality for work in works],
+        "matcher": [work.matcher or None for work in works],
+        "cpy": _halves([work.cpy for work in works]),
+        "sty": _halves([work.sty for work in works]),
+        "cohort_mean": [work.cohort_mean for work in works],
+    }
+    try:
+        return pa.Table.from_pydict(columns, schema=WORKS)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as e:
+        raise RegistryError(f"expected keys of works in {where}: {e}") from e
+
+
+def encode_vector(vector: np.ndarray) -> str:
+    """Return a vector as a part carries it: base64 of little-endian half floats."""
+    return base64.b64encode(vector.astype("<f2").tobytes()).decode()
+
+
+def decode_vector(text: str) -> np.ndarray:
+    """Return float16[d] of what `encode_vector` wrote. Raises RegistryError for anything else."""
+    try:
+        return np.frombuffer(base64.b64decode(text, validate=True), "<f2")
+    except (ValueError, binascii.Error) as e:
+        raise RegistryError(f"expected a vector as base64 of half floats: {e}") from e
+
+
+def vectors_of(works: Iterable[WorkKeys], name: str) -> list[np.ndarray]:
+    """Return the named vectors (`cpy` or `sty`) of those works that have one, as stored."""
+    return [decode_vector(getattr(w, name)) for w in works if getattr(w, name)]
+
+
+def _halves(texts: list[str]) -> pa.Array:
+    return pa.array(
+        [decode_vector(text) if text else None for text in texts], pa.list_(pa.float16())
+    )
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _table(body: bytes, schema: pa.Schema) -> pa.Table:
+    table = pq.read_table(pa.BufferReader(body))
+    require(table, schema, extra=False)
+    return table.select(schema.names).cast(schema)  # Parquet names the items of lists otherwise
+
+
+def _column_bytes(array: pa.Array) -> Iterable[bytes]:
+    """Give the bytes of a column: which rows are null, lengths, values."""
+    yield np.packbits(array.is_valid().to_numpy(zero_copy_only=False)).tobytes()
+    if pa.types.is_list(array.type):
+        lengths = pc.list_value_length(array).fill_null(0).to_numpy()
+        yield lengths.astype("<i8").tobytes()
+        yield from _column_bytes(array.flatten())
+    elif pa.types.is_string(array.type) or pa.types.is_fixed_size_binary(array.type):
+        values = [v.encode() if isinstance(v, str) else v or b"" for v in array.to_pylist()]
+        yield struct.pack(f"<{len(values)}q", *map(len, values))
+        yield b"".join(values)
+    else:
+        kind = "f" if pa.types.is_floating(array.type) else "i"
+        values = array.fill_null(0) if array.null_count else array
+        plain = values.to_numpy(zero_copy_only=False)
+        yield plain.astype(f"<{kind}{array.type.bit_width // 8}").tobytes()

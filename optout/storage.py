@@ -1,0 +1,212 @@
+"""The registry's database: opened, checked, brought to the newest revision; errors translated.
+
+SQLite by default, in a file: write-ahead log, `secure_delete` (a deleted salt must be gone),
+foreign keys. Any SQLAlchemy URL will do. What is not a registry is left as it is.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from optout.entry import Random
+from optout.log.merkle import Frontier
+from optout.migrations import REVISIONS
+from optout.storage_tables import FORMAT, HEAD, REGISTRY, VERSION_TABLE
+from schemas.errors import RegistryError
+
+SQLITE_MAGIC = b"SQLite format 3\x00"
+BUSY_MS = 30_000  # how long a writer waits for another one
+ORIGIN_BYTES = 8
+PRAGMAS = ("foreign_keys = ON", "secure_delete = ON", f"busy_timeout = {BUSY_MS}")
+
+
+def open_engine(where: str, random: Random, *, create: bool) -> sa.Engine:
+    """Return an engine on a registry at the newest revision; makes one only if asked.
+
+    where: a path or an SQLAlchemy URL. Raises RegistryError where there is none, where it is
+    something else, or where it was written by a newer recuse.
+    """
+    url = registry_url(where)
+    path = sqlite_path(url)
+    if path is not None:
+        _check_file(path, where, create=create)
+    with translated(where):
+        engine = _engine(url)
+        try:
+            _check_and_migrate(engine, where, random, create=create)
+        except BaseException:
+            engine.dispose()
+            raise
+    return engine
+
+
+def registry_url(where: str) -> sa.URL:
+    """Return the SQLAlchemy URL that a path or URL means. Raises RegistryError for neither."""
+    if not where or "\0" in where:
+        raise RegistryError(f"expected a path or SQLAlchemy URL of a registry, found {where!r}")
+    if "://" not in where:
+        return sa.URL.create("sqlite", database=where)
+    try:
+        return sa.make_url(where)
+    except sa.exc.ArgumentError as e:
+        raise RegistryError(f"expected a path or SQLAlchemy URL of a registry: {e}") from e
+
+
+def sqlite_path(url: sa.URL) -> Path | None:
+    """Return the file behind an SQLite URL, null for other databases and for memory."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return None
+    return Path(url.database)
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turn what a database raises into RegistryError that says where."""
+    try:
+        yield
+    except sa.exc.IntegrityError:
+        raise  # a lost race, which the caller runs again
+    except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as e:
+        reason = getattr(e, "orig", None) or e
+        raise RegistryError(f"expected a registry that can be read at {where}: {reason}") from e
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Give a connection in one transaction that holds the write lock from its beginning."""
+    with engine.connect().execution_options(recuse_write=True) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Give a connection in one transaction that sees one state throughout."""
+    connection = engine.connect()
+    if engine.dialect.name != "sqlite":  # whose transactions are snapshots anyway
+        connection = connection.execution_options(isolation_level="REPEATABLE READ")
+    with connection, connection.begin():
+        yield connection
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _on_connect)
+        sa.event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _on_connect(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
+    # The driver's own BEGIN comes late and leaves schema changes out; ours stands in _on_begin.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in PRAGMAS:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_begin(connection: sa.Connection) -> None:
+    write = connection.get_execution_options().get("recuse_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _check_file(path: Path, where: str, *, create: bool) -> None:
+    if path.is_dir():
+        raise RegistryError(f"expected a registry file at {where}, found a folder")
+    if not path.exists():
+        if not create:
+            raise RegistryError(
+                f"expected a registry at {where}, found nothing; `recuse optout submit` makes one"
+            )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise RegistryError(f"expected a folder that can be made for {where}: {e}") from e
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(SQLITE_MAGIC))
+    except OSError as e:
+        raise RegistryError(f"expected a registry that can be read at {where}: {e}") from e
+    if head not in (SQLITE_MAGIC, b""):
+        raise RegistryError(f"expected an SQLite file at {where}, found one that begins {head!r}")
+    if not head and not create:
+        raise RegistryError(f"expected a registry at {where}, found an empty file")
+
+
+def _check_and_migrate(engine: sa.Engine, where: str, random: Random, *, create: bool) -> None:
+    with reading(engine) as connection:
+        revision = _revision(connection, where)
+    if revision == REVISIONS[-1]:
+        _check_format(engine, where)
+        return
+    if revision is None and not create:
+        raise RegistryError(f"expected a registry at {where}, found an empty database")
+    with writing(engine) as connection:
+        revision = _revision(connection, where)  # again: another process may have been faster
+        if revision != REVISIONS[-1]:
+            _upgrade(connection)
+        if revision is None:
+            _fill(connection, random)
+    _write_ahead(engine)
+
+
+def _write_ahead(engine: sa.Engine) -> None:
+    # The mode stays in the file; it cannot change in a transaction, nor before the file is ours.
+    if engine.dialect.name != "sqlite":
+        return
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("PRAGMA journal_mode = WAL").close()
+    finally:
+        connection.close()
+
+
+def _revision(connection: sa.Connection, where: str) -> str | None:
+    """Return the database's revision, null where it has no tables at all."""
+    names = set(sa.inspect(connection).get_table_names())
+    if not names:
+        return None
+    if not {VERSION_TABLE, REGISTRY.name} <= names:
+        found = ", ".join(sorted(names)[:5])
+        raise RegistryError(f"expected a recuse registry at {where}, found tables {found}")
+    version = sa.table(VERSION_TABLE, sa.column("version_num", sa.Text))
+    revision = connection.execute(sa.select(version.c.version_num)).scalar()
+    if revision not in REVISIONS:
+        raise RegistryError(
+            f"expected a registry of revision {REVISIONS[-1]} or older at {where}, found"
+            f" {revision}: a newer recuse wrote it"
+        )
+    return str(revision)
+
+
+def _check_format(engine: sa.Engine, where: str) -> None:
+    with reading(engine) as connection:
+        found = connection.execute(sa.select(REGISTRY.c.format)).scalar()
+    if found != FORMAT:
+        raise RegistryError(f"expected format {FORMAT} at {where}, found {found}")
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    # Alembic takes as long to import as all else here, and is needed once in a registry's life.
+    from alembic.command import upgrade  # noqa: PLC0415 - see above
+    from alembic.config import Config  # noqa: PLC0415 - see above
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    upgrade(config, "head")
+
+
+def _fill(connection: sa.Connection, random: Random) -> None:
+    empty = Frontier()
+    origin = f"local/{random(ORIGIN_BYTES).hex()}"
+    connection.execute(
+        sa.insert(REGISTRY).values(id=1, format=FORMAT, origin=origin, matcher="", matcher_name="")
+    )
+    connection.execute(
+        sa.insert(HEAD).values(id=1, size=0, root=empty.root(), peaks=empty.to_bytes())
+    )

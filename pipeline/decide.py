@@ -1,0 +1,312 @@
+"""One global pass over slim columns: what was found against each row becomes its verdict.
+
+Everything that speaks against a row is a *finding*: a stop of an earlier stage, a match by a claim,
+a denial that spread from a copy, a missing grant. `STANDING` says how much each reason weighs; the
+weightiest finding of a row is its reason, and a row without one is kept. Nothing here looks at
+pixels or vectors, and a finding can only be added, never argued away.
+"""
+
+from enum import IntEnum
+
+import polars as pl
+import pyarrow as pa
+
+from optout.lifecycle import STYLE_RULES, WORK_RULES, Rule, acts
+from pipeline.spread import spread
+from schemas.config import BuildConfig
+from schemas.errors import SchemaError
+from schemas.tables import CLAIMS, DECIDED, EDGES, GRANTS, MATCHES, SLIM, require
+from schemas.verdict import Reason, Stance, Verdict
+
+
+class Standing(IntEnum):
+    """How findings about one row outrank each other, the weightiest first."""
+
+    SAFETY = 0
+    DENIED = 1
+    NOT_GRANTED = 2
+    HELD = 3
+    UNUSABLE = 4
+    DUPLICATE = 5
+
+
+_DENIED = (
+    Reason.OPTOUT_URL,
+    Reason.OPTOUT_HOST,
+    Reason.OPTOUT_NAME,
+    Reason.OPTOUT_WORK,
+    Reason.OPTOUT_STYLE,
+    Reason.OPTOUT_COPY,
+    Reason.OPTOUT_SAME_URL,
+    Reason.SIGNAL_ROBOTS,
+    Reason.SIGNAL_HEADER,
+    Reason.SIGNAL_WELL_KNOWN,
+    Reason.SIGNAL_PAGE,
+    Reason.SIGNAL_EMBEDDED,
+    Reason.SIGNAL_LIST,
+    Reason.SIGNAL_COPY,
+)
+_HELD = (
+    Reason.SIGNAL_ERROR,
+    Reason.UNCHECKED,
+    Reason.NOT_OBSERVED,
+    Reason.NOT_JUDGED,
+    Reason.REVIEW,
+)
+STANDING: dict[Reason, Standing] = {
+    **dict.fromkeys(Reason, Standing.UNUSABLE),
+    **dict.fromkeys(_DENIED, Standing.DENIED),
+    **dict.fromkeys(_HELD, Standing.HELD),
+    Reason.SAFETY: Standing.SAFETY,
+    Reason.NOT_GRANTED: Standing.NOT_GRANTED,
+    Reason.DUPLICATE: Standing.DUPLICATE,
+}
+"""Denied outranks held outranks what the builder cannot or will not use outranks duplicate."""
+
+VERDICT_OF: dict[Reason, Verdict] = {
+    reason: Verdict.HOLD if standing is Standing.HELD else Verdict.DROP
+    for reason, standing in STANDING.items()
+}
+
+HANDFUL = 20
+"""Rows that one style may drop in any release: the flood guard speaks only above it."""
+
+_RULE_ORDER = [
+    Rule.URL,
+    Rule.SHA256,
+    Rule.PIXEL_SHA256,
+    Rule.PERCEPTUAL,
+    Rule.COPY,
+    Rule.HOST,
+    Rule.NAME,
+    Rule.STYLE,
+    Rule.STYLE_WEAK,
+]
+_REASON_OF_RULE = {
+    Rule.URL: Reason.OPTOUT_URL,
+    Rule.HOST: Reason.OPTOUT_HOST,
+    Rule.NAME: Reason.OPTOUT_NAME,
+    **dict.fromkeys(WORK_RULES, Reason.OPTOUT_WORK),
+    **dict.fromkeys(STYLE_RULES, Reason.OPTOUT_STYLE),
+}
+FINDING = {
+    "uid": pl.String,
+    "reason": pl.String,
+    "stage": pl.String,
+    "claim_id": pl.String,
+    "rule": pl.String,
+    "similarity": pl.Float32,
+    "threshold": pl.Float32,
+    "by_uid": pl.String,
+    "detail": pl.String,
+}
+
+
+def decide(
+    rows: pa.Table,
+    matches: pa.Table,
+    edges: pa.Table,
+    claims: pa.Table,
+    grants: pa.Table,
+    config: BuildConfig,
+    trust_local: bool,
+) -> pa.Table:
+    """Return the verdict of every row: DECIDED, sorted by uid, one row each.
+
+    rows: SLIM, unique uids. matches: MATCHES. edges: EDGES. claims: CLAIMS in force.
+    grants: GRANTS, opt-in claims by host and URL. trust_local: control counts as proved.
+    Duplicates are not decided here but by `represent`, among the rows that this pass keeps.
+    Raises SchemaError for a table that departs from its schema, a uid that occurs twice, an
+    unknown reason, or a match by a claim that is not among `claims`.
+    """
+    for table, schema in (
+        (rows, SLIM), (matches, MATCHES), (edges, EDGES), (claims, CLAIMS), (grants, GRANTS)
+    ):  # fmt: skip
+        require(table, schema)
+    slim = _frame(rows).sort("uid")
+    _check(slim)
+    met = _acting(_frame(matches), claims, trust_local)
+    granted = _granted(met, _frame(grants), claims, trust_local)
+    denied = _of_matches(met, slim, claims, config)
+    own = pl.concat([_of_stops(slim), denied])
+    found = pl.concat(
+        [
+            own.with_columns(order=pl.lit(0)),
+            spread(slim, own, _frame(edges)).with_columns(order=pl.lit(1)),
+            _ungranted(slim, granted, config).with_columns(order=pl.lit(2)),
+        ]
+    )
+    return _verdicts(slim, _weightiest(found), granted)
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _check(slim: pl.DataFrame) -> None:
+    if slim["uid"].null_count() or slim["uid"].n_unique() != slim.height:
+        raise SchemaError(f"expected unique uids, found {slim['uid'].n_unique()} in {slim.height}")
+    unknown = set(slim["stop_reason"].drop_nulls().unique()) - set(Reason)
+    if unknown:
+        raise SchemaError(f"expected reasons of schemas.verdict.Reason, found {sorted(unknown)}")
+
+
+def _of_stops(slim: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for each row that an earlier stage stopped."""
+    return _findings(
+        slim.filter(pl.col("stop_reason").is_not_null()).select(
+            "uid",
+            reason="stop_reason",
+            stage="stop_stage",
+            claim_id="stop_claim",
+            detail="stop_detail",
+        )
+    )
+
+
+def _findings(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with all columns of FINDING, missing ones null."""
+    return frame.select(
+        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in FINDING.items()
+    )
+
+
+def _acting(matches: pl.DataFrame, claims: pa.Table, trust_local: bool) -> pl.DataFrame:
+    """Return the matches that may decide, by rule, level and stance of their claims."""
+    levels = _frame(claims.select(["claim_id", "level", "stance"]))
+    known = matches.drop("stance").join(levels, on="claim_id", how="left")
+    strangers = known.filter(pl.col("level").is_null())
+    if strangers.height:
+        raise SchemaError(
+            f"expected matches by claims of the snapshot, found {strangers['claim_id'][0]}"
+        )
+    kinds = known.select("rule", "level", "stance").unique()
+    may = [acts(rule, level, trust_local, stance) for rule, level, stance in kinds.iter_rows()]
+    allowed = kinds.filter(pl.Series(may, dtype=pl.Boolean))
+    second = _second_keys(known)
+    met = known.join(allowed, on=["rule", "level", "stance"], how="semi")
+    weak = pl.col("rule") == Rule.STYLE_WEAK
+    return pl.concat(
+        [met.filter(~weak), met.filter(weak).join(second, on=["uid", "claim_id"], how="semi")]
+    )
+
+
+def _second_keys(matches: pl.DataFrame) -> pl.DataFrame:
+    """Return (uid, claim_id) that belong together by something else than a look-alike."""
+    return matches.filter(~pl.col("rule").is_in([str(r) for r in STYLE_RULES])).select(
+        "uid", "claim_id"
+    )
+
+
+def _granted(
+    met: pl.DataFrame, grants: pl.DataFrame, claims: pa.Table, trust_local: bool
+) -> pl.DataFrame:
+    """Return uid, claim_id, rule, license, attribution of rows that an opt-in claim grants."""
+    terms = _frame(claims.select(["claim_id", "level", "stance", "license", "attribution"]))
+    named = grants.join(terms, on="claim_id", how="inner")
+    may = [
+        acts(rule, level, trust_local, stance) and stance == Stance.OPT_IN
+        for rule, level, stance in named.select("rule", "level", "stance").iter_rows()
+    ]
+    columns = ["uid", "claim_id", "rule"]
+    by_key = met.filter(pl.col("stance") == Stance.OPT_IN).select(columns)
+    both = pl.concat([by_key, named.filter(pl.Series(may, dtype=pl.Boolean)).select(columns)])
+    first = both.sort("uid", _place("rule"), "claim_id").unique("uid", keep="first")
+    return first.join(terms.drop("level", "stance"), on="claim_id", how="left")
+
+
+def _place(column: str) -> pl.Expr:
+    places = {str(rule): place for place, rule in enumerate(_RULE_ORDER)}
+    return pl.col(column).replace_strict(places, return_dtype=pl.Int64)
+
+
+def _of_matches(
+    met: pl.DataFrame, slim: pl.DataFrame, claims: pa.Table, config: BuildConfig
+) -> pl.DataFrame:
+    """Return a finding for each row that an opt-out claim reaches by works or by style."""
+    against = met.filter(pl.col("stance") == Stance.OPT_OUT).join(slim, on="uid", how="semi")
+    floods = _floods(against, slim.height, claims, config)
+    reasons = {str(rule): str(reason) for rule, reason in _REASON_OF_RULE.items()}
+    by_style = pl.col("rule").is_in([str(r) for r in STYLE_RULES])
+    under_review = by_style & pl.col("claim_id").is_in(floods)
+    reason = (
+        pl.when(under_review)
+        .then(pl.lit(str(Reason.REVIEW)))
+        .otherwise(pl.col("rule").replace_strict(reasons, return_dtype=pl.String))
+    )
+    found = against.with_columns(
+        reason=reason,
+        stage=pl.lit("match"),
+        detail=pl.when(pl.col("work_id").is_not_null()).then(
+            pl.struct("work_id").struct.json_encode()
+        ),
+    ).sort("uid", under_review, _place("rule"), -pl.col("margin"), "claim_id", "work_id")
+    return _findings(found.unique("uid", keep="first", maintain_order=True))
+
+
+def _floods(
+    against: pl.DataFrame, rows: int, claims: pa.Table, config: BuildConfig
+) -> list[str]:
+    """Return the style claims that reach more rows than chance and a handful allow for.
+
+    A style whose matches exceed `share_cap` times its declared rate is more likely to be a crowd
+    than a hand; its look-alikes are held until somebody has looked.
+    """
+    style = against.filter(pl.col("rule").is_in([str(r) for r in STYLE_RULES]))
+    if not style.height:
+        return []
+    in_force = _frame(claims.select(["claim_id", "style_state", "style_alpha"]))
+    active = in_force.filter(pl.col("style_state") == "active").height
+    declared = config.match.style_budget / max(active, 1)
+    counts = style.group_by("claim_id").agg(n=pl.col("uid").n_unique()).join(in_force, on="claim_id")
+    # The claim's own calibrated rate where it is higher than its share of the budget.
+    alpha = pl.max_horizontal(pl.col("style_alpha").fill_null(0.0), pl.lit(declared))
+    cap = pl.max_horizontal(config.match.share_cap * alpha * rows, pl.lit(float(HANDFUL)))
+    return sorted(counts.filter(pl.col("n") > cap)["claim_id"])
+
+
+def _ungranted(slim: pl.DataFrame, granted: pl.DataFrame, config: BuildConfig) -> pl.DataFrame:
+    """Return a finding for each row that nobody granted, where the build keeps only what is."""
+    if config.mode != Stance.OPT_IN:
+        return _findings(slim.clear().select("uid"))
+    without = slim.select("uid").join(granted, on="uid", how="anti")
+    return _findings(
+        without.with_columns(reason=pl.lit(str(Reason.NOT_GRANTED)), stage=pl.lit("decide"))
+    )
+
+
+def _weightiest(found: pl.DataFrame) -> pl.DataFrame:
+    """Return one finding a row: by standing, then what was found directly, then the rest."""
+    standing = {str(reason): int(place) for reason, place in STANDING.items()}
+    ranked = found.with_columns(
+        standing=pl.col("reason").replace_strict(standing, return_dtype=pl.Int64)
+    )
+    ties = ["reason", "claim_id", "rule", "by_uid", "detail"]
+    return ranked.sort("uid", "standing", "order", *ties, nulls_last=True).unique(
+        "uid", keep="first", maintain_order=True
+    )
+
+
+def _verdicts(slim: pl.DataFrame, found: pl.DataFrame, granted: pl.DataFrame) -> pa.Table:
+    verdict = {str(reason): str(said) for reason, said in VERDICT_OF.items()}
+    terms = granted.rename({"claim_id": "grant_claim", "rule": "grant_rule"})
+    told = (
+        slim.select("uid")
+        .join(found, on="uid", how="left")
+        .join(terms, on="uid", how="left")
+        .sort("uid")
+    )
+    kept = pl.col("reason").is_null()
+    decided = told.with_columns(
+        verdict=pl.col("reason")
+        .replace_strict(verdict, return_dtype=pl.String)
+        .fill_null(str(Verdict.KEEP)),
+        # A kept row names the claim that granted it, if any did.
+        claim_id=pl.when(kept).then("grant_claim").otherwise("claim_id"),
+        rule=pl.when(kept).then("grant_rule").otherwise("rule"),
+        dup_of=pl.lit(None, dtype=pl.String),
+    )
+    return decided.select(DECIDED.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(DECIDED)

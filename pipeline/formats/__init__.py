@@ -1,0 +1,1 @@
+"""Input formats: one module each; all of them open files through `files` only."""

@@ -1,0 +1,319 @@
+"""Parquet lists of URLs and captions, and Parquet that holds image bytes (img2dataset, HF)."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.formats import columns as cols
+from pipeline.formats.files import File, open_file, reading
+from pipeline.formats.parts import UNCHECKED, Body, Columns, Part, Read, SourcePlan
+from pipeline.formats.rows import Found, sourced
+from pipeline.formats.status import reason_of
+from schemas.config import SourceConfig
+from schemas.errors import UsageError
+
+BATCH_ROWS = 65_536
+BATCH_BODIES = 64
+"""Rows of which the bytes are in memory together."""
+READERS = 16
+"""Footers read at once: remote ones take long and little."""
+GROUP_SLACK = 2
+"""A row group up to so many times rows_per_task is left whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """What a Parquet file says about itself."""
+
+    file: File
+    schema: pa.Schema
+    groups: tuple[int, ...]  # rows of each row group
+
+    @property
+    def rows(self) -> int:
+        return sum(self.groups)
+
+
+def footers(files: list[File]) -> list[Footer]:
+    """Read the footer of each file. Raises UsageError naming the first that has none."""
+    with ThreadPoolExecutor(min(READERS, len(files))) as pool:
+        return list(pool.map(_footer, files))
+
+
+def holds_images(schema: pa.Schema) -> str:
+    """Return the column with image bytes; empty where there is none."""
+    for name in cols.IMAGE_NAMES:
+        found = cols.find_column(schema.names, name)
+        if found and schema.names.count(found) == 1 and _is_image(schema.field(found).type):
+            return found
+    return ""
+
+
+def inspect(
+    found: list[Footer], config: SourceConfig, *, image: str = ""
+) -> tuple[Columns, pa.Schema]:
+    """Return the meaning of the columns and the further ones, the same for all files.
+
+    image: the column with bytes. Raises UsageError where the files do not fit together.
+    """
+    first = next((f for f in found if f.rows), found[0])
+    names = first.schema.names
+    cols.require_distinct(names, first.file.path)
+    uid = config.uid_col or cols.find_column(names, "uid")
+    uids = _some(first, uid) if uid in names else []
+    columns = cols.recognise(names, config, first.file.path, uids=uids, needs_url=not image)
+    columns = Columns(columns.url, columns.caption, columns.uid, image)
+    for footer in found:
+        _require_columns(footer, columns)
+    extras = [(f.file.path, cols.extra_schema(f.schema, columns)) for f in found]
+    return columns, cols.unify(extras)
+
+
+def parts(found: list[Footer], rows_per_task: int) -> list[Part]:
+    """Cut files into parts of about `rows_per_task` rows, at row groups where they are small."""
+    cut = []
+    for number, footer in enumerate(found):
+        bounds = _bounds(footer.groups, rows_per_task)
+        cut.extend(
+            Part(footer.file.path, footer.file.relative, number, start, stop)
+            for start, stop in bounds
+        )
+    return cut
+
+
+def read(part: Part, plan: SourcePlan) -> Read:
+    """Read one part; memory is bounded by its rows without their image bytes."""
+    image = plan.columns.image
+    wanted = [*_inputs(plan), *_status_columns(plan)]
+    if image:
+        wanted.append(image)
+    tables = [_batch_rows(batch, start, part, plan) for start, batch in _batches(part, wanted)]
+    schema = sourced(Found(), plan.extra_schema.empty_table(), part, plan).schema
+    rows = pa.concat_tables([schema.empty_table(), *tables]).combine_chunks()
+    return Read(rows, partial(_bodies, part, rows, image)) if image else Read(rows)
+
+
+def _footer(file: File) -> Footer:
+    with reading(file.path), open_file(file.path) as f:
+        try:
+            parquet = pq.ParquetFile(f)
+        except pa.ArrowException as e:
+            raise UsageError(
+                f"{file.path}: expected a whole Parquet file, found {file.size_bytes} bytes "
+                f"without its footer ({str(e)[:80]})"
+            ) from e
+        metadata = parquet.metadata
+        groups = tuple(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
+        return Footer(file, parquet.schema_arrow, groups)
+
+
+def _some(footer: Footer, column: str) -> list[Any]:
+    with reading(footer.file.path), open_file(footer.file.path) as f:
+        batches = pq.ParquetFile(f).iter_batches(cols_sample(), columns=[column])
+        try:
+            first = next(batches, None)
+        except pa.ArrowException as e:
+            raise _broken(footer.file.path, e) from e
+        return first.column(0).to_pylist() if first is not None else []
+
+
+def cols_sample() -> int:
+    """Return how many values of a uid column are looked at."""
+    return 1_000
+
+
+def _require_columns(footer: Footer, columns: Columns) -> None:
+    cols.require_distinct(footer.schema.names, footer.file.path)
+    for meaning, name in columns.named().items():
+        if name not in footer.schema.names:
+            raise UsageError(
+                f"{footer.file.path}: expected the {meaning} column {name!r} as in the other "
+                f"files, found columns {footer.schema.names[:30]}"
+            )
+        kind = footer.schema.field(name).type
+        if meaning != "image" and not _is_text(kind):
+            raise UsageError(
+                f"{footer.file.path}: expected the {meaning} column {name!r} to be text, "
+                f"found {kind}"
+            )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    checks = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_string_view,
+        pa.types.is_binary,
+        pa.types.is_large_binary,
+        pa.types.is_binary_view,
+        pa.types.is_null,
+    )
+    return any(check(kind) for check in checks)
+
+
+def _is_image(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return bool(kind.get_field_index("bytes") >= 0)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _bounds(groups: tuple[int, ...], rows_per_task: int) -> list[tuple[int, int]]:
+    bounds: list[tuple[int, int]] = []
+    start = stop = 0
+    for rows in groups:
+        if stop > start and stop + rows - start > rows_per_task:
+            bounds.append((start, stop))
+            start = stop
+        stop += rows
+        while stop - start > GROUP_SLACK * rows_per_task:
+            bounds.append((start, start + rows_per_task))
+            start += rows_per_task
+    if stop > start:
+        bounds.append((start, stop))
+    return bounds
+
+
+def _inputs(plan: SourcePlan) -> list[str]:
+    meanings = plan.columns
+    named = [n for n in (meanings.url, meanings.caption, meanings.uid) if n]
+    return [*named, *(name.removeprefix("extra.") for name in plan.extra_schema.names)]
+
+
+def _status_columns(_plan: SourcePlan) -> list[str]:
+    return []
+
+
+def _batches(part: Part, wanted: list[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield (first row, batch) of the part's rows; columns that the file lacks are absent."""
+    with reading(part.path), open_file(part.path) as f:
+        try:
+            parquet = pq.ParquetFile(f)
+            names = [n for n in parquet.schema_arrow.names if n in set(wanted)]
+            groups, at = _groups(parquet.metadata, part)
+            size = BATCH_BODIES if _any_image(parquet.schema_arrow, names) else BATCH_ROWS
+            for batch in parquet.iter_batches(size, row_groups=groups, columns=names):
+                low, high = max(part.start - at, 0), min(part.stop - at, len(batch))
+                if high > low:
+                    yield at + low, batch.slice(low, high - low)
+                at += len(batch)
+                if at >= part.stop:
+                    return
+        except pa.ArrowException as e:
+            raise _broken(part.path, e) from e
+
+
+def _any_image(schema: pa.Schema, names: list[str]) -> bool:
+    return holds_images(schema) in names
+
+
+def _groups(metadata: Any, part: Part) -> tuple[list[int], int]:
+    """Return the row groups that a part touches, and the row at which the first begins."""
+    groups, first, at = [], part.start, 0
+    for i in range(metadata.num_row_groups):
+        end = at + metadata.row_group(i).num_rows
+        if at < part.stop and end > part.start:
+            first = first if groups else at
+            groups.append(i)
+        at = end
+    return groups, first
+
+
+def _batch_rows(batch: pa.RecordBatch, start: int, part: Part, plan: SourcePlan) -> pa.Table:
+    count, meanings = len(batch), plan.columns
+    found = Found(
+        number=list(range(start, start + count)),
+        url=_texts(batch, meanings.url),
+        caption=_texts(batch, meanings.caption),
+        uid=_texts(batch, meanings.uid),
+        fault=[None] * count,
+        place=[None] * count,
+        member=[None] * count,
+        stopped=[None] * count,
+    )
+    extra = _extra(batch, plan.extra_schema, found)
+    if meanings.image:
+        present = _image_bytes(batch, meanings.image).is_valid().to_pylist()
+        found.member = [str(start + i) if there else None for i, there in enumerate(present)]
+        found.stopped = _stopped(extra, count)
+    return sourced(found, extra, part, plan)
+
+
+def _texts(batch: pa.RecordBatch, name: str) -> list[Any]:
+    """Return a text column as Python values; as bytes where the file breaks its own promise."""
+    if not name:
+        return [None] * len(batch)
+    column = batch.column(name)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    try:
+        values: list[Any] = column.to_pylist()
+    except UnicodeDecodeError:
+        values = column.cast(pa.large_binary()).to_pylist()
+    return values
+
+
+def _extra(batch: pa.RecordBatch, schema: pa.Schema, found: Found) -> pa.Table:
+    arrays = []
+    for column in schema:
+        name = column.name.removeprefix("extra.")
+        if name not in batch.schema.names:
+            arrays.append(pa.nulls(len(batch), column.type))
+            continue
+        arrays.append(_cast(batch.column(name), column, found))
+    return pa.Table.from_arrays(arrays, schema=schema) if arrays else pa.table({})
+
+
+def _cast(array: pa.Array, column: pa.Field, found: Found) -> pa.Array:
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:  # text that is no UTF-8: polars would trust it
+        values = [v if v is None else v.decode(errors="replace") for v in _as_bytes(array)]
+        for i, (before, after) in enumerate(zip(_as_bytes(array), values, strict=True)):
+            if before is not None and before != after.encode():
+                found.fault[i] = found.fault[i] or f"expected {column.name} in UTF-8"
+        array = pa.array(values, pa.string())
+    # int64 beyond 2**53 loses digits as a double; the files together asked for one.
+    return array if array.type == column.type else array.cast(column.type, safe=False)
+
+
+def _as_bytes(array: pa.Array) -> list[Any]:
+    values: list[Any] = array.cast(pa.large_binary()).to_pylist()
+    return values
+
+
+def _stopped(extra: pa.Table, count: int) -> list[Any]:
+    if "extra.status" not in extra.column_names:
+        return [None] * count
+    status = extra["extra.status"].to_pylist()
+    names = extra.column_names
+    words = extra["extra.error_message"].to_pylist() if "extra.error_message" in names else status
+    return [reason_of(s, w) for s, w in zip(status, words, strict=True)]
+
+
+def _image_bytes(batch: pa.RecordBatch, name: str) -> pa.Array:
+    column = batch.column(name)
+    return column.field("bytes") if pa.types.is_struct(column.type) else column
+
+
+def _bodies(part: Part, rows: pa.Table, image: str) -> Iterator[Body]:
+    keys = rows["url_key"].to_pylist()
+    stops = rows["stop_reason"].to_pylist()
+    at = 0
+    for _, batch in _batches(part, [image]):
+        for body in _image_bytes(batch, image):
+            if stops[at] is None:
+                yield Body(keys[at], body.as_py(), UNCHECKED)
+            at += 1
+
+
+def _broken(path: str, error: Exception) -> UsageError:
+    return UsageError(f"{path}: expected a readable Parquet file, found {str(error)[:200]}")

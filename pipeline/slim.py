@@ -1,0 +1,91 @@
+"""The slim columns of each row that the global pass reads, with the first finding against it.
+
+The order of findings is the order of stages: what the source or identity says, then what the
+claims say about address, host and caption, then the web's answer, then the image, then the
+builder's filters. Joined by uid, never by position.
+"""
+
+import polars as pl
+import pyarrow as pa
+
+from schemas.tables import DECODED, JUDGED, ROWS, SLIM, STOP, require
+
+STOPS = [f.name for f in STOP]
+
+
+def slim(rows: pa.Table, judged: pa.Table, decoded: pa.Table, filtered: pa.Table) -> pa.Table:
+    """Return SLIM, one row for each of `rows`, sorted by uid.
+
+    rows: ROWS as screened by the newest claims. judged, decoded: of the same uids.
+    filtered: uid and the stop columns of rows that a filter refuses; may be empty.
+    """
+    for table, schema in ((rows, ROWS), (judged, JUDGED), (decoded, DECODED)):
+        require(table, schema)
+    layers = [_stops(t, i) for i, t in enumerate((rows, judged, decoded, filtered))]
+    first = pl.concat(layers).sort("uid", "layer").unique("uid", keep="first", maintain_order=True)
+    base = _columns(rows, "uid", "row", "url_key", "host")
+    joined = (
+        base.join(_columns(judged, "uid", "sha256"), on="uid", how="left")
+        .join(
+            _columns(
+                decoded,
+                "uid",
+                "pixel_sha256",
+                "original_width",
+                "original_height",
+                "clip_similarity",
+            ),
+            on="uid",
+            how="left",
+        )
+        .join(first.drop("layer"), on="uid", how="left")
+        .sort("uid")
+    )
+    return joined.select(SLIM.names).to_arrow().cast(SLIM)
+
+
+def _columns(table: pa.Table, *names: str) -> pl.DataFrame:
+    frame = pl.from_arrow(table.select(list(names)))
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101  # a table gives a frame; for the type checker
+    return frame
+
+
+def _stops(table: pa.Table, layer: int) -> pl.DataFrame:
+    frame = _columns(table, "uid", *STOPS)
+    return frame.filter(pl.col("stop_reason").is_not_null()).with_columns(layer=pl.lit(layer))
+
+
+def sample_columns(rows: pa.Table, judged: pa.Table, decoded: pa.Table) -> pa.Table:
+    """Return what filters may speak about: a row's own columns, its answer and its image, by uid.
+
+    Stops are left out, and the binary columns. Columns of the source stand under their own names.
+    """
+    own = [n for n in rows.column_names if n not in STOPS]
+    answer = ["uid", "http_status", "fetched_at", "final_url", "sha256"]
+    image = [
+        "uid",
+        "width",
+        "height",
+        "original_width",
+        "original_height",
+        "pdq_quality",
+        "stored_size_bytes",
+        "clip_similarity",
+    ]
+    joined = (
+        _columns(rows, *own)
+        .join(_columns(judged, *answer), on="uid", how="left")
+        .join(_columns(decoded, *image), on="uid", how="left")
+        .sort("uid")
+    )
+    taken = set(joined.columns)
+    plain = {n: n.removeprefix("extra.") for n in joined.columns if n.startswith("extra.")}
+    return joined.rename({k: v for k, v in plain.items() if v not in taken}).to_arrow()
+
+
+def content_keys(judged: pa.Table, decoded: pa.Table) -> pa.Table:
+    """Return the content keys of the rows that have pixels: uid, sha256 and the canonical keys."""
+    image = decoded.select(["uid", "pixel_sha256", "pdq", "pdq_quality"])
+    have = image.filter(image["pixel_sha256"].is_valid())
+    found = have.join(judged.select(["uid", "sha256"]), "uid", join_type="inner")
+    return found.select(["uid", "sha256", "pixel_sha256", "pdq", "pdq_quality"]).sort_by("uid")

@@ -1,0 +1,111 @@
+"""optout.signals.x_robots against the facts' vectors, img2dataset's own function, and any text."""
+
+import email.message
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optout.signals.x_robots import DENIES, HEADER, deny_tokens, read
+from schemas.verdict import Purpose, Say
+from tests.optout.signals.x_robots_cases import CASES, Case
+
+DOCS = Path(__file__).parents[3] / "docs" / "signals.md"
+ALL = deny_tokens(index_tokens=True, noml=True)
+
+
+def headers(*lines: str) -> list[tuple[str, str]]:
+    return [("Content-Type", "image/png"), *(("X-Robots-Tag", line) for line in lines)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_header_says_what_the_table_says(case: Case) -> None:
+    signals = read(headers(*case.lines), case.agent, ALL)
+    assert {s.say for s in signals} == ({Say.DENY} if case.say is Say.DENY else set())
+    assert {s.note for s in signals} == ({case.note} if case.say is Say.DENY else set())
+
+
+def test_a_denial_names_both_trainings_the_text_and_the_header() -> None:
+    signals = read(headers("index", "nofollow, ArtBot: NoAI"), "ArtBot", ALL)
+    assert [s.purpose for s in signals] == [Purpose.TRAIN_GEN, Purpose.TRAIN_DISC] == list(DENIES)
+    assert {(s.raw, s.line, s.place) for s in signals} == {("ArtBot: NoAI", 2, HEADER)}
+
+
+@pytest.mark.parametrize(
+    ("token", "index_tokens", "noml", "denies"),
+    [
+        ("noindex", False, True, False),
+        ("noimageindex", False, True, False),
+        ("none", False, True, False),
+        ("noai", False, False, True),
+        ("noml", True, False, False),
+        ("noml", False, True, True),
+    ],
+)
+def test_tokens_can_be_switched(token: str, index_tokens: bool, noml: bool, denies: bool) -> None:
+    tokens = deny_tokens(index_tokens=index_tokens, noml=noml)
+    assert bool(read(headers(token), "ArtBot", tokens)) is denies
+
+
+def test_other_headers_are_not_read() -> None:
+    assert read([("X-Robots", "noai"), ("Robots", "noai")], "ArtBot", ALL) == ()
+
+
+@given(st.lists(st.tuples(st.sampled_from([HEADER, "X-ROBOTS-TAG ", "y"]), st.text())))
+def test_any_text_is_answered(pairs: list[tuple[str, str]]) -> None:
+    assert all(len(s.raw.encode()) <= 512 for s in read(pairs, "ArtBot", ALL))
+
+
+WORD = st.sampled_from(["index", "nofollow", "max-snippet: 3", "otherbot: all", "none", ": :", "="])
+
+
+@given(st.lists(st.lists(WORD, max_size=4).map(", ".join), max_size=3))
+def test_one_more_refusal_always_denies(lines: list[str]) -> None:
+    assert read(headers(*lines, "noai"), "ArtBot", ALL)
+    assert read(headers(*[f"noai, {line}" for line in lines], "noai"), "ArtBot", ALL)
+
+
+@given(st.lists(st.sampled_from(["noai", "noimageai", "nofollow", "all"]), min_size=1))
+def test_what_is_rendered_is_parsed(words: list[str]) -> None:
+    denied = bool({"noai", "noimageai"} & set(words))
+    assert bool(read(headers(", ".join(words)), "ArtBot", ALL)) is denied
+
+
+def img2dataset_says(case: Case) -> Say:
+    downloader = pytest.importorskip("img2dataset.downloader", exc_type=ImportError)
+    message = email.message.Message()
+    for line in case.lines:
+        message["X-Robots-Tag"] = line
+    directives = {"noai", "noimageai", "noindex", "noimageindex"}
+    denied = downloader.is_disallowed(message, case.agent, directives)
+    return Say.DENY if denied else Say.SILENT
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # img2dataset imports imghdr
+@pytest.mark.filterwarnings("ignore::UserWarning")  # and albumentations, which looks for updates
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_disagreements_with_img2dataset_are_the_named_ones(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_ALBUMENTATIONS_UPDATE", "1")
+    assert os.environ["NO_ALBUMENTATIONS_UPDATE"] == "1"
+    assert (img2dataset_says(case) is not case.say) == bool(case.why)
+
+
+def table() -> str:
+    """Return the table of disagreements as it stands in docs/signals.md."""
+    lines = ["| case | header | recuse | img2dataset 1.47 | who is right |"]
+    lines.append("| --- | --- | --- | --- | --- |")
+    for case in CASES:
+        if case.why:
+            ours = "deny" if case.say is Say.DENY else "silent"
+            theirs = "silent" if ours == "deny" else "deny"
+            shown = "<br>".join(f"`{line}`" for line in case.lines)
+            lines.append(f"| {case.name} | {shown} | {ours} | {theirs} | {case.why} |")
+    return "\n".join(lines)
+
+
+def test_the_docs_hold_the_table_of_disagreements() -> None:
+    assert table() in DOCS.read_text(encoding="utf-8")

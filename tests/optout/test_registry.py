@@ -1,0 +1,276 @@
+import multiprocessing
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from optout import storage
+from optout.commitment import commit
+from optout.entry import Draft, draft_move, parse_leaf
+from optout.lifecycle import Event, Signer, State
+from optout.log import merkle
+from optout.registry import Registry
+from optout.storage_tables import CLAIMS, HEAD, METADATA, VERSION_TABLE, WORKS
+from schemas.errors import ClaimError, ModelMismatchError, ProofError, RegistryError
+from tests.fakes import FixedClock
+from tests.optout.claims import MATCHER, draft, random_bytes, signing_key, work
+
+MODERATOR = signing_key(99)
+
+
+def opened(where: Path | str, **options: object) -> Registry:
+    given = {"random": random_bytes(0), "create": True, "moderators": {MODERATOR.public}}
+    return Registry.open(str(where), FixedClock(step_us=1), **{**given, **options})
+
+
+@pytest.fixture
+def registry(tmp_path):
+    with opened(tmp_path / "folder" / "registry.db") as found:
+        yield found
+
+
+def moved(registry: Registry, claim_id: str, event: Event, **options: object) -> Draft:
+    key = options.pop("key", signing_key())
+    previous = options.pop("previous", registry.standing(claim_id).entry_hash)
+    return draft_move(event, claim_id, previous, key, **options)
+
+
+def dumped(registry: Registry) -> list[list[tuple]]:
+    with storage.reading(registry._engine) as connection:
+        return [
+            [tuple(row) for row in connection.execute(sa.select(t).order_by(*t.primary_key))]
+            for t in (CLAIMS, WORKS)
+        ]
+
+
+def test_submitting_appends_one_entry_under_the_root_of_all_leaves(registry):
+    for seed in range(1, 6):
+        recorded = registry.append(draft(seed))
+        leaves = registry.leaf_hashes()
+        assert (recorded.seq, recorded.size) == (seed - 1, seed)
+        assert recorded.root == merkle.root(leaves).hex()
+    view = registry.view()
+    assert [parse_leaf(leaf, "x").claim for leaf in view.leaves] == [
+        draft(seed).statement.claim for seed in range(1, 6)
+    ]
+
+
+def test_an_entry_shows_commitments_and_nothing_of_the_claim(registry):
+    claim = draft(works=(work(1, matcher=""),))
+    registry.append(claim)
+    (leaf,) = registry.view().leaves
+    for secret in (
+        b"Ada",
+        b"example.org",
+        work(1).sha256.encode(),
+        claim.match.salt.hex().encode(),
+    ):
+        assert secret not in leaf
+    entry = parse_leaf(leaf, "x")
+    assert entry.match == commit(claim.match.payload, claim.match.salt)
+    assert entry.match != commit(claim.match.payload, b"\0" * 32)  # a right guess without the salt
+
+
+def test_withdrawn_by_its_claimant(registry):
+    claim_id = registry.append(draft()).entry.claim
+    registry.append(moved(registry, claim_id, Event.WITHDRAW))
+    assert registry.standing(claim_id).state == State.WITHDRAWN
+    with pytest.raises(ClaimError, match="lifecycle"):
+        registry.append(moved(registry, claim_id, Event.WITHDRAW))
+
+
+@pytest.mark.parametrize("forgery", ["other key", "moderator", "signature", "previous", "claim"])
+def test_a_forged_withdrawal_is_refused(registry, forgery):
+    claim_id = registry.append(draft()).entry.claim
+    other = registry.append(draft(2)).entry.claim
+    good = moved(registry, claim_id, Event.WITHDRAW)
+    stranger = signing_key(3)
+    forged = {
+        "other key": moved(registry, claim_id, Event.WITHDRAW, key=stranger),
+        "moderator": moved(registry, claim_id, Event.WITHDRAW, key=stranger, by=Signer.MODERATOR),
+        "signature": Draft(good.statement, stranger.sign(good.statement.signed_bytes())),
+        "previous": moved(registry, claim_id, Event.WITHDRAW, previous="0" * 64),
+        "claim": Draft(good.statement.model_copy(update={"claim": other}), good.signature),
+    }
+    with pytest.raises(ClaimError):
+        registry.append(forged[forgery])
+    assert registry.standing(claim_id).state == State.RECORDED
+    assert len(registry.leaf_hashes()) == 2
+
+
+def test_a_moderators_withdrawal_shows_as_such(registry):
+    claim_id = registry.append(draft()).entry.claim
+    by = {"key": MODERATOR, "by": Signer.MODERATOR}
+    registry.append(moved(registry, claim_id, Event.WITHDRAW, **by))
+    entry = parse_leaf(registry.view().leaves[-1], "x")
+    assert (entry.by, entry.key) == (Signer.MODERATOR, MODERATOR.public)
+
+
+def test_only_a_moderator_raises_a_level(registry):
+    claim_id = registry.append(draft()).entry.claim
+    with pytest.raises(ClaimError):
+        registry.append(moved(registry, claim_id, Event.VERIFY, level=2))
+    by = {"key": MODERATOR, "by": Signer.MODERATOR}
+    registry.append(moved(registry, claim_id, Event.VERIFY, level=2, **by))
+    assert registry.standing(claim_id).level == 2
+    assert registry.standing(claim_id).state == State.ACTIVE
+
+
+def test_parts_that_do_not_open_the_commitments_are_refused(registry):
+    claim, other = draft(1), draft(2)
+    with pytest.raises(ProofError):
+        registry.append(Draft(claim.statement, claim.signature, other.match, claim.identity))
+    with pytest.raises(ClaimError):
+        registry.append(Draft(claim.statement, claim.signature))
+
+
+def test_vectors_of_another_matcher_are_refused(registry):
+    registry.pin_matcher(MATCHER, "fake")
+    registry.append(draft(1, works=(work(1),)))
+    with pytest.raises(ModelMismatchError):
+        registry.append(draft(2, works=(work(2, matcher="x" * 64),)))
+    with pytest.raises(ModelMismatchError):
+        registry.pin_matcher("x" * 64, "other")
+    assert len(registry.claims()) == 1
+
+
+def test_rebuilding_gives_the_same_projection(registry):
+    registry.append(draft(1, works=(work(1, matcher=""), work(2, matcher=""))))
+    claim_id = registry.append(draft(2, hosts=("example.org",))).entry.claim
+    registry.append(moved(registry, claim_id, Event.WITHDRAW, key=signing_key(2)))
+    before = dumped(registry)
+    with storage.writing(registry._engine) as connection:
+        connection.execute(sa.delete(WORKS))
+        connection.execute(sa.delete(CLAIMS))
+    assert dumped(registry) != before
+    assert registry.rebuild() == 2
+    assert dumped(registry) == before
+
+
+def test_events_are_append_only(registry):
+    registry.append(draft())
+    with pytest.raises(sa.exc.IntegrityError, match="append-only"):
+        with storage.writing(registry._engine) as connection:
+            connection.exec_driver_sql("DELETE FROM events")
+
+
+@pytest.mark.parametrize("change", ["cast(replace(leaf, 'su', 'si') AS BLOB)", "'text'", "x'00'"])
+def test_a_log_that_was_changed_is_found(registry, tmp_path, change):
+    registry.append(draft(1))
+    registry.append(draft(2))
+    with sqlite3.connect(tmp_path / "folder" / "registry.db") as connection:
+        connection.execute("DROP TRIGGER events_no_update")
+        connection.execute(f"UPDATE events SET leaf = {change}")
+    connection.close()
+    with pytest.raises(RegistryError):
+        registry.view()
+
+
+def test_a_head_that_moved_is_read_again(registry, monkeypatch):
+    """Another database than SQLite lets two writers read the same head; one must lose."""
+    registry.append(draft(1))
+    real, raced = storage.writing, []
+
+    def writing(engine):
+        if not raced:
+            raced.append(True)
+            registry.append(draft(2))
+            stale = real(engine)
+            connection = stale.__enter__()
+            connection.execute(sa.update(HEAD).values(size=HEAD.c.size))
+            stale.__exit__(None, None, None)
+        return real(engine)
+
+    monkeypatch.setattr(storage, "writing", writing)
+    assert registry.append(draft(3)).seq == 2
+
+
+def submit_many(where: str, seeds: list[int]) -> None:
+    with opened(where) as registry:
+        for seed in seeds:
+            registry.append(draft(seed))
+
+
+def test_two_processes_that_open_and_submit_at_once_both_succeed(tmp_path):
+    where = str(tmp_path / "registry.db")
+    context = multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(target=submit_many, args=(where, list(range(start, start + 8))))
+        for start in (100, 200)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    with opened(where, create=False) as registry:
+        assert len(registry.view().leaves) == 16
+
+
+def test_the_revisions_make_the_tables_that_the_code_reads(registry):
+    with storage.reading(registry._engine) as connection:
+        options = {"version_table": VERSION_TABLE, "compare_type": True}
+        found = compare_metadata(MigrationContext.configure(connection, opts=options), METADATA)
+    assert found == []
+
+
+def write(path: Path, kind: str) -> None:
+    if kind == "text":
+        path.write_text("these are opt-outs")
+    elif kind == "empty":
+        path.touch()
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "truncated":
+        opened(path).close()
+        path.write_bytes(path.read_bytes()[:5000])
+    elif kind != "absent":
+        if kind == "newer":
+            opened(path).close()
+        connection = sqlite3.connect(path)
+        if kind == "newer":
+            connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+        else:
+            connection.execute("CREATE TABLE photos (id INTEGER)")
+        connection.commit()
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("absent", "found nothing"),
+        ("text", "expected an SQLite file"),
+        ("empty", "empty file"),
+        ("folder", "found a folder"),
+        ("truncated", "registry"),
+        ("other", "found tables photos"),
+        ("newer", "9999"),
+    ],
+)
+def test_what_is_no_registry_is_refused_with_what_was_found_and_where(tmp_path, kind, says):
+    path = tmp_path / "file.db"
+    write(path, kind)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(RegistryError, match=says) as raised:
+        opened(path, create=False)
+    assert str(path) in str(raised.value)
+    assert (path.read_bytes() if path.is_file() else None) == before
+    if kind in ("text", "other", "newer", "folder", "truncated"):
+        with pytest.raises(RegistryError):
+            opened(path, create=True)
+
+
+@pytest.mark.parametrize("where", ["", "nonsense://x", "postgresql+nodriver://x/y", "a\0b"])
+def test_a_registry_url_that_means_nothing_is_refused(where):
+    with pytest.raises(RegistryError):
+        opened(where)
+
+
+def test_secure_delete_and_foreign_keys_are_on(registry):
+    with storage.reading(registry._engine) as connection:
+        for pragma, value in (("secure_delete", 1), ("foreign_keys", 1), ("journal_mode", "wal")):
+            assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value

@@ -1,0 +1,298 @@
+"""Verdicts: what outranks what, whom a claim reaches, and that no opt-out ever releases a row."""
+
+import json
+import random
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.decide import HANDFUL, STANDING, VERDICT_OF, Standing, decide
+from schemas.config import BuildConfig, MatchConfig, RegistryConfig
+from schemas.errors import SchemaError
+from schemas.tables import CLAIMS, DECIDED, EDGES, GRANTS, MATCHES, SLIM, from_rows
+from schemas.verdict import Reason, Stance, Verdict
+
+
+def uid(n: int) -> str:
+    return f"{n:032x}"
+
+
+def row(n: int, **values: Any) -> dict[str, Any]:
+    base = {
+        "uid": uid(n),
+        "row": n,
+        "url_key": f"http://h{n}.example/{n}.jpg",
+        "host": f"h{n}.example",
+        "sha256": f"{n:064x}",
+        "pixel_sha256": f"{n + (1 << 60):064x}",
+        "original_width": 100,
+        "original_height": 100,
+    }
+    return base | values
+
+
+def stopped(n: int, reason: Reason, **values: Any) -> dict[str, Any]:
+    return row(n, stop_stage="judge", stop_reason=str(reason), **values)
+
+
+def match(n: int, claim: str, rule: str, **values: Any) -> dict[str, Any]:
+    return {"uid": uid(n), "claim_id": claim, "stance": "opt_out", "rule": rule} | values
+
+
+def claim(name: str, **values: Any) -> dict[str, Any]:
+    base = {"claim_id": name, "scope": "style", "stance": "opt_out", "level": 2}
+    return base | {"style_state": "active", "style_alpha": 0.001} | values
+
+
+def edge(a: int, b: int, **values: Any) -> dict[str, Any]:
+    a, b = sorted((a, b))
+    return {"uid_a": uid(a), "uid_b": uid(b), "sha256": False, "pixel_sha256": False} | values
+
+
+TWO_KEYS = {"pdq_distance": 8, "similarity": 0.97}
+
+
+def decided(
+    rows: list[dict[str, Any]],
+    matches: list[dict[str, Any]] | None = None,
+    edges: list[dict[str, Any]] | None = None,
+    claims: list[dict[str, Any]] | None = None,
+    grants: list[dict[str, Any]] | None = None,
+    config: BuildConfig | None = None,
+    trust_local: bool = False,
+) -> pa.Table:
+    return decide(
+        from_rows(rows, SLIM),
+        from_rows(matches or [], MATCHES),
+        from_rows(edges or [], EDGES),
+        from_rows(claims or [], CLAIMS),
+        from_rows(grants or [], GRANTS),
+        config or BuildConfig(),
+        trust_local,
+    )
+
+
+def reasons(table: pa.Table) -> dict[int, str | None]:
+    return {int(r["uid"], 16): r["reason"] for r in table.to_pylist()}
+
+
+def test_a_row_without_a_finding_is_kept() -> None:
+    out = decided([row(1)])
+    assert out.schema.equals(DECIDED)
+    assert out.to_pylist()[0] == dict.fromkeys(DECIDED.names) | {"uid": uid(1), "verdict": "keep"}
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_leads_to_exactly_one_verdict_that_is_not_keep(reason: Reason) -> None:
+    (out,) = decided([stopped(1, reason)]).to_pylist()
+    assert out["reason"] == reason
+    held = {"signal_error", "unchecked", "not_observed", "not_judged", "review"}
+    assert out["verdict"] == ("hold" if reason in held else "drop")
+    assert VERDICT_OF[reason] == out["verdict"]
+    assert reason in STANDING
+
+
+@pytest.mark.parametrize("rule", ["sha256", "pixel_sha256", "perceptual", "copy"])
+def test_a_listed_work_denies_at_any_level(rule: str) -> None:
+    out = decided([row(1)], [match(1, "c", rule, work_id="w", margin=0.1)], [], [claim("c", level=0)])
+    (found,) = out.to_pylist()
+    assert (found["reason"], found["claim_id"], found["rule"]) == ("optout_work", "c", rule)
+    assert json.loads(found["detail"]) == {"work_id": "w"}
+
+
+def test_a_style_needs_proved_control_or_a_registry_of_ones_own() -> None:
+    matches, claims = [match(1, "c", "style")], [claim("c", level=1)]
+    assert reasons(decided([row(1)], matches, [], claims)) == {1: None}
+    assert reasons(decided([row(1)], matches, [], claims, trust_local=True)) == {1: "optout_style"}
+
+
+def test_a_weak_style_acts_with_a_second_key_of_the_same_claim_only() -> None:
+    claims = [claim("c"), claim("d")]
+    alone = [match(1, "c", "style_weak"), match(1, "d", "name", stance="opt_out")]
+    assert reasons(decided([row(1)], alone[:1], [], claims)) == {1: None}
+    low = [claim("c"), claim("d", level=0)]
+    assert reasons(decided([row(1)], alone, [], low)) == {1: None}
+    both = [match(1, "c", "style_weak"), match(1, "c", "host")]
+    assert reasons(decided([row(1)], both, [], claims)) == {1: "optout_host"}
+
+
+def test_a_match_by_an_unknown_claim_is_refused() -> None:
+    with pytest.raises(SchemaError, match="expected matches by claims of the snapshot, found c"):
+        decided([row(1)], [match(1, "c", "sha256")])
+
+
+def test_uids_that_occur_twice_are_refused() -> None:
+    with pytest.raises(SchemaError, match="unique uids"):
+        decided([row(1), row(1)])
+
+
+# --- standing
+
+
+def test_denied_outranks_held_outranks_unusable() -> None:
+    rows = [
+        stopped(1, Reason.UNCHECKED),
+        stopped(2, Reason.FILTER),
+        stopped(3, Reason.TOO_SMALL, sha256=f"{1:064x}", pixel_sha256=None),
+        stopped(4, Reason.SAFETY),
+    ]
+    matches = [match(n, "c", "sha256") for n in (1, 2, 4)]
+    out = reasons(decided(rows, matches, [], [claim("c")]))
+    assert out == {1: "optout_work", 2: "optout_work", 3: "optout_copy", 4: "safety"}
+    assert Standing.DENIED < Standing.HELD < Standing.UNUSABLE < Standing.DUPLICATE
+
+
+# --- flood guard
+
+
+def flood(count: int, **config: Any) -> pa.Table:
+    rows = [row(n) for n in range(count)]
+    matches = [match(n, "c", "style", margin=0.1) for n in range(count)]
+    return decided(rows, matches, [], [claim("c")], config=BuildConfig(match=MatchConfig(**config)))
+
+
+def test_a_style_that_reaches_a_handful_drops_it() -> None:
+    assert set(flood(HANDFUL)["reason"].to_pylist()) == {"optout_style"}
+
+
+def test_a_style_that_floods_is_held_for_review() -> None:
+    out = flood(HANDFUL + 1)
+    assert set(out["reason"].to_pylist()) == {"review"}
+    assert set(out["verdict"].to_pylist()) == {"hold"}
+
+
+def test_a_style_within_its_share_drops_more_than_a_handful() -> None:
+    rows = HANDFUL + 5
+    assert set(flood(rows, style_budget=0.5)["reason"].to_pylist()) == {"optout_style"}
+
+
+def test_a_flooding_claim_keeps_its_listed_works_and_other_styles_act() -> None:
+    rows = [row(n) for n in range(HANDFUL + 2)]
+    matches = [match(n, "c", "style", margin=0.1) for n in range(HANDFUL + 2)]
+    matches += [match(0, "c", "sha256"), match(1, "d", "style", margin=0.01)]
+    out = reasons(decided(rows, matches, [], [claim("c"), claim("d")]))
+    assert (out[0], out[1], out[2]) == ("optout_work", "optout_style", "review")
+
+
+def test_copies_of_a_row_under_review_are_held_too() -> None:
+    count = HANDFUL + 1
+    rows = [row(n) for n in range(count + 1)]
+    matches = [match(n, "c", "style") for n in range(count)]
+    out = reasons(decided(rows, matches, [edge(0, count, **TWO_KEYS)], [claim("c")]))
+    assert out[count] == "review"
+
+
+# --- opt-in
+
+OPT_IN = BuildConfig(mode=Stance.OPT_IN, registry=RegistryConfig(url="r"))
+LICENCE = {"stance": "opt_in", "license": "CC-BY-4.0", "attribution": "Ada"}
+
+
+def test_opt_in_keeps_only_what_is_granted_with_licence_and_attribution() -> None:
+    grants = [{"uid": uid(2), "claim_id": "g", "rule": "host"}]
+    matches = [match(1, "g", "sha256", stance="opt_in")]
+    out = decided([row(n) for n in (1, 2, 3)], matches, [], [claim("g", **LICENCE)], grants, OPT_IN)
+    first, second, third = out.to_pylist()
+    assert third["reason"] == "not_granted"
+    for kept, rule in ((first, "sha256"), (second, "host")):
+        assert (kept["verdict"], kept["license"], kept["attribution"]) == ("keep", "CC-BY-4.0", "Ada")
+        assert (kept["claim_id"], kept["rule"]) == ("g", rule)
+
+
+@pytest.mark.parametrize("rule", ["style", "copy", "perceptual"])
+def test_likeness_grants_nothing(rule: str) -> None:
+    matches = [match(1, "g", rule, stance="opt_in")]
+    assert reasons(decided([row(1)], matches, [], [claim("g", **LICENCE)], config=OPT_IN)) == {
+        1: "not_granted"
+    }
+
+
+def test_an_unproved_opt_in_grants_nothing() -> None:
+    matches = [match(1, "g", "sha256", stance="opt_in")]
+    low = [claim("g", **LICENCE | {"level": 1})]
+    assert reasons(decided([row(1)], matches, [], low, config=OPT_IN)) == {1: "not_granted"}
+
+
+def test_an_opt_in_overrides_no_denial() -> None:
+    claims = [claim("g", **LICENCE), claim("c", level=0)]
+    matches = [match(1, "g", "sha256", stance="opt_in"), match(1, "c", "sha256")]
+    assert reasons(decided([row(1)], matches, [], claims, config=OPT_IN)) == {1: "optout_work"}
+
+
+def test_in_opt_out_mode_a_grant_still_carries_its_terms() -> None:
+    grants = [{"uid": uid(1), "claim_id": "g", "rule": "host"}]
+    out = decided([row(1), row(2)], [], [], [claim("g", **LICENCE)], grants)
+    assert out["license"].to_pylist() == ["CC-BY-4.0", None]
+    assert out["verdict"].to_pylist() == ["keep", "keep"]
+
+
+# --- properties
+
+N = 12
+numbers = st.integers(0, N - 1)
+stops = st.dictionaries(numbers, st.sampled_from(list(Reason)), max_size=5)
+met = st.tuples(
+    numbers,
+    st.sampled_from(["c", "d", "e"]),
+    st.sampled_from(["sha256", "copy", "style", "style_weak", "perceptual", "name"]),
+)
+edge_values = st.sampled_from([TWO_KEYS, {"pdq_distance": 3}, {"similarity": 0.99}])
+edge_sets = st.dictionaries(
+    st.tuples(numbers, numbers).filter(lambda p: p[0] < p[1]), edge_values, max_size=12
+)
+
+
+def world(
+    marks: dict[int, Reason], shared: list[int]
+) -> list[dict[str, Any]]:
+    rows = [stopped(n, marks[n]) if n in marks else row(n) for n in range(N)]
+    for n in shared:  # some rows share bytes, some an address
+        rows[n]["sha256" if n % 2 else "url_key"] = "shared"
+        rows[n]["pixel_sha256"] = None
+    return rows
+
+
+@settings(max_examples=60, deadline=None)
+@given(stops, st.lists(numbers, max_size=5), st.lists(met, max_size=8), met, edge_sets)
+def test_adding_an_opt_out_match_never_releases_a_row(
+    marks: dict[int, Reason],
+    shared: list[int],
+    before: list[tuple[int, str, str]],
+    added: tuple[int, str, str],
+    pairs: dict[tuple[int, int], dict[str, Any]],
+) -> None:
+    rows = world(marks, shared)
+    edges = [edge(a, b, **values) for (a, b), values in pairs.items()]
+    claims = [claim(name) for name in "cde"]
+    one = decided(rows, [match(*m) for m in before], edges, claims)
+    two = decided(rows, [match(*m) for m in [*before, added]], edges, claims)
+    for a, b in zip(one["verdict"].to_pylist(), two["verdict"].to_pylist(), strict=True):
+        assert not (a != "keep" and b == "keep")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    stops, st.lists(numbers, max_size=5), st.lists(met, max_size=8), edge_sets, st.integers(0, 99)
+)
+def test_order_of_rows_matches_and_edges_does_not_matter(
+    marks: dict[int, Reason],
+    shared: list[int],
+    found: list[tuple[int, str, str]],
+    pairs: dict[tuple[int, int], dict[str, Any]],
+    seed: int,
+) -> None:
+    rows, matches = world(marks, shared), [match(*m) for m in found]
+    edges = [edge(a, b, **values) for (a, b), values in pairs.items()]
+    claims = [claim(name) for name in "cde"]
+    straight = decided(rows, matches, edges, claims)
+    shuffle = random.Random(seed).shuffle
+    for part in (rows, matches, edges, claims):
+        shuffle(part)
+    assert decided(rows, matches, edges, claims).equals(straight)
+    assert straight["uid"].to_pylist() == [uid(n) for n in range(N)]
+    said = straight["verdict"].to_pylist()
+    assert set(said) <= set(Verdict)
+    assert all((v == "keep") == (r is None) for v, r in zip(said, straight["reason"].to_pylist()))  # noqa: B905  # same table
