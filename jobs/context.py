@@ -86,6 +86,10 @@ class Context:
             raise StorageError(f"expected sha256 {ref.sha256} of {ref.path}, found other bytes")
         return pq.read_table(pa.BufferReader(body))
 
+    def foreign_table(self, store: Store, path: str) -> pa.Table:
+        """Read a table of another build's work folder, which has no references here."""
+        return pq.read_table(pa.BufferReader(store.read(path)))
+
     def bucket(self, refs: Sequence[Ref], bucket: int, schema: pa.Schema) -> pa.Table:
         """Read one bucket out of several published files, in the order of `refs`."""
         parts = [read_bucket(self.work, r.path, bucket) for r in refs]

@@ -54,7 +54,8 @@ def run_task(root: str, task: Task) -> Receipt | CurationError:
         raise
     except CurationError as e:
         return e
-    receipt = Receipt(task.stage, task.name, outputs, counts, time.monotonic() - started)
+    seconds = round(time.monotonic() - started, 3)
+    receipt = Receipt(task.stage, task.name, outputs, counts, seconds)
     context.work.publish(task.receipt_path, receipt.to_bytes())
     return receipt
 

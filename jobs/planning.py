@@ -11,10 +11,9 @@ from jobs.context import PLAN_PATH
 from pipeline.clock import clock_from_environment
 from pipeline.manifest import MANIFEST_PATH, read_manifest
 from pipeline.plan import ModelChoice, Plan, require_same, units
-from pipeline.safety import load_lists
 from pipeline.source import list_parts
-from pipeline.storage import open_store
-from schemas.canonical import canonical_json
+from pipeline.storage import open_store, read_anywhere
+from schemas.canonical import canonical_json, digest, sha256_hex
 from schemas.config import BuildConfig
 from schemas.errors import PlanError
 from schemas.manifest import Manifest
@@ -112,7 +111,7 @@ def make_plan(job: Job, old: Plan | None) -> Plan:
         created=old.created if old is not None else created_now(),
         tool_version=tool_version(),
         config=asked,
-        source=source.to_json(),
+        source=source.as_json(),
         source_fingerprint=source.fingerprint,
         rows_estimate=rows,
         shards=units(rows, config.output.shard_rows),
@@ -120,9 +119,18 @@ def make_plan(job: Job, old: Plan | None) -> Plan:
         identity_buckets=units(rows, ROWS_PER_IDENTITY_BUCKET),
         model=model,
         matcher=matcher,
-        safety_sha256=load_lists(config.safety).sha256,
+        safety_sha256=lists_digest(config),
         store_root=job.from_store,
     )
+
+
+def lists_digest(config: BuildConfig) -> str:
+    """Return the digest over the content of the safety lists in force."""
+    lists = {
+        kind: sorted(sha256_hex(read_anywhere(path)) for path in paths)
+        for kind, paths in (("sha256", config.safety.sha256), ("pdq", config.safety.pdq))
+    }
+    return digest(lists)
 
 
 def chosen_models(config: BuildConfig) -> tuple[ModelChoice, ModelChoice]:

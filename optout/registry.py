@@ -30,6 +30,7 @@ from optout.storage_tables import (
     MATCH_PARTS,
     REGISTRY,
 )
+from optout.works import check_works
 from schemas.claim import IdentityPart, MatchPart
 from schemas.errors import ClaimError, ModelMismatchError, RegistryError
 from schemas.ports import Clock
@@ -274,6 +275,8 @@ def _check_parts(draft: Draft) -> None:
             raise ClaimError(f"expected the {name} part with its commitment, found one of them")
         if part is not None:
             part.check(shown[name], f"the {name} part")
+    if draft.match is not None:
+        check_works(_parsed(draft.match))
 
 
 def _part(connection: sa.Connection, table: sa.Table, seq: int) -> OpenedPart | None:

@@ -3,22 +3,21 @@
 It follows from the log alone: two people who take it at the same size hold the same bytes.
 """
 
-import base64
-import binascii
 import hashlib
 import struct
 from collections.abc import Iterable
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from optout.entry import parse_leaf
+from optout.log.merkle import EMPTY_ROOT
 from optout.registry import LogView, Registry, match_part
 from optout.replay import Standing, replay
+from optout.works import decode_vector
 from schemas.canonical import canonical_json
-from schemas.claim import MatchPart, WorkKeys
+from schemas.claim import MatchPart
 from schemas.errors import CurationError, RegistryError
 from schemas.ports import Store
 from schemas.snapshot import Snapshot, SnapshotHeader
@@ -53,6 +52,22 @@ def from_view(view: LogView, where: str, *, trust_local: bool) -> Snapshot:
         matcher=view.matcher,
         matcher_name=view.matcher_name,
         trust_local=trust_local,
+        tables_sha256=tables_sha256(claims, works),
+    )
+    return Snapshot(header, claims, works)
+
+
+def empty(matcher: str = "", matcher_name: str = "") -> Snapshot:
+    """Return the snapshot of a build that honours no registry."""
+    claims, works = CLAIMS.empty_table(), WORKS.empty_table()
+    header = SnapshotHeader(
+        origin="",
+        size=0,
+        root=EMPTY_ROOT.hex(),
+        recorded_at="",
+        matcher=matcher,
+        matcher_name=matcher_name,
+        trust_local=False,
         tables_sha256=tables_sha256(claims, works),
     )
     return Snapshot(header, claims, works)
@@ -150,24 +165,6 @@ def works_table(parts: Iterable[tuple[Standing, MatchPart]]) -> pa.Table:
         raise RegistryError(f"expected keys of works in {where}: {e}") from e
 
 
-def encode_vector(vector: np.ndarray) -> str:
-    """Return a vector as a part carries it: base64 of little-endian half floats."""
-    return base64.b64encode(vector.astype("<f2").tobytes()).decode()
-
-
-def decode_vector(text: str) -> np.ndarray:
-    """Return float16[d] of what `encode_vector` wrote. Raises RegistryError for anything else."""
-    try:
-        return np.frombuffer(base64.b64decode(text, validate=True), "<f2")
-    except (ValueError, binascii.Error) as e:
-        raise RegistryError(f"expected a vector as base64 of half floats: {e}") from e
-
-
-def vectors_of(works: Iterable[WorkKeys], name: str) -> list[np.ndarray]:
-    """Return the named vectors (`cpy` or `sty`) of those works that have one, as stored."""
-    return [decode_vector(getattr(w, name)) for w in works if getattr(w, name)]
-
-
 def _halves(texts: list[str]) -> pa.Array:
     return pa.array(
         [decode_vector(text) if text else None for text in texts], pa.list_(pa.float16())
@@ -188,7 +185,7 @@ def _table(body: bytes, schema: pa.Schema) -> pa.Table:
 
 def _column_bytes(array: pa.Array) -> Iterable[bytes]:
     """Give the bytes of a column: which rows are null, lengths, values."""
-    yield np.packbits(array.is_valid().to_numpy(zero_copy_only=False)).tobytes()
+    yield bytes(array.is_valid().to_numpy(zero_copy_only=False))
     if pa.types.is_list(array.type):
         lengths = pc.list_value_length(array).fill_null(0).to_numpy()
         yield lengths.astype("<i8").tobytes()

@@ -29,8 +29,12 @@ class CanonicalHasher:
 
     def keys(self, body: bytes) -> ContentKeys:
         """Return the content keys. Raises ImageError."""
-        decoder = Decoder(body, read_header(body, self._max_pixels))
+        decoder = self._decoder(body)
         return content_keys(canonical_pixels(decoder), decoder.header.upright)
+
+    def pdq(self, body: bytes) -> tuple[bytes, int]:
+        """Return the PDQ hash and its quality alone. Raises ImageError."""
+        return pdq(canonical_pixels(self._decoder(body)))
 
     def dihedral(self, body: bytes) -> list[bytes]:
         """Return the eight PDQ hashes of the image, in pdqhash's order.
@@ -38,10 +42,12 @@ class CanonicalHasher:
         Upright, turned by 90, 180 and 270 degrees, then mirrored about the horizontal and the
         vertical axis and about both diagonals. Raises ImageError.
         """
-        decoder = Decoder(body, read_header(body, self._max_pixels))
-        plane = luma(canonical_pixels(decoder))
+        plane = luma(canonical_pixels(self._decoder(body)))
         hashes, _ = pdqhash.compute_dihedral(_three(plane))
         return [_packed(h) for h in hashes]
+
+    def _decoder(self, body: bytes) -> Decoder:
+        return Decoder(body, read_header(body, self._max_pixels))
 
 
 def canonical_pixels(decoder: Decoder) -> Pixels:
@@ -59,7 +65,7 @@ def bounded(pixels: Pixels, edge_px: int) -> Pixels:
     if shorter <= edge_px:
         return pixels
     size = (round(width * edge_px / shorter), round(height * edge_px / shorter))
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def content_keys(pixels: Pixels, size: tuple[int, int]) -> ContentKeys:
@@ -72,7 +78,7 @@ def pixel_sha256(pixels: Pixels) -> str:
     """Return hex SHA-256 over width and height (big-endian uint32 each), then RGB row by row."""
     height, width = pixels.shape[:2]
     digest = hashlib.sha256(struct.pack(">II", width, height))
-    digest.update(np.ascontiguousarray(pixels))
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
 
 

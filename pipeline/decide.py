@@ -6,67 +6,16 @@ weightiest finding of a row is its reason, and a row without one is kept. Nothin
 pixels or vectors, and a finding can only be added, never argued away.
 """
 
-from enum import IntEnum
-
 import polars as pl
 import pyarrow as pa
 
 from optout.lifecycle import STYLE_RULES, WORK_RULES, Rule, acts
 from pipeline.spread import spread
+from pipeline.standing import STANDING, VERDICT_OF
 from schemas.config import BuildConfig
 from schemas.errors import SchemaError
 from schemas.tables import CLAIMS, DECIDED, EDGES, GRANTS, MATCHES, SLIM, require
 from schemas.verdict import Reason, Stance, Verdict
-
-
-class Standing(IntEnum):
-    """How findings about one row outrank each other, the weightiest first."""
-
-    SAFETY = 0
-    DENIED = 1
-    NOT_GRANTED = 2
-    HELD = 3
-    UNUSABLE = 4
-    DUPLICATE = 5
-
-
-_DENIED = (
-    Reason.OPTOUT_URL,
-    Reason.OPTOUT_HOST,
-    Reason.OPTOUT_NAME,
-    Reason.OPTOUT_WORK,
-    Reason.OPTOUT_STYLE,
-    Reason.OPTOUT_COPY,
-    Reason.OPTOUT_SAME_URL,
-    Reason.SIGNAL_ROBOTS,
-    Reason.SIGNAL_HEADER,
-    Reason.SIGNAL_WELL_KNOWN,
-    Reason.SIGNAL_PAGE,
-    Reason.SIGNAL_EMBEDDED,
-    Reason.SIGNAL_LIST,
-    Reason.SIGNAL_COPY,
-)
-_HELD = (
-    Reason.SIGNAL_ERROR,
-    Reason.UNCHECKED,
-    Reason.NOT_OBSERVED,
-    Reason.NOT_JUDGED,
-    Reason.REVIEW,
-)
-STANDING: dict[Reason, Standing] = {
-    **dict.fromkeys(Reason, Standing.UNUSABLE),
-    **dict.fromkeys(_DENIED, Standing.DENIED),
-    **dict.fromkeys(_HELD, Standing.HELD),
-    Reason.SAFETY: Standing.SAFETY,
-    Reason.NOT_GRANTED: Standing.NOT_GRANTED,
-    Reason.DUPLICATE: Standing.DUPLICATE,
-}
-"""Denied outranks held outranks what the builder cannot or will not use outranks duplicate."""
-
-VERDICT_OF: dict[Reason, Verdict] = {
-    reason: Verdict.HOLD if standing is Standing.HELD else Verdict.DROP
-    for reason, standing in STANDING.items()
-}
 
 HANDFUL = 20
 """Rows that one style may drop in any release: the flood guard speaks only above it."""
@@ -102,7 +51,7 @@ FINDING = {
 }
 
 
-def decide(
+def decide(  # noqa: PLR0917  # seven tables and values, each of its own type
     rows: pa.Table,
     matches: pa.Table,
     edges: pa.Table,
@@ -123,26 +72,20 @@ def decide(
         (rows, SLIM), (matches, MATCHES), (edges, EDGES), (claims, CLAIMS), (grants, GRANTS)
     ):  # fmt: skip
         require(table, schema)
-    slim = _frame(rows).sort("uid")
+    slim = pl.DataFrame(rows).sort("uid")
     _check(slim)
-    met = _acting(_frame(matches), claims, trust_local)
-    granted = _granted(met, _frame(grants), claims, trust_local)
+    met = _acting(pl.DataFrame(matches), claims, trust_local)
+    granted = _granted(met, pl.DataFrame(grants), claims, trust_local)
     denied = _of_matches(met, slim, claims, config)
     own = pl.concat([_of_stops(slim), denied])
     found = pl.concat(
         [
             own.with_columns(order=pl.lit(0)),
-            spread(slim, own, _frame(edges)).with_columns(order=pl.lit(1)),
+            spread(slim, own, pl.DataFrame(edges)).with_columns(order=pl.lit(1)),
             _ungranted(slim, granted, config).with_columns(order=pl.lit(2)),
         ]
     )
     return _verdicts(slim, _weightiest(found), granted)
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
 
 
 def _check(slim: pl.DataFrame) -> None:
@@ -176,7 +119,7 @@ def _findings(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _acting(matches: pl.DataFrame, claims: pa.Table, trust_local: bool) -> pl.DataFrame:
     """Return the matches that may decide, by rule, level and stance of their claims."""
-    levels = _frame(claims.select(["claim_id", "level", "stance"]))
+    levels = pl.DataFrame(claims.select(["claim_id", "level", "stance"]))
     known = matches.drop("stance").join(levels, on="claim_id", how="left")
     strangers = known.filter(pl.col("level").is_null())
     if strangers.height:
@@ -205,7 +148,7 @@ def _granted(
     met: pl.DataFrame, grants: pl.DataFrame, claims: pa.Table, trust_local: bool
 ) -> pl.DataFrame:
     """Return uid, claim_id, rule, license, attribution of rows that an opt-in claim grants."""
-    terms = _frame(claims.select(["claim_id", "level", "stance", "license", "attribution"]))
+    terms = pl.DataFrame(claims.select(["claim_id", "level", "stance", "license", "attribution"]))
     named = grants.join(terms, on="claim_id", how="inner")
     may = [
         acts(rule, level, trust_local, stance) and stance == Stance.OPT_IN
@@ -247,9 +190,7 @@ def _of_matches(
     return _findings(found.unique("uid", keep="first", maintain_order=True))
 
 
-def _floods(
-    against: pl.DataFrame, rows: int, claims: pa.Table, config: BuildConfig
-) -> list[str]:
+def _floods(against: pl.DataFrame, rows: int, claims: pa.Table, config: BuildConfig) -> list[str]:
     """Return the style claims that reach more rows than chance and a handful allow for.
 
     A style whose matches exceed `share_cap` times its declared rate is more likely to be a crowd
@@ -258,10 +199,12 @@ def _floods(
     style = against.filter(pl.col("rule").is_in([str(r) for r in STYLE_RULES]))
     if not style.height:
         return []
-    in_force = _frame(claims.select(["claim_id", "style_state", "style_alpha"]))
+    in_force = pl.DataFrame(claims.select(["claim_id", "style_state", "style_alpha"]))
     active = in_force.filter(pl.col("style_state") == "active").height
     declared = config.match.style_budget / max(active, 1)
-    counts = style.group_by("claim_id").agg(n=pl.col("uid").n_unique()).join(in_force, on="claim_id")
+    counts = (
+        style.group_by("claim_id").agg(n=pl.col("uid").n_unique()).join(in_force, on="claim_id")
+    )
     # The claim's own calibrated rate where it is higher than its share of the budget.
     alpha = pl.max_horizontal(pl.col("style_alpha").fill_null(0.0), pl.lit(declared))
     cap = pl.max_horizontal(config.match.share_cap * alpha * rows, pl.lit(float(HANDFUL)))
@@ -309,4 +252,6 @@ def _verdicts(slim: pl.DataFrame, found: pl.DataFrame, granted: pl.DataFrame) ->
         rule=pl.when(kept).then("grant_rule").otherwise("rule"),
         dup_of=pl.lit(None, dtype=pl.String),
     )
-    return decided.select(DECIDED.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(DECIDED)
+    return (
+        decided.select(DECIDED.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(DECIDED)
+    )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageFile
+from PIL import ImageFile
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -37,8 +37,17 @@ PLUGINS: dict[Format, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     Format.AVIF: AvifImageFile,
 }
 # What Pillow's plug-ins raise on bytes they cannot follow.
-FOREIGN = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, EOFError)
-FOREIGN += (AttributeError, OverflowError, NotImplementedError, RuntimeError, ArithmeticError)
+FOREIGN: tuple[type[Exception], ...] = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    TypeError,
+    EOFError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+)
 
 COLOURSPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 EIGHTHS = 8  # libjpeg scales by k / 8

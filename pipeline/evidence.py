@@ -6,13 +6,15 @@ lines are private, since they may hold names, addresses and cookies: one canonic
 for each answer, whose digest stands in the released row. Pure; whoever calls writes the files.
 """
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from optout.signals.channels import SIGNAL_HEADERS
+from optout.signals.channels import ROBOTS, SIGNAL_HEADERS, Document, SignalPolicy
 from optout.signals.evidence import header_document
 from schemas.canonical import sha256_hex
 from schemas.tables import DOCUMENTS, OBSERVED, TEXT, require
@@ -141,3 +143,36 @@ def _first_of_each(column: pa.ChunkedArray) -> pa.Array:
     for index, value in enumerate(column.to_pylist()):
         firsts.setdefault(value, index)
     return pa.array(list(firsts.values()), pa.int64())
+
+
+class Library:
+    """Origin documents by id, and the newest of each kind and origin."""
+
+    def __init__(self, documents: pa.Table) -> None:
+        """Take DOCUMENTS in any order."""
+        asked_at = microseconds(documents["asked_at"])
+        slim = documents.drop_columns(["asked_at"]).to_pylist()
+        every = [
+            Document(**row, asked_at_us=at or 0) for row, at in zip(slim, asked_at, strict=True)
+        ]
+        every.sort(key=lambda document: (document.asked_at_us, document.document_id))
+        self._by_id = {document.document_id: document for document in every}
+        self._newest = {(document.kind, document.origin): document for document in every}
+
+    def of_hop(self, hop: Mapping[str, Any], policy: SignalPolicy) -> dict[str, Document]:
+        """Return the documents that speak for an address that was, or was to be, asked."""
+        origin = _origin(hop["url"])
+        chosen = {}
+        for kind, _ in policy.origin_documents(origin):
+            document = self._newest.get((kind, origin))
+            if kind == ROBOTS and hop["robots"] is not None:
+                document = self._by_id.get(hop["robots"])
+            if document is not None:
+                chosen[kind] = document
+        return chosen
+
+
+def _origin(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    return f"{scheme}://{authority.rpartition('@')[2]}"

@@ -8,7 +8,6 @@ Findings against a row, the first that holds: a denial, a failure of the web, an
 channel, an unread one.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,16 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from optout.signals.channels import (
-    DOCUMENT_CHANNELS,
-    HEADER_CHANNELS,
-    ROBOTS,
-    Document,
-    SignalPolicy,
-)
+from optout.signals.channels import DOCUMENT_CHANNELS, HEADER_CHANNELS, SignalPolicy
 from optout.signals.signal import Signal
 from pipeline.evidence import (
     HeaderLines,
+    Library,
     have_headers,
     header_documents,
     microseconds,
@@ -89,33 +83,6 @@ class Finding:
 
 
 UNASKED = Finding(stop=Stop(FETCH, Reason.NOT_OBSERVED, {}))
-
-
-class Library:
-    """Origin documents by id, and the newest of each kind and origin."""
-
-    def __init__(self, documents: pa.Table) -> None:
-        """Take DOCUMENTS in any order."""
-        asked_at = microseconds(documents["asked_at"])
-        slim = documents.drop_columns(["asked_at"]).to_pylist()
-        every = [
-            Document(**row, asked_at_us=at or 0) for row, at in zip(slim, asked_at, strict=True)
-        ]
-        every.sort(key=lambda document: (document.asked_at_us, document.document_id))
-        self._by_id = {document.document_id: document for document in every}
-        self._newest = {(document.kind, document.origin): document for document in every}
-
-    def of_hop(self, hop: Mapping[str, Any], policy: SignalPolicy) -> dict[str, Document]:
-        """Return the documents that speak for an address that was, or was to be, asked."""
-        origin = _origin(hop["url"])
-        chosen = {}
-        for kind, _ in policy.origin_documents(origin):
-            document = self._newest.get((kind, origin))
-            if kind == ROBOTS and hop["robots"] is not None:
-                document = self._by_id.get(hop["robots"])
-            if document is not None:
-                chosen[kind] = document
-        return chosen
 
 
 def judge(
@@ -272,12 +239,6 @@ def _asking(answer: Answer) -> dict[str, Any]:
     return {key: value for key, value in asked.items() if value is not None}
 
 
-def _origin(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    authority = re.split("[/?#]", rest, maxsplit=1)[0]
-    return f"{scheme}://{authority.rpartition('@')[2]}"
-
-
 def _table(rows: pa.Table, facts: pa.Table, findings: list[Finding | None]) -> pa.Table:
     """Assemble JUDGED; a finding of None is a row that was stopped before."""
     columns: dict[str, Any] = {"uid": rows["uid"]}
@@ -315,5 +276,5 @@ def _signals(findings: list[Finding | None]) -> pa.Array:
     return pa.ListArray.from_arrays(
         pa.array(offsets, pa.int32()),
         pa.StructArray.from_arrays(arrays, fields=list(SIGNAL)),
-        mask=pa.array([finding is None for finding in findings]),
+        mask=pa.array([finding is None for finding in findings], pa.bool_()),
     )

@@ -19,7 +19,7 @@ import pyarrow as pa
 from optout.signals.channels import Document, found
 from pipeline.asking import Answer, Asker
 from pipeline.gates import Gates
-from pipeline.redirects import REDIRECT_STATUS, redirected_to
+from pipeline.redirects import redirected_to
 from pipeline.resolve import target
 from schemas.errors import FetchError
 from schemas.ports import Clock, Request, Response
@@ -103,7 +103,7 @@ class OriginDocuments:
             except FetchError as e:
                 if asked_at_us is None:
                     raise
-                return _failed(kind, origin, at, asked_at_us, e)
+                return _failed(kind, origin, at, asked_at_us, _said(e))
             answer = await self._asker.ask(host, Request(at, ACCEPT), _limit)
             if answer.error is not None and asked_at_us is None:
                 _raise_if_refused(answer.error)
@@ -181,21 +181,23 @@ def _raise_if_refused(error: FetchError) -> None:
         raise error
 
 
-def _failed(kind: str, origin: str, url: str, asked_at_us: int, error: FetchError) -> Document:
-    detail = plain(f"{error.outcome}: {error}")
-    return found(kind, origin, url, http_status=None, asked_at_us=asked_at_us, detail=detail)
+def _failed(kind: str, origin: str, url: str, asked_at_us: int, why: str) -> Document:
+    return found(kind, origin, url, http_status=None, asked_at_us=asked_at_us, detail=plain(why))
 
 
 def _document(kind: str, origin: str, url: str, asked_at_us: int, answer: Answer) -> Document:
     error, response, body = answer.error, answer.response, answer.body
+    if response is None:
+        return _failed(kind, origin, url, asked_at_us, _said(error))
     cut = error is not None and error.outcome == Outcome.TOO_LARGE and bool(error.prefix)
     if error is not None and cut:
         body = whole_lines(error.prefix[:MAX_DOCUMENT_BYTES])
-    if response is None or (error is not None and not cut):
-        # A status whose body broke off is no answer: "200, no rules" must not come of it.
-        return _failed(kind, origin, url, asked_at_us, error or FetchError(Outcome.UNREACHABLE, ""))
+    elif error is not None:
+        # A body that broke off is no answer: "200, no rules" must not come of it.
+        why = f"status {response.status}, body not whole: {_said(error)}"
+        return _failed(kind, origin, url, asked_at_us, why)
     types = [v for name, v in response.headers if name.lower() == "content-type"]
-    endless = response.status in REDIRECT_STATUS and redirected_to(response) is not None
+    endless = redirected_to(response) is not None
     return found(
         kind,
         origin,
@@ -207,6 +209,10 @@ def _document(kind: str, origin: str, url: str, asked_at_us: int, answer: Answer
         content_type=types[0] if types else None,
         detail=f"more than {MAX_DOCUMENT_REDIRECTS} redirects" if endless else None,
     )
+
+
+def _said(error: FetchError | None) -> str:
+    return "no answer" if error is None else f"{error.outcome}: {error}"
 
 
 def plain(text: str) -> str:

@@ -128,7 +128,7 @@ class Receipt:
                 "name": self.name,
                 "outputs": {k: v.as_json() for k, v in self.outputs.items()},
                 "counts": dict(self.counts),
-                "seconds": round(self.seconds, 3),
+                "seconds": self.seconds,
             }
         )
 

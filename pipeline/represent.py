@@ -34,20 +34,12 @@ def represent(
     require(edges, EDGES)
     if not config.relate.dedup:
         return decided.sort_by("uid")
-    frame = _frame(decided)
-    kept = _by_rank(frame, _frame(rows))
+    frame = pl.DataFrame(decided)
+    kept = _by_rank(frame, pl.DataFrame(rows))
     firsts = kept.unique("content", keep="first", maintain_order=True).with_row_index("place")
-    near = _near(_frame(edges), kept, firsts, similarity)
-    taker = _takers(
-        firsts.height, near["place"].to_numpy(), near["other_place"].to_numpy()
-    )
+    near = _near(pl.DataFrame(edges), kept, firsts, similarity)
+    taker = _takers(firsts.height, near["place"].to_numpy(), near["other_place"].to_numpy())
     return _merged(frame, _duplicates(kept, firsts, near, taker), similarity)
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
 
 
 def _by_rank(decided: pl.DataFrame, slim: pl.DataFrame) -> pl.DataFrame:
@@ -88,8 +80,8 @@ def _takers(count: int, place: Places, other: Places) -> Places:
     rank: a place that was taken takes nobody, so only direct neighbours ever fall to one another.
     """
     taker = np.full(count, -1, np.int64)
-    heads, starts = np.unique(place, return_index=True)
-    ends = np.append(starts[1:], len(place))
+    heads, starts, sizes = np.unique(place, return_index=True, return_counts=True)
+    ends = starts + sizes
     for head, start, end in zip(heads.tolist(), starts.tolist(), ends.tolist(), strict=True):
         if taker[head] < 0:
             neighbours = other[start:end]

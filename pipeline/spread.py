@@ -45,13 +45,13 @@ BY_ADDRESS = {
 
 
 def content_key(sha256: str = "sha256", pixel: str = "pixel_sha256") -> pl.Expr:
-    """Return the name of a row's content: equal for rows with equal bytes or equal pixels.
+    """Return the number of a row's content: equal for rows with equal bytes or equal pixels.
 
-    Rows whose bytes were never read are a content of their own (their uid).
+    Rows whose bytes were never read are a content of their own. Numbers hold within one table.
     """
     known = pl.col(pixel).drop_nulls().min().over(sha256)
     by_bytes = pl.when(pl.col(sha256).is_not_null()).then(known)
-    return pl.coalesce(pixel, by_bytes, sha256, "uid")
+    return pl.coalesce(pixel, by_bytes, sha256, "uid").rank("dense")
 
 
 def between_contents(edges: pl.DataFrame, contents: pl.DataFrame) -> pl.DataFrame:
@@ -65,7 +65,7 @@ def between_contents(edges: pl.DataFrame, contents: pl.DataFrame) -> pl.DataFram
     ).join(contents.select(uid_b="uid", other="content"), on="uid_b", how="inner")
     there = ends.filter(pl.col("content") != pl.col("other")).select("content", "other", *evidence)
     back = there.rename({"content": "other", "other": "content"}).select(there.columns)
-    return pl.concat([there, back]).unique()
+    return pl.concat([there, back])
 
 
 def spread(slim: pl.DataFrame, findings: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:

@@ -27,6 +27,16 @@ def open_store(root: str, *, private: bool = False) -> "FolderStore":
     return FolderStore(filesystem, path.rstrip("/"), root, private=private)
 
 
+def read_anywhere(path: str) -> bytes:
+    """Return the bytes of a file that the config names: a local path or an fsspec URL."""
+    try:
+        with fsspec.open(path, "rb") as f:
+            body: bytes = f.read()
+    except (OSError, ValueError, ImportError) as e:
+        raise StorageError(f"could not read {path}: {e}") from e
+    return body
+
+
 class FolderStore:
     """A Store (schemas.ports) on an fsspec file system."""
 

@@ -72,6 +72,7 @@ class Server:
     scheme: str = "http"
     asked: list[Asked] = field(default_factory=list)
     most_open: int = 0  # requests under way at once
+    connected: int = 0  # connections taken, ever
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
         return f"{self.scheme}://{host}:{self.port}{path}"
@@ -181,6 +182,7 @@ class _Running:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.lock:
+                self.server.connected += 1
                 self.connections.add(connection)
             threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
 

@@ -2,11 +2,12 @@
 
     python bench/model/corpus_features.py CORPUS pd.npz
     python bench/model/train_lite.py pd.npz --hold-out random --out pipeline/models/builtin_lite
-    python bench/model/train_lite.py pd.npz --hold-out hands
+    python bench/model/train_lite.py pd.npz --hold-out hands --out /tmp/hands
+    python bench/model/seal.py pipeline/models/builtin_lite /tmp/hands
 
 Data: public-domain openclipart images and captions of the corpus, nothing else. Trained: a linear
 projection of the 1280 pooled image features, a text transformer, a temperature. The image tower
-(EfficientNet-Lite0, ImageNet) is locked, so its features are computed once, in four views.
+(EfficientNet-Lite0, ImageNet) is locked, so its features are computed once, of each image and its mirror image.
 Loss: CLIP with label smoothing, in which images of one title are positives of each other.
 Tokens of the training captions get a row each; all others share one row, which is trained by
 putting it in the place of random tokens.
@@ -42,7 +43,7 @@ class Settings:
     layers: int = 3
     context: int = 32
     embed_dim: int = 256
-    steps: int = 480
+    steps: int = 300
     batch: int = 512
     rate: float = 1.5e-3
     decay: float = 0.1
@@ -124,9 +125,7 @@ class Tower(torch.nn.Module):
 
     def __init__(self, vocabulary: int, s: Settings) -> None:
         super().__init__()
-        from open_clip.transformer import TextTransformer
-
-        self.text = TextTransformer(
+        self.text = imports.open_clip().transformer.TextTransformer(
             context_length=s.context,
             vocab_size=vocabulary,
             width=s.width,
@@ -174,7 +173,10 @@ def train(data, out_of_training: np.ndarray, s: Settings):
     heavy = [p for p in tower.parameters() if p.ndim >= 2]
     groups = [{"params": heavy, "weight_decay": s.decay}, {"params": plain, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=s.rate, betas=(0.9, 0.98))
-    rate = lambda k: min((k + 1) / 40, 0.5 + 0.5 * math.cos(math.pi * k / s.steps))
+
+    def rate(step: int) -> float:
+        return min((step + 1) / 40, 0.5 + 0.5 * math.cos(math.pi * step / s.steps))
+
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
     order, at, began, cpu = rng.permutation(rows), 0, time.time(), time.process_time()
     for step in range(s.steps):

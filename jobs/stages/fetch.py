@@ -33,7 +33,7 @@ def run(context: Context, task: Task) -> Result:
         fetched = ask(context, task, known, folder)
         publish_facts(context, place, fetched)
         known = known_documents(context, folder)
-    facts = facts_at(context, f"{place}.{FACTS}")
+    facts = context.foreign_table(context.work, f"{place}.{FACTS}")
     return by_shard(context, task, facts, known)
 
 
@@ -66,14 +66,8 @@ def ask(context: Context, task: Task, known: pa.Table, folder: str) -> Fetched:
 def known_documents(context: Context, folder: str) -> pa.Table:
     """Return the origin documents that earlier chunks of the bucket have asked for."""
     paths = [p for p in context.work.paths(folder) if p.endswith(f".{DOCUMENTS_FILE}")]
-    tables = [facts_at(context, p) for p in paths]
+    tables = [context.foreign_table(context.work, p) for p in paths]
     return pa.concat_tables(tables) if tables else DOCUMENTS.empty_table()
-
-
-def facts_at(context: Context, path: str) -> pa.Table:
-    """Read a table of the fetch store."""
-    body = context.work.read(path)
-    return context.table(Ref(path, sha256_hex(body)))
 
 
 def publish_facts(context: Context, place: str, fetched: Fetched) -> None:

@@ -1,7 +1,6 @@
 """lookup: an earlier build's fetch store answers instead of the web; nothing is asked."""
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jobs.context import Context
 from jobs.stages import Result
@@ -15,9 +14,9 @@ def run(context: Context, task: Task) -> Result:
     """args: chunk ref. Publishes what the store says about the chunk's URLs, by shard."""
     requests = context.table(task.ref("chunk"))
     paths = context.bodies.paths("fetch")
-    facts = latest([_read(context, p) for p in paths if p.endswith(f".{FACTS}")])
+    facts = latest([context.foreign_table(context.bodies, p) for p in paths if p.endswith(f".{FACTS}")])
     found = with_shards(facts if facts.num_rows else OBSERVED.empty_table(), requests)
-    tables = [_read(context, p) for p in paths if p.endswith(f".{DOCUMENTS_FILE}")]
+    tables = [context.foreign_table(context.bodies, p) for p in paths if p.endswith(f".{DOCUMENTS_FILE}")]
     documents = pa.concat_tables(tables) if tables else DOCUMENTS.empty_table()
     observed, shard = explode_shards(found)
     spoken, document_shard = documents_for_shards(found, documents)
@@ -27,7 +26,3 @@ def run(context: Context, task: Task) -> Result:
         "documents": context.publish_buckets(task.path("documents"), spoken, document_shard),
     }
     return outputs, {"rows": found.num_rows, "absent": requests.num_rows - found.num_rows}
-
-
-def _read(context: Context, path: str) -> pa.Table:
-    return pq.read_table(pa.BufferReader(context.bodies.read(path)))

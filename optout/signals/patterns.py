@@ -8,7 +8,7 @@ is as good as any other placement.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -16,16 +16,15 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}|[\x00-\x20\x7f-\xff]")
 
 
-def target(url: str) -> bytes:
+def target(url: str | bytes) -> bytes:
     """Return path and query of an absolute URL as octets, `/` where it has none; no fragment."""
-    rest = url.partition("#")[0]
-    _, scheme, after = rest.partition("://")
+    octets = url.encode("utf-8", "surrogatepass") if isinstance(url, str) else url
+    rest = octets.partition(b"#")[0]
+    _, scheme, after = rest.partition(b"://")
     if scheme:
-        starts = [i for i in (after.find("/"), after.find("?")) if i >= 0]
-        rest = after[min(starts) :] if starts else ""
-    if not rest.startswith("/"):
-        rest = f"/{rest}"
-    return rest.encode("utf-8", "surrogatepass")
+        starts = [i for i in (after.find(b"/"), after.find(b"?")) if i >= 0]
+        rest = after[min(starts) :] if starts else b""
+    return rest if rest.startswith(b"/") else b"/" + rest
 
 
 def literal(octets: bytes) -> bytes:
@@ -98,8 +97,7 @@ class Wild:
         return path.find(self.tail, at) >= 0
 
 
-@dataclass(frozen=True, slots=True)
-class Rule(Generic[T]):
+class Rule(NamedTuple, Generic[T]):
     """A pattern, whether it allows, and the line it came from."""
 
     pattern: bytes
@@ -124,8 +122,8 @@ class RuleSet(Generic[T]):
         for rule in rules:
             special = b"*" in rule.pattern or rule.pattern.endswith(b"$")
             index = wild if special else plain
-            known = index.get(rule.pattern)
-            if known is None or rule.rank > known.rank:
+            known = index.setdefault(rule.pattern, rule)
+            if rule.allow > known.allow:
                 index[rule.pattern] = rule
         self._plain = plain
         self._lengths = sorted({len(p) for p in plain}, reverse=True)

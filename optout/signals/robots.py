@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from optout.signals.patterns import Rule, RuleSet, decoded, literal, target
 from schemas.verdict import Say
@@ -93,8 +94,7 @@ def standing(http_status: int | None, policy: Mapping[int, Standing] = DEFAULT_S
     return policy.get(http_status, policy.get(http_status // 100, Standing.ERROR))
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One `name: value` line."""
 
     line: int  # from 1
@@ -216,18 +216,21 @@ class Rules:
         """Index the records that hold for an agent."""
         self.records = robots.records(agent) or ()
         self.crawl_delay_s = _crawl_delay_s(self.records)
-        by_reading: list[list[Rule[Record]]] = [[], []]
+        rfc: list[Rule[Record]] = []
+        as_is: list[Rule[Record]] = []
+        differ = False
         for record in self.records:
             if record.name not in (ALLOW, DISALLOW):
                 continue
             allow = record.name == ALLOW
             pattern = _pattern(record.value, allow=allow)
             if pattern:
-                by_reading[0].append(Rule(decoded(pattern, is_pattern=True), allow, record))
-                by_reading[1].append(Rule(literal(pattern), allow, record))
-        rfc, as_is = by_reading
+                one, other = decoded(pattern, is_pattern=True), literal(pattern)
+                differ = differ or one != other
+                rfc.append(Rule(one, allow, record))
+                as_is.append(Rule(other, allow, record))
         self._decoded = RuleSet(rfc)
-        self._literal = self._decoded if rfc == as_is else RuleSet(as_is)
+        self._literal = RuleSet(as_is) if differ else self._decoded
 
     def answer(self, path: bytes) -> Answer:
         """Return what the rules say about a path with its query; DENY if either reading denies."""
@@ -249,7 +252,7 @@ def _pattern(value: bytes, *, allow: bool) -> bytes:
         return value
     # Not in the grammar and ignored by other parsers. What it was meant to allow stays unallowed;
     # what it was meant to disallow (`private/`, `https://here/private/`) is disallowed.
-    return b"" if allow else target(value.decode("utf-8", "surrogateescape"))
+    return b"" if allow else target(value)
 
 
 def _crawl_delay_s(records: Iterable[Record]) -> float | None:

@@ -128,9 +128,7 @@ def _chosen(
     return ""
 
 
-def _uid_column(
-    names: Sequence[str], config: SourceConfig, path: str, uids: Iterable[Any]
-) -> str:
+def _uid_column(names: Sequence[str], config: SourceConfig, path: str, uids: Iterable[Any]) -> str:
     if config.uid_col:
         return _chosen(names, config.uid_col, (), "uid", path)
     column = find_column(names, "uid")

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.formats import columns as cols
@@ -20,6 +21,8 @@ from schemas.errors import UsageError
 BATCH_ROWS = 65_536
 BATCH_BODIES = 64
 """Rows of which the bytes are in memory together."""
+SAMPLE_ROWS = 1_000
+"""Values of a column named uid that are looked at before it is taken for one."""
 READERS = 16
 """Footers read at once: remote ones take long and little."""
 GROUP_SLACK = 2
@@ -54,19 +57,25 @@ def holds_images(schema: pa.Schema) -> str:
     return ""
 
 
+def without(footer: Footer, column: str) -> Footer:
+    """Return a footer as if the file lacked a column."""
+    kept = [field for field in footer.schema if field.name != column]
+    return Footer(footer.file, pa.schema(kept), footer.groups)
+
+
 def inspect(
-    found: list[Footer], config: SourceConfig, *, image: str = ""
+    found: list[Footer], config: SourceConfig, *, image: str = "", needs_url: bool = True
 ) -> tuple[Columns, pa.Schema]:
     """Return the meaning of the columns and the further ones, the same for all files.
 
-    image: the column with bytes. Raises UsageError where the files do not fit together.
+    image: the column with bytes. needs_url: false where bytes come with the rows. Raises UsageError where the files do not fit together.
     """
     first = next((f for f in found if f.rows), found[0])
     names = first.schema.names
     cols.require_distinct(names, first.file.path)
     uid = config.uid_col or cols.find_column(names, "uid")
     uids = _some(first, uid) if uid in names else []
-    columns = cols.recognise(names, config, first.file.path, uids=uids, needs_url=not image)
+    columns = cols.recognise(names, config, first.file.path, uids=uids, needs_url=needs_url)
     columns = Columns(columns.url, columns.caption, columns.uid, image)
     for footer in found:
         _require_columns(footer, columns)
@@ -89,9 +98,7 @@ def parts(found: list[Footer], rows_per_task: int) -> list[Part]:
 def read(part: Part, plan: SourcePlan) -> Read:
     """Read one part; memory is bounded by its rows without their image bytes."""
     image = plan.columns.image
-    wanted = [*_inputs(plan), *_status_columns(plan)]
-    if image:
-        wanted.append(image)
+    wanted = [*_inputs(plan), *([image] if image else [])]
     tables = [_batch_rows(batch, start, part, plan) for start, batch in _batches(part, wanted)]
     schema = sourced(Found(), plan.extra_schema.empty_table(), part, plan).schema
     rows = pa.concat_tables([schema.empty_table(), *tables]).combine_chunks()
@@ -114,17 +121,12 @@ def _footer(file: File) -> Footer:
 
 def _some(footer: Footer, column: str) -> list[Any]:
     with reading(footer.file.path), open_file(footer.file.path) as f:
-        batches = pq.ParquetFile(f).iter_batches(cols_sample(), columns=[column])
+        batches = pq.ParquetFile(f).iter_batches(SAMPLE_ROWS, columns=[column])
         try:
             first = next(batches, None)
         except pa.ArrowException as e:
             raise _broken(footer.file.path, e) from e
         return first.column(0).to_pylist() if first is not None else []
-
-
-def cols_sample() -> int:
-    """Return how many values of a uid column are looked at."""
-    return 1_000
 
 
 def _require_columns(footer: Footer, columns: Columns) -> None:
@@ -184,10 +186,6 @@ def _inputs(plan: SourcePlan) -> list[str]:
     meanings = plan.columns
     named = [n for n in (meanings.url, meanings.caption, meanings.uid) if n]
     return [*named, *(name.removeprefix("extra.") for name in plan.extra_schema.names)]
-
-
-def _status_columns(_plan: SourcePlan) -> list[str]:
-    return []
 
 
 def _batches(part: Part, wanted: list[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -276,18 +274,26 @@ def _cast(array: pa.Array, column: pa.Field, found: Found) -> pa.Array:
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:  # text that is no UTF-8: polars would trust it
-        values = [v if v is None else v.decode(errors="replace") for v in _as_bytes(array)]
-        for i, (before, after) in enumerate(zip(_as_bytes(array), values, strict=True)):
-            if before is not None and before != after.encode():
-                found.fault[i] = found.fault[i] or f"expected {column.name} in UTF-8"
-        array = pa.array(values, pa.string())
+        array = _only_valid(array, column, found)
     # int64 beyond 2**53 loses digits as a double; the files together asked for one.
     return array if array.type == column.type else array.cast(column.type, safe=False)
 
 
-def _as_bytes(array: pa.Array) -> list[Any]:
-    values: list[Any] = array.cast(pa.large_binary()).to_pylist()
-    return values
+def _only_valid(array: pa.Array, column: pa.Field, found: Found) -> pa.Array:
+    """Return the array with null for what breaks its type's promise, and note those rows."""
+    valid = [_is_valid(array.slice(i, 1)) for i in range(len(array))]
+    for i, fine in enumerate(valid):
+        if not fine:
+            found.fault[i] = found.fault[i] or f"expected {column.name} in UTF-8"
+    return pc.if_else(pa.array(valid), array, pa.scalar(None, array.type))
+
+
+def _is_valid(array: pa.Array) -> bool:
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _stopped(extra: pa.Table, count: int) -> list[Any]:

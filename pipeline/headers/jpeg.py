@@ -41,7 +41,7 @@ def parse(body: bytes) -> ImageHeader:
 
 def _segments(body: bytes) -> list[tuple[int, bytes]]:
     """Return (marker, content) of each segment before the first scan."""
-    segments = []
+    segments: list[tuple[int, bytes]] = []
     at = 2
     while True:
         at = body.index(PREFIX, at)  # garbage between segments is skipped, as decoders do

@@ -9,11 +9,6 @@ WIDTH, HEIGHT, ORIENTATION = 256, 257, 274
 MAX_DIRECTORIES = 1000
 MAX_ENTRIES = 4096
 CODES = {1: "B", 3: "H", 4: "I", 16: "Q"}  # types that may hold a size: BYTE to LONG8
-    1: "B",
-    3: "H",
-    4: "I",
-    16: "Q",
-}  # field types that may hold a size: BYTE, SHORT, LONG, LONG8
 BIG = 43
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 

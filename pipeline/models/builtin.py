@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load, load_file, save
 
 from pipeline.models import builtin_files, imports
 from schemas.errors import ModelMismatchError, StorageError, UsageError
@@ -42,14 +42,17 @@ def assemble() -> Path:
     config = json.dumps(builtin_files.open_clip_config(), indent=2, sort_keys=True).encode()
     if is_whole(folder, expected) and (folder / CONFIG).read_bytes() == config:
         return folder
-    weights = joined()
+    weights = joined(builtin_files.tower())
     found = builtin_files.tensors_sha256(weights)
     if found != expected:
         raise ModelMismatchError(
             f"expected weights {expected[:16]} for {builtin_files.NAME}, found {found[:16]}: the "
             f"image weights in {image_weights_path()} or the shipped tower are not the ones trained"
         )
-    _publish(folder / WEIGHTS, save(weights))
+    body = save(weights)
+    if builtin_files.tensors_sha256(load(body)) != expected:
+        raise ModelMismatchError(f"expected safetensors to give back weights {expected[:16]}")
+    _publish(folder / WEIGHTS, body)
     _publish(folder / CONFIG, config)
     return folder
 
@@ -64,9 +67,11 @@ def is_whole(folder: Path, expected: str) -> bool:
     return whole and (folder / CONFIG).is_file()
 
 
-def joined() -> Arrays:
-    """Return all weights under open_clip's names, float32: image tower, projection, text tower."""
-    parts = builtin_files.tower()
+def joined(parts: Mapping[str, npt.NDArray[Any]]) -> Arrays:
+    """Return all weights under open_clip's names, float32: image tower, projection, text tower.
+
+    parts: what we trained, as `builtin_files.tower` gives it.
+    """
     weights: Arrays = {
         f"visual.trunk.{name}": value.numpy() for name, value in image_weights().items()
     }
@@ -76,7 +81,8 @@ def joined() -> Arrays:
         if not name.startswith("token_")
     }
     weights["text.token_embedding.weight"] = token_table(parts)
-    return weights
+    # safetensors writes the memory of an array as it lies, and some of these lie transposed
+    return {name: np.asarray(value, order="C") for name, value in weights.items()}
 
 
 def token_table(parts: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float32]:

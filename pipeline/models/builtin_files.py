@@ -94,15 +94,12 @@ def fingerprint(
 
 def whitening() -> dict[str, npt.NDArray[np.float16]]:
     """Return `cpy_mean`, `cpy_projection`, `sty_mean` and `sty_projection`."""
-    return load(_read(MATCHER))
+    return _load(MATCHER)
 
 
-def tower() -> dict[str, npt.NDArray[Any]]:
+def tower(folder: Path = FOLDER) -> dict[str, npt.NDArray[Any]]:
     """Return what we trained: projection, text tower, used token rows and their ids."""
-    try:
-        return load(_read(TOWER))
-    except SafetensorError as e:
-        raise ModelMismatchError(f"expected {TOWER} as safetensors, found {e}") from e
+    return _load(TOWER, folder)
 
 
 def tensors_sha256(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
@@ -119,8 +116,15 @@ def tensors_sha256(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
     return found.hexdigest()
 
 
-def _read(name: str) -> bytes:
-    path = FOLDER / name
+def _load(name: str, folder: Path = FOLDER) -> dict[str, npt.NDArray[Any]]:
+    try:
+        return load(_read(name, folder))
+    except SafetensorError as e:
+        raise ModelMismatchError(f"expected {name} as safetensors, found {e}") from e
+
+
+def _read(name: str, folder: Path = FOLDER) -> bytes:
+    path = folder / name
     try:
         return path.read_bytes()
     except OSError as e:

