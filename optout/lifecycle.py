@@ -14,7 +14,7 @@ PROVED = 2
 """The level from which a claimant's control counts as proved; `trust_local` stands for it."""
 
 LEVELS = {
-    0: "a contact address answers",
+    0: "nothing is known beyond what the claim says",
     1: "a public profile is under the claimant's control",
     2: "a domain is under the claimant's control, or the works are signed",
     3: "a legal person, or somebody who represents one, has been checked",

@@ -148,6 +148,12 @@ class Registry:
         opened = {row.seq: OpenedPart(_blob(row.payload), _blob(row.salt)) for row in parts}
         return LogView(meta.origin, meta.matcher, meta.matcher_name, leaves, found.hex(), opened)
 
+    def matcher(self) -> tuple[str, str]:
+        """Return fingerprint and name of the registry's matcher; empty until works have vectors."""
+        with storage.translated(self.where), storage.reading(self._engine) as connection:
+            row = connection.execute(sa.select(REGISTRY)).one()
+        return row.matcher, row.matcher_name
+
     def leaf_hashes(self, size: int | None = None) -> list[bytes]:
         """Return the first `size` leaf hashes in log order; all of them by default."""
         query = sa.select(EVENTS.c.leaf_hash).order_by(EVENTS.c.seq).limit(size)

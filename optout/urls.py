@@ -3,7 +3,8 @@
 Everything that joins by URL (uids, requests, opt-outs) joins by `canonical_url`; whoever claims a
 host claims what `check_host` returns. The rules of the canonical form, in the order applied:
 
-1. whitespace and control characters at both ends are dropped, inside they are refused;
+1. spaces, tabs and line ends at both ends are dropped; inside they are refused, and other
+   control characters and white space anywhere;
 2. the scheme is http or https, in lower case; no user name or password;
 3. the host is in lower case, non-ASCII names in their ASCII form (UTS 46), without a final dot;
    a host whose last label is a number is an IPv4 address with four decimal parts, or refused,
@@ -37,7 +38,7 @@ _CANONICAL = re.compile(
 )
 _SPLIT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://([^/?#\\]*))?([^?#]*)(?:\?([^#]*))?(?:#.*)?")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
-_ENDS = "".join(map(chr, range(0x21))) + "\x7f\xa0\ufeff"
+_ENDS = " \t\r\n"
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})|(%)|([^A-Za-z0-9._~!$&'()*+,;=:@/?\[\]-])")

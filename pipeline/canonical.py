@@ -37,14 +37,13 @@ class CanonicalHasher:
         return pdq(canonical_pixels(self._decoder(body)))
 
     def dihedral(self, body: bytes) -> list[bytes]:
-        """Return the eight PDQ hashes of the image, in pdqhash's order.
+        """Return the eight PDQ hashes of the image, in the order of `turns`. Raises ImageError.
 
-        Upright, turned by 90, 180 and 270 degrees, then mirrored about the horizontal and the
-        vertical axis and about both diagonals. Raises ImageError.
+        Each is the hash of turned pixels. PDQ's own shortcut through its coefficients takes its
+        sampling grid for symmetric, which it is not: mirrored copies came out 20 bits away, 10 % of
+        them beyond 31.
         """
-        plane = luma(canonical_pixels(self._decoder(body)))
-        hashes, _ = pdqhash.compute_dihedral(_three(plane))
-        return [_packed(h) for h in hashes]
+        return [pdq(turned)[0] for turned in turns(canonical_pixels(self._decoder(body)))]
 
     def _decoder(self, body: bytes) -> Decoder:
         return Decoder(body, read_header(body, self._max_pixels))
@@ -56,6 +55,18 @@ def canonical_pixels(decoder: Decoder) -> Pixels:
     if decoder.header.format == Format.JPEG:
         return pixels
     return bounded(pixels, CANONICAL_EDGE_PX)
+
+
+def turns(pixels: Pixels) -> list[Pixels]:
+    """Return the eight ways to lay a picture.
+
+    Upright; turned against the clock by 90, 180 and 270 degrees; upside-down mirrored, left-right
+    mirrored; mirrored about the main and about the other diagonal.
+    """
+    across = pixels.swapaxes(0, 1)
+    ways = [np.rot90(pixels, k) for k in range(4)]
+    ways += [pixels[::-1], pixels[:, ::-1], across, across[::-1, ::-1]]
+    return [np.ascontiguousarray(way) for way in ways]
 
 
 def bounded(pixels: Pixels, edge_px: int) -> Pixels:

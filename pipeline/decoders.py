@@ -6,6 +6,8 @@ refused, never half decoded. Messages quote no decoder, since those print addres
 """
 
 import io
+import threading
+import warnings
 from collections.abc import Callable
 
 import cv2
@@ -47,7 +49,11 @@ FOREIGN: tuple[type[Exception], ...] = (
     AttributeError,
     ArithmeticError,
     RuntimeError,
+    Warning,
 )
+
+TURNED_ON_OPEN = frozenset({Format.TIFF})
+QUIET = threading.Lock()  # warning filters belong to the process
 
 COLOURSPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 EIGHTHS = 8  # libjpeg scales by k / 8
@@ -88,6 +94,8 @@ class Decoder:
             pixels = _jpeg(self._body, self.header, scale)
         else:
             pixels = _other(self._body, self.header)
+        if self.header.format in TURNED_ON_OPEN:
+            return pixels
         return _turned(pixels, self.header.orientation)
 
 
@@ -102,45 +110,54 @@ def _jpeg(body: bytes, header: ImageHeader, scale: int) -> Pixels:
     space = "RGB" if grey_as_rgb else COLOURSPACES[header.components]
     height, width = _scaled(header.height, scale), _scaled(header.width, scale)
 
-    def decoded(*, strict: bool) -> Pixels:
-        # A bound of 1 allows every scale and 0 none below 1, so full size is asked for as it is.
-        bounds = {"min_height": height, "min_width": width}
-        found: Pixels = simplejpeg.decode_jpeg(body, space, strict=strict, **bounds)
-        return found
-
     try:
-        pixels = decoded(strict=True)
+        pixels = simplejpeg.decode_jpeg(body, space, min_height=height, min_width=width)
     except ValueError as e:
         if "premature" in str(e).lower():
             raise not_an_image("expected a whole JPEG, found one that is cut off") from e
-        # Strictness also refuses harmless oddities (stray bytes between markers), and stops at the
-        # first. Pillow passes over those, and still refuses a file that ends early.
-        try:
-            JpegImageFile(io.BytesIO(body)).load()
-            pixels = decoded(strict=False)
-        except FOREIGN as broken:
-            raise not_an_image("expected a whole JPEG, found a broken one") from broken
+        return _odd_jpeg(body, (width, height))
     if pixels.shape[:2] != (height, width):
         raise not_an_image("expected the size in the header, found another")
     return rgb_from_array(pixels, header.icc)
+
+
+def _odd_jpeg(body: bytes, size: tuple[int, int]) -> Pixels:
+    """Return a JPEG that simplejpeg refuses over harmless oddities (stray bytes between markers).
+
+    Pillow passes over those, and still refuses a file that ends early. It knows fewer DCT scales,
+    so the whole is decoded and area-resized.
+    """
+    try:
+        with JpegImageFile(io.BytesIO(body)) as image:
+            image.load()
+            pixels = rgb_from_image(image)
+    except FOREIGN as e:
+        raise not_an_image("expected a whole JPEG, found a broken one") from e
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _other(body: bytes, header: ImageHeader) -> Pixels:
     if header.format not in PLUGINS:
         raise not_an_image(f"expected a format that a decoder reads, found {header.format}")
     try:
-        with PLUGINS[header.format](io.BytesIO(body)) as image:
-            if image.size != (header.width, header.height):
+        with _opened(body, header.format) as image:
+            turned = header.format in TURNED_ON_OPEN
+            if image.size != (header.upright if turned else (header.width, header.height)):
                 raise not_an_image("expected the size in the header, found another")
             image.load()
-            if image.size != (header.width, header.height):
-                raise not_an_image("expected the size in the header, found another")
             return rgb_from_image(image)
     except ImageError:
         raise
     except FOREIGN as e:
         message = f"expected a whole {header.format}, found a broken or unusual one"
         raise not_an_image(message) from e
+
+
+def _opened(body: bytes, form: Format) -> ImageFile.ImageFile:
+    # Plug-ins warn of odd tags; whether that is an error must not hang on somebody's filters.
+    with QUIET, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return PLUGINS[form](io.BytesIO(body))
 
 
 def _turned(pixels: Pixels, orientation: int) -> Pixels:

@@ -65,7 +65,9 @@ def passes(embedder: Embedder | None, matcher: Embedder | None) -> list[Pass]:
     never meet a claim.
     """
     if embedder and matcher and embedder.card.fingerprint == matcher.card.fingerprint:
-        return [(embedder, _dims(embedder, "sem", "cpy", "sty"))]
+        both = _dims(embedder, "sem", "cpy", "sty")
+        if both.keys() >= _dims(matcher, "cpy", "sty").keys():
+            return [(embedder, both)]
     found: list[Pass] = []
     if embedder:
         found.append((embedder, _dims(embedder, "sem")))
@@ -112,7 +114,7 @@ def halves(column: pa.ChunkedArray | pa.Array) -> Halves:
 def unit_rows(rows: Halves) -> Vectors:
     """Return stored vectors as float32[n, d] of unit length; rows that are not finite stay so."""
     wide = rows.astype(np.float32)
-    return np.asarray(wide / np.sqrt((wide * wide).sum(axis=1, keepdims=True)), np.float32)
+    return np.asarray(wide / np.sqrt(_row_sums(wide * wide))[:, None], np.float32)
 
 
 def _stored(
@@ -141,22 +143,30 @@ def _similarity(sem: Halves, captions: Sequence[str | None], embedder: Embedder)
     texts = list(dict.fromkeys(caption for caption in captions if caption is not None))
     place = {text: i for i, text in enumerate(texts)}
     sound = _sound(sem)
-    rows = np.flatnonzero(sound & np.array([c is not None for c in captions], bool))
+    rows = np.flatnonzero(sound & np.array([c is not None for c in captions], bool)).tolist()
     cosines = np.zeros(len(captions), np.float32)
     if len(rows):
         vectors = embedder.texts(texts)
         wanted = vectors[[place[captions[i] or ""] for i in rows]]
-        # row by row, not as a matrix product, whose rounding depends on the other rows
-        cosines[rows] = (unit_rows(sem[rows]) * wanted).sum(axis=1)
+        cosines[rows] = _row_sums(unit_rows(sem[rows]) * wanted)
     null = np.ones(len(captions), bool)
     null[rows] = ~np.isfinite(cosines[rows])
     return pa.array(cosines, pa.float32(), mask=null)
 
 
+def _row_sums(products: Vectors) -> Vectors:
+    """Return float32[n], each row summed by itself.
+
+    A matrix product, and even a sum along an axis, round a row otherwise when others come with it.
+    """
+    return np.array([row.sum() for row in products], np.float32)
+
+
 def _sound(rows: Halves) -> npt.NDArray[np.bool_]:
     with np.errstate(invalid="ignore", over="ignore"):
         lengths = np.linalg.norm(rows.astype(np.float32), axis=1)
-    return np.isfinite(lengths) & (lengths > LEAST_LENGTH)
+    sound: npt.NDArray[np.bool_] = np.isfinite(lengths) & (lengths > LEAST_LENGTH)
+    return sound
 
 
 def _dims(model: Embedder, *names: str) -> dict[str, int]:

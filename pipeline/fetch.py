@@ -132,6 +132,7 @@ class Seen:
     sha256: str | None = None
     detail: str | None = None
     unchecked: list[str] = field(default_factory=list)
+    keeps_headers: bool = True
 
     @classmethod
     def of(cls, request: dict[str, Any]) -> "Seen":
@@ -160,7 +161,7 @@ class Seen:
             "hops": self.hops,
             "final_url": self.final_url,
             "http_status": response.status if response else None,
-            "headers": header_rows(response),
+            "headers": header_rows(response) if self.keeps_headers else None,
             "asked_at": answer.asked_at_us if answer else None,
             "fetched_at": answer.fetched_at_us if answer and self.sha256 else None,
             "pack": place.pack if place else None,

@@ -44,7 +44,7 @@ def read_header(body: bytes, max_pixels: int = MAX_PIXELS) -> ImageHeader:
         raise not_an_image(f"expected one of {known}, found {len(body)} bytes of none of them")
     try:
         header = PARSERS[found](body)
-    except (struct.error, IndexError, KeyError, ValueError) as e:
+    except (struct.error, IndexError, KeyError, OverflowError, ValueError) as e:
         raise not_an_image(f"expected a whole {found} header, found a broken one") from e
     if header.width < 1 or header.height < 1:
         raise not_an_image(f"expected pixels, found {header.width} x {header.height}")

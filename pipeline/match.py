@@ -1,4 +1,4 @@
-"""Rows × claims, shard by shard: every rule by which a row and a claim were found to belong.
+"""Rows by claims, shard by shard: every rule by which a row and a claim were found to belong.
 
 A match is a fact, not yet a decision: what acts is for `decide`, by rule and level. Works of
 opt-out claims are found by exact keys and as copies; opt-in claims by exact keys only, since
@@ -11,9 +11,10 @@ import polars as pl
 import pyarrow as pa
 
 from optout.cohort import Cohort
-from optout.lifecycle import Rule, acts
+from optout.lifecycle import Rule
 from optout.match import Candidates, Exemplars, Places, Rows, match_copies
 from pipeline.match_styles import match_styles, require_cohort
+from pipeline.stored_vectors import matrix
 from schemas.config import MatchConfig
 from schemas.errors import ModelMismatchError, SchemaError
 from schemas.ports import Vectors
@@ -26,8 +27,6 @@ FINGERPRINT = "matcher"  # key of the vectors' schema metadata, where they carry
 EXACT_RULES = {"sha256": Rule.SHA256, "pixel_sha256": Rule.PIXEL_SHA256}
 PDQ_WORDS = 4
 VARIANTS = 8
-
-Found = dict[str, list[object]]
 
 
 def match(
@@ -54,11 +53,12 @@ def match(
     require(snapshot.works, WORKS)
     _check_matcher(vectors, snapshot)
     require_cohort(snapshot, cohort)
-    frames = [
-        exact(keys, snapshot),
-        copies(keys, vectors, snapshot, config, search),
-        match_styles(vectors, snapshot, cohort, config),
-    ]
+    with np.errstate(invalid="ignore"):  # what is not a number is dealt with, and counts as met
+        frames = [
+            exact(keys, snapshot),
+            copies(keys, vectors, snapshot, config, search),
+            match_styles(vectors, snapshot, cohort, config),
+        ]
     return _best(pl.concat(frames))
 
 
@@ -130,9 +130,7 @@ def _check_matcher(vectors: pa.Table, snapshot: Snapshot) -> None:
         )
 
 
-def _vector_rows(
-    keys: pa.Table, vectors: pa.Table, name: str
-) -> tuple[pl.Series, Places, Vectors]:
+def _vector_rows(keys: pa.Table, vectors: pa.Table, name: str) -> tuple[pl.Series, Places, Vectors]:
     """Return uid, place in `keys` and vector of the rows that have one, in the order of `keys`."""
     uids = _frame(keys.select(["uid"])).with_row_index("row")
     if name not in vectors.column_names:
@@ -142,27 +140,6 @@ def _vector_rows(
     both = uids.join(own, on="uid", how="inner").sort("row")
     rows = matrix(present[name])[both["at"].to_numpy()]
     return both["uid"], both["row"].to_numpy().astype(np.int64), rows
-
-
-def matrix(column: pa.ChunkedArray) -> Vectors:
-    """Return float32[n, d] of a column of half-float lists of one length, without nulls.
-
-    Raises SchemaError where lengths differ. n may be 0.
-    """
-    if not len(column):
-        return np.empty((0, getattr(column.type, "list_size", 0)), np.float32)
-    array = pa.concat_arrays(column.chunks) if column.num_chunks != 1 else column.chunk(0)
-    flat = array.flatten().to_numpy(zero_copy_only=False)
-    if len(flat) % len(array) or not _one_length(array):
-        raise SchemaError("expected vectors of one length in a column, found several")
-    rows: Vectors = flat.reshape(len(array), -1).astype(np.float32)
-    return rows
-
-
-def _one_length(array: pa.Array) -> bool:
-    if pa.types.is_fixed_size_list(array.type):
-        return True
-    return len(np.unique(np.diff(array.offsets.to_numpy()))) == 1
 
 
 def _exemplars(works: pa.Table, dim: int) -> Exemplars:
@@ -191,7 +168,7 @@ def _hashes(keys: pa.Table) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int1
 
 def _frame(table: pa.Table) -> pl.DataFrame:
     frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - of a table; tells mypy
     return frame
 
 
@@ -216,6 +193,3 @@ def _best(found: pl.DataFrame) -> pa.Table:
     best = ranked.sort([*by, "rank", "work_id"], descending=[*([False] * 3), True, False])
     one = best.unique(by, keep="first", maintain_order=True)
     return one.select(MATCHES.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(MATCHES)
-
-
-__all__ = ["acts", "copies", "exact", "match", "matrix", "unjudged"]

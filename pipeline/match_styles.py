@@ -1,10 +1,11 @@
-"""Rows × style claims: the normalised similarity of every row to every style in force.
+"""Rows by style claims: the normalised similarity of every row to every style in force.
 
 All styles together stay within a declared share of false drops: each has the budget divided by
 their number as its rate. Where a cohort is too small for that rate, the threshold is that of the
 smallest rate it supports, and the match acts only together with a second key.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from optout.match import met
 from optout.style import BLOCK_ROWS, Doubles, Style, as_norm, normalised, top_mean, top_moments
 from optout.style import NEAREST_WORKS as NEAREST
 from optout.tail import threshold_at, unpack
+from pipeline.stored_vectors import matrix
 from schemas.config import MatchConfig
 from schemas.errors import ModelMismatchError, SchemaError
 from schemas.ports import Vectors
@@ -25,6 +27,7 @@ from schemas.snapshot import Snapshot
 from schemas.tables import MATCHES
 from schemas.verdict import Stance
 
+COLUMNS = MATCHES.names[:-1]  # the margin follows
 SLACK = 0.02  # of a normalised similarity; float32 products move it by less than a tenth of that
 
 
@@ -46,15 +49,21 @@ def match_styles(
     vectors: uid and `sty`. A style that does not act, for want of level, is not matched at all.
     """
     styles = in_force(snapshot, config)
-    found: dict[str, list[object]] = {name: [] for name in MATCHES.names[:-1]}
+    found: list[tuple[str, str, str, str, None, float, float]] = []
     if styles and cohort is not None and "sty" in vectors.column_names:
         present = vectors.filter(vectors["sty"].is_valid())
-        uids, rows = present["uid"].to_pylist(), _matrix(present["sty"])
+        uids, rows = present["uid"].to_pylist(), matrix(present["sty"])
         for start in range(0, len(rows), BLOCK_ROWS):
-            block = slice(start, start + BLOCK_ROWS)
-            _match_block(uids[block], rows[block], styles, cohort.fit_sty, config.epsilon, found)
-    kinds = dict.fromkeys(found, pl.String) | {"similarity": pl.Float64, "threshold": pl.Float64}
-    return pl.DataFrame(found, schema=kinds)
+            block = rows[start : start + BLOCK_ROWS]
+            for place, one, similarity in _match_block(
+                block, styles, cohort.fit_sty, config.epsilon
+            ):
+                uid, rule = uids[start + place], str(one.rule)
+                stance = str(Stance.OPT_OUT)
+                found.append((uid, one.claim_id, stance, rule, None, similarity, one.threshold))
+    kinds = {name: pl.String() for name in COLUMNS}
+    schema = kinds | {"similarity": pl.Float64(), "threshold": pl.Float64()}
+    return pl.DataFrame(found, schema=schema, orient="row")
 
 
 def require_cohort(snapshot: Snapshot, cohort: Cohort | None) -> None:
@@ -114,7 +123,7 @@ def _works(snapshot: Snapshot, claims: set[str]) -> dict[str, Vectors]:
         )
     ]
     own = table.filter(pa.array(chosen, pa.bool_()))
-    rows = _matrix(own["sty"])
+    rows = matrix(own["sty"])
     if not np.isfinite(rows).all():
         raise SchemaError("expected finite style vectors of works")
     ids = np.array(own["claim_id"].to_pylist(), object)
@@ -122,13 +131,9 @@ def _works(snapshot: Snapshot, claims: set[str]) -> dict[str, Vectors]:
 
 
 def _match_block(
-    uids: list[str],
-    rows: Vectors,
-    styles: list[InForce],
-    fit: Vectors,
-    epsilon: float,
-    found: dict[str, list[object]],
-) -> None:
+    rows: Vectors, styles: list[InForce], fit: Vectors, epsilon: float
+) -> Iterable[tuple[int, InForce, float]]:
+    """Give place, style and normalised similarity of each row that reaches a style."""
     if rows.shape[1] != fit.shape[1]:
         raise ModelMismatchError(f"expected sty of {fit.shape[1]} numbers, found {rows.shape[1]}")
     moments = top_moments(rows @ fit.T)
@@ -143,12 +148,7 @@ def _match_block(
             continue
         similarity = normalised(rows[at], one.style, fit)  # again, in float64, on its own
         for place in np.nonzero(met(similarity - one.threshold, epsilon))[0]:
-            values = (
-                uids[at[place]], one.claim_id, str(Stance.OPT_OUT), str(one.rule), None,
-                float(similarity[place]), one.threshold,
-            )  # fmt: skip
-            for name, value in zip(found, values, strict=True):
-                found[name].append(value)
+            yield int(at[place]), one, float(similarity[place])
 
 
 def _rough(
@@ -156,9 +156,3 @@ def _rough(
 ) -> Doubles:
     tail = one.style.tail
     return as_norm(top_mean(cosines, NEAREST), (tail.mean, tail.sd), moments)
-
-
-def _matrix(column: pa.ChunkedArray) -> Vectors:
-    from pipeline.match import matrix
-
-    return matrix(column)

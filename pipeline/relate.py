@@ -7,8 +7,8 @@ it so). Every edge carries all evidence that holds for its two rows, however it 
 Neighbours of a picture that thousands resemble are bounded: see `relate_scan`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ KEYS = pa.schema(
 )
 PAIRS_AT_A_TIME = 1 << 18
 
-Column = pa.Array | pa.ChunkedArray
+Column: TypeAlias = Any  # an Array or a ChunkedArray: pyarrow ships no types
 Flags = npt.NDArray[np.bool_]
 
 
@@ -193,7 +193,8 @@ def _at(places: Indices, pairs: Pairs) -> Pairs:
 
 def _unique(found: list[Pairs], rows: int) -> Pairs:
     keys = np.unique(np.concatenate([i * rows + j for i, j in found]))
-    return tuple(np.divmod(keys, max(1, rows)))
+    i, j = np.divmod(keys, max(1, rows))
+    return i, j
 
 
 def _required(vectors: Stored | None) -> Stored:
@@ -221,11 +222,10 @@ def _evidence(rows: _Rows, i: Indices, j: Indices, radius: int, threshold: float
         units[near] = similarity_units(rows.vectors, i[near], j[near])
     near &= units >= least_units(threshold)
     held = sha | pixel | alike | near
-    take: Callable[[Indices], pa.Array] = lambda at: rows.uids.take(pa.array(at))  # noqa: E731
     table = pa.table(
         {
-            "uid_a": take(i),
-            "uid_b": take(j),
+            "uid_a": rows.uids.take(pa.array(i)),
+            "uid_b": rows.uids.take(pa.array(j)),
             "sha256": sha,
             "pixel_sha256": pixel,
             "pdq_distance": pa.array(bits, pa.int16(), mask=~alike),

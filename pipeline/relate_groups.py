@@ -1,4 +1,4 @@
-"""Rows that are equal in something: found, numbered, and turned into pairs without k * k of them."""
+"""Rows that are equal in something: found, numbered, and made into pairs, never k * k of them."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,14 +1,12 @@
-"""Tables to file bytes and back: Parquet that trainers load, and tars in img2dataset's layout.
+"""Tables to file bytes and back: Parquet that trainers load (pipeline/tars.py: the other layout).
 
 The bytes depend on the table alone: no clock, no host, no order but that of the rows. Image bytes
 and vectors are stored plain, since compressing them costs time and saves nothing; everything else
 is zstd. Statistics stand on short columns only, so that captions and URLs do not leak into footers.
 """
 
-import io
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,10 +21,6 @@ ROW_GROUP_BYTES = 8_000_000
 PAGE_ROWS = 32
 """Values after which the writer looks at the page size: pages of images stay near 1 MB."""
 
-KEY_DIGITS = 4
-"""Digits of a tar member's number inside its shard, as for 10,000 samples a shard."""
-
-TAR_MTIME = 0.0
 IMAGE_COLUMN = "image"
 _LONG_TEXT = {"caption", "url", "final_url", "url_key", "detail", "attribution"}
 
@@ -82,7 +76,7 @@ def _leaves(schema: pa.Schema) -> dict[str, bool]:
 
 def _is_bulky(leaf: Any) -> bool:
     kind = leaf.logical_type.type
-    return kind == "FLOAT16" or (leaf.physical_type == "BYTE_ARRAY" and kind == "NONE")
+    return bool(kind == "FLOAT16" or (leaf.physical_type == "BYTE_ARRAY" and kind == "NONE"))
 
 
 # --- samples
@@ -156,137 +150,14 @@ def _feature(name: str, kind: pa.DataType) -> Any:
     return dtype and {"dtype": dtype, "_type": "Value"}
 
 
-# --- tars
-
-
-def write_tar(
-    samples: pa.Table, bodies: pa.Array, encode_format: str, number: int
-) -> dict[str, bytes]:
-    """Return the three files of one shard in img2dataset's layout, by suffix.
-
-    samples: SAMPLES and `extra.` columns, at most 10,000 rows. number: of the shard; it leads
-    every key, so that keys are unique across a release.
-    Source: img2dataset 1.47 writer.WebDatasetSampleWriter, with a fixed time in the tar.
-    """
-    if samples.num_rows > 10**KEY_DIGITS:
-        raise SchemaError(f"expected at most {10**KEY_DIGITS} rows a tar, found {samples.num_rows}")
-    metadata = tar_metadata(samples, number)
-    members = _tar(metadata, bodies, encode_format)
-    return {
-        ".tar": members,
-        ".parquet": write_parquet(metadata),
-        "_stats.json": _stats(samples.num_rows),
-    }
-
-
-def tar_metadata(samples: pa.Table, number: int) -> pa.Table:
-    """Return the rows as img2dataset describes them: its own columns, ours before them.
-
-    Hashes that are bytes become hex and times become text, because each row also is a JSON member.
-    """
-    plain = without_images(samples)
-    count, width = plain.num_rows, 5 + KEY_DIGITS
-    keys = [f"{number * 10**KEY_DIGITS + n:0{width}d}" for n in range(count)]
-    tail = ["width", "height", "original_width", "original_height", "sha256"]
-    lead = [n for n in plain.column_names if n not in ("caption", "url", *tail)]
-    columns = {name: _jsonable(plain[name].combine_chunks()) for name in [*lead, "caption", "url"]}
-    columns |= {
-        "key": pa.array(keys, pa.string()),
-        "status": pa.array(["success"] * count, pa.string()),
-        "error_message": pa.nulls(count, pa.string()),
-    }
-    columns |= {name: plain[name] for name in tail}
-    return pa.table(columns).replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)})
-
-
-def _jsonable(column: pa.Array) -> pa.Array:
-    kind = column.type
-    if pa.types.is_fixed_size_binary(kind) or pa.types.is_binary(kind):
-        return pa.array([None if v is None else v.hex() for v in column.to_pylist()], pa.string())
-    if pa.types.is_timestamp(kind):
-        return pa.array([_iso(v) for v in column.to_pylist()], pa.string())
-    if pa.types.is_struct(kind):
-        parts = [_jsonable(column.field(i)) for i in range(kind.num_fields)]
-        return pa.StructArray.from_arrays(parts, names=[f.name for f in kind])
-    if pa.types.is_list(kind):
-        return pa.ListArray.from_arrays(
-            column.offsets, _jsonable(column.values), mask=column.is_null()
-        )
-    return column
-
-
-def _iso(value: Any) -> str | None:
-    return None if value is None else value.isoformat().replace("+00:00", "Z")
-
-
-def _tar(metadata: pa.Table, bodies: pa.Array, encode_format: str) -> bytes:
-    from webdataset import TarWriter  # noqa: PLC0415  # imports torch; only this format needs it
-
-    sink = io.BytesIO()
-    with TarWriter(sink, mtime=TAR_MTIME, encoder=False) as writer:
-        for row, body in zip(metadata.to_pylist(), bodies, strict=True):
-            writer.write(
-                {
-                    "__key__": row["key"],
-                    encode_format: body.as_py(),
-                    "txt": (row["caption"] or "").encode(),
-                    "json": json.dumps({k: _finite(v) for k, v in row.items()}, indent=4).encode(),
-                }
-            )
-    return sink.getvalue()
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _stats(count: int) -> bytes:
-    """Return img2dataset's shard statistics; times are of the run, and the run is not here."""
-    stats = {
-        "count": count,
-        "successes": count,
-        "failed_to_download": 0,
-        "failed_to_resize": 0,
-        "duration": 0.0,
-        "start_time": 0.0,
-        "end_time": 0.0,
-        "status_dict": {"success": count},
-    }
-    return json.dumps(stats, indent=4).encode()
-
-
-def read_tar(body: bytes) -> Iterator[dict[str, bytes]]:
-    """Yield each sample of a tar as {"__key__", extension: bytes}, in order.
-
-    Raises SchemaError for bytes that are no tar.
-    """
-    import tarfile  # noqa: PLC0415  # only readers of this format need it
-
-    sample: dict[str, bytes] = {}
-    try:
-        with tarfile.open(fileobj=io.BytesIO(body), mode="r:") as tar:
-            for member in tar:
-                key, _, extension = member.name.partition(".")
-                file = tar.extractfile(member)
-                if file is None:
-                    continue
-                if sample and sample["__key__"] != key.encode():
-                    yield sample
-                    sample = {}
-                sample |= {"__key__": key.encode(), extension: file.read()}
-    except tarfile.TarError as e:
-        raise SchemaError(f"expected a tar, found {len(body):,} bytes: {e}") from e
-    if sample:
-        yield sample
-
-
 # --- vectors
 
 
-def write_vectors(vectors: pa.Table, fingerprints: dict[str, str]) -> bytes:
-    """Return uid and named vectors as Parquet, the models' fingerprints in the metadata.
+def write_vectors(vectors: pa.Table) -> bytes:
+    """Return uid and named vectors as Parquet.
 
-    vectors: uid and fixed_size_list<halffloat> columns. fingerprints: model role -> fingerprint.
+    vectors: uid and fixed_size_list<halffloat> columns; the fingerprints of model and matcher
+    stand in the table's metadata and go into the file's.
     Raises SchemaError for a column that is no vector, or that is not finite.
     """
     for field in vectors.schema:
@@ -294,12 +165,11 @@ def write_vectors(vectors: pa.Table, fingerprints: dict[str, str]) -> bytes:
             raise SchemaError(f"expected a vector of half floats, found {field.name}: {field.type}")
         if field.name != "uid" and not np.isfinite(_values(vectors[field.name])).all():
             raise SchemaError(f"expected finite vectors, found others in {field.name}")
-    named = {f"fingerprint.{role}": value for role, value in sorted(fingerprints.items())}
-    return write_parquet(with_metadata(vectors, schema_version=str(SCHEMA_VERSION), **named))
+    return write_parquet(with_metadata(vectors, schema_version=str(SCHEMA_VERSION)))
 
 
 def _is_vector(kind: pa.DataType) -> bool:
-    return pa.types.is_fixed_size_list(kind) and kind.value_type == pa.float16()
+    return bool(pa.types.is_fixed_size_list(kind) and kind.value_type == pa.float16())
 
 
 def _values(column: pa.ChunkedArray) -> Any:

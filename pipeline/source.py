@@ -12,8 +12,9 @@ from functools import partial
 
 import pyarrow as pa
 
-from pipeline.formats import delimited, images, jsonl, parquet, tars
+from pipeline.formats import delimited, footers, images, jsonl, parquet, tars
 from pipeline.formats.files import File, content_hint, find_files, source_name
+from pipeline.formats.lines import estimate_lines
 from pipeline.formats.parts import UNCHECKED, Body, Columns, Part, Read, SourcePlan
 from schemas.canonical import digest
 from schemas.config import SourceConfig
@@ -92,6 +93,7 @@ def list_parts(source: str, config: SourceConfig) -> SourcePlan:
         fingerprint=digest([looked.kind, marks]),
         max_caption_bytes=config.max_caption_bytes,
         size_bytes=sum(file.size_bytes for file in kept),
+        rows_estimate=_estimate(looked),
     )
 
 
@@ -130,6 +132,15 @@ def given_observed(placed: Iterable[Placed]) -> pa.Table:
         for p in placed
     ]
     return from_rows(rows, OBSERVED)
+
+
+def _estimate(looked: "_Looked") -> int:
+    """Return about how many rows there are, at least one; exactly where the format tells."""
+    if looked.rows is not None:
+        return max(1, looked.rows)
+    if looked.kind == "img2dataset":
+        return max(1, tars.estimate(looked.parts, looked.marked))
+    return max(1, estimate_lines(looked.marked))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,20 +220,20 @@ def _sidecars(chosen: list[File], files: list[File]) -> dict[str, File]:
 
 
 def _look_parquet(kind: str, chosen: list[File], config: SourceConfig) -> _Looked:
-    footers = parquet.footers(chosen)
-    rows = sum(footer.rows for footer in footers)
+    found = footers.footers(chosen)
+    rows = sum(footer.rows for footer in found)
     if not rows:
         raise UsageError(f"{chosen[0].path}: expected rows, found a Parquet file without any")
-    image = parquet.holds_images(footers[0].schema)
+    image = footers.holds_images(found[0].schema)
     if kind == "img2dataset" and not image:
         raise UsageError(
             f"{chosen[0].path}: expected tars, or Parquet with image bytes in a column "
-            f"jpg, png, webp or image, found columns {footers[0].schema.names[:30]}"
+            f"jpg, png, webp or image, found columns {found[0].schema.names[:30]}"
         )
     given = bool(image) and (kind == "img2dataset" or config.input_format == "auto")
     if image and not given:  # a list of URLs by the builder's word: its bytes are left aside
-        footers = [parquet.without(footer, image) for footer in footers]
+        found = [footers.without(footer, image) for footer in found]
     image = image if given else ""
-    columns, extra = parquet.inspect(footers, config, image=image, needs_url=not given)
-    cut = parquet.parts(footers, config.rows_per_task)
+    columns, extra = footers.inspect(found, config, image=image, needs_url=not given)
+    cut = footers.parts(found, config.rows_per_task)
     return _Looked("img2dataset" if given else "parquet", columns, extra, cut, chosen, rows)

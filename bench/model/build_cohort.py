@@ -19,7 +19,7 @@ from optout import cohort
 from pipeline.models import style
 
 DIMS = {"cpy": 256, "sty": 384}
-RIDGE = {"cpy": 1e-2, "sty": 3e-3}
+RIDGE = {"cpy": 1e-2, "sty": 3e-4}
 CALIBRATION_HANDS = 200
 MOST_IMAGES = 250
 NAMELESS = "oca/-"

@@ -61,7 +61,7 @@ def recognise(
 
 
 def find_column(names: Sequence[str], wanted: str) -> str:
-    """Return the column of a name, exactly or else case-insensitively; empty where there is none."""
+    """Return the column of a name, exactly or in another case; empty where there is none."""
     if wanted in names:
         return wanted
     return next((name for name in names if name.lower() == wanted.lower()), "")

@@ -27,7 +27,9 @@ MAX_RECORD_BYTES = 16 << 20
 BATCH_ROWS = 50_000
 
 _INT = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
-_FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|nan|-?inf", re.I)
+_FLOAT = re.compile(
+    r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|nan|-?inf", re.IGNORECASE
+)
 _NUMBERS = {pa.int64(): (_INT, int), pa.float64(): (_FLOAT, float)}
 
 

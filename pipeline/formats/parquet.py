@@ -1,8 +1,6 @@
-"""Parquet lists of URLs and captions, and Parquet that holds image bytes (img2dataset, HF)."""
+"""Rows of Parquet: lists of URLs and captions, and files that hold image bytes as well."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,89 +8,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.formats import columns as cols
-from pipeline.formats.files import File, open_file, reading
-from pipeline.formats.parts import UNCHECKED, Body, Columns, Part, Read, SourcePlan
+from pipeline.formats.files import open_file, reading
+from pipeline.formats.footers import broken, holds_images
+from pipeline.formats.parts import UNCHECKED, Body, Part, Read, SourcePlan
 from pipeline.formats.rows import Found, sourced
 from pipeline.formats.status import reason_of
-from schemas.config import SourceConfig
-from schemas.errors import UsageError
 
 BATCH_ROWS = 65_536
 BATCH_BODIES = 64
 """Rows of which the bytes are in memory together."""
-SAMPLE_ROWS = 1_000
-"""Values of a column named uid that are looked at before it is taken for one."""
-READERS = 16
-"""Footers read at once: remote ones take long and little."""
-GROUP_SLACK = 2
-"""A row group up to so many times rows_per_task is left whole."""
-
-
-@dataclass(frozen=True, slots=True)
-class Footer:
-    """What a Parquet file says about itself."""
-
-    file: File
-    schema: pa.Schema
-    groups: tuple[int, ...]  # rows of each row group
-
-    @property
-    def rows(self) -> int:
-        return sum(self.groups)
-
-
-def footers(files: list[File]) -> list[Footer]:
-    """Read the footer of each file. Raises UsageError naming the first that has none."""
-    with ThreadPoolExecutor(min(READERS, len(files))) as pool:
-        return list(pool.map(_footer, files))
-
-
-def holds_images(schema: pa.Schema) -> str:
-    """Return the column with image bytes; empty where there is none."""
-    for name in cols.IMAGE_NAMES:
-        found = cols.find_column(schema.names, name)
-        if found and schema.names.count(found) == 1 and _is_image(schema.field(found).type):
-            return found
-    return ""
-
-
-def without(footer: Footer, column: str) -> Footer:
-    """Return a footer as if the file lacked a column."""
-    kept = [field for field in footer.schema if field.name != column]
-    return Footer(footer.file, pa.schema(kept), footer.groups)
-
-
-def inspect(
-    found: list[Footer], config: SourceConfig, *, image: str = "", needs_url: bool = True
-) -> tuple[Columns, pa.Schema]:
-    """Return the meaning of the columns and the further ones, the same for all files.
-
-    image: the column with bytes. needs_url: false where bytes come with the rows. Raises UsageError where the files do not fit together.
-    """
-    first = next((f for f in found if f.rows), found[0])
-    names = first.schema.names
-    cols.require_distinct(names, first.file.path)
-    uid = config.uid_col or cols.find_column(names, "uid")
-    uids = _some(first, uid) if uid in names else []
-    columns = cols.recognise(names, config, first.file.path, uids=uids, needs_url=needs_url)
-    columns = Columns(columns.url, columns.caption, columns.uid, image)
-    for footer in found:
-        _require_columns(footer, columns)
-    extras = [(f.file.path, cols.extra_schema(f.schema, columns)) for f in found]
-    return columns, cols.unify(extras)
-
-
-def parts(found: list[Footer], rows_per_task: int) -> list[Part]:
-    """Cut files into parts of about `rows_per_task` rows, at row groups where they are small."""
-    cut = []
-    for number, footer in enumerate(found):
-        bounds = _bounds(footer.groups, rows_per_task)
-        cut.extend(
-            Part(footer.file.path, footer.file.relative, number, start, stop)
-            for start, stop in bounds
-        )
-    return cut
 
 
 def read(part: Part, plan: SourcePlan) -> Read:
@@ -103,83 +27,6 @@ def read(part: Part, plan: SourcePlan) -> Read:
     schema = sourced(Found(), plan.extra_schema.empty_table(), part, plan).schema
     rows = pa.concat_tables([schema.empty_table(), *tables]).combine_chunks()
     return Read(rows, partial(_bodies, part, rows, image)) if image else Read(rows)
-
-
-def _footer(file: File) -> Footer:
-    with reading(file.path), open_file(file.path) as f:
-        try:
-            parquet = pq.ParquetFile(f)
-        except pa.ArrowException as e:
-            raise UsageError(
-                f"{file.path}: expected a whole Parquet file, found {file.size_bytes} bytes "
-                f"without its footer ({str(e)[:80]})"
-            ) from e
-        metadata = parquet.metadata
-        groups = tuple(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
-        return Footer(file, parquet.schema_arrow, groups)
-
-
-def _some(footer: Footer, column: str) -> list[Any]:
-    with reading(footer.file.path), open_file(footer.file.path) as f:
-        batches = pq.ParquetFile(f).iter_batches(SAMPLE_ROWS, columns=[column])
-        try:
-            first = next(batches, None)
-        except pa.ArrowException as e:
-            raise _broken(footer.file.path, e) from e
-        return first.column(0).to_pylist() if first is not None else []
-
-
-def _require_columns(footer: Footer, columns: Columns) -> None:
-    cols.require_distinct(footer.schema.names, footer.file.path)
-    for meaning, name in columns.named().items():
-        if name not in footer.schema.names:
-            raise UsageError(
-                f"{footer.file.path}: expected the {meaning} column {name!r} as in the other "
-                f"files, found columns {footer.schema.names[:30]}"
-            )
-        kind = footer.schema.field(name).type
-        if meaning != "image" and not _is_text(kind):
-            raise UsageError(
-                f"{footer.file.path}: expected the {meaning} column {name!r} to be text, "
-                f"found {kind}"
-            )
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    checks = (
-        pa.types.is_string,
-        pa.types.is_large_string,
-        pa.types.is_string_view,
-        pa.types.is_binary,
-        pa.types.is_large_binary,
-        pa.types.is_binary_view,
-        pa.types.is_null,
-    )
-    return any(check(kind) for check in checks)
-
-
-def _is_image(kind: pa.DataType) -> bool:
-    if pa.types.is_struct(kind):
-        return bool(kind.get_field_index("bytes") >= 0)
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def _bounds(groups: tuple[int, ...], rows_per_task: int) -> list[tuple[int, int]]:
-    bounds: list[tuple[int, int]] = []
-    start = stop = 0
-    for rows in groups:
-        if stop > start and stop + rows - start > rows_per_task:
-            bounds.append((start, stop))
-            start = stop
-        stop += rows
-        while stop - start > GROUP_SLACK * rows_per_task:
-            bounds.append((start, start + rows_per_task))
-            start += rows_per_task
-    if stop > start:
-        bounds.append((start, stop))
-    return bounds
 
 
 def _inputs(plan: SourcePlan) -> list[str]:
@@ -204,7 +51,7 @@ def _batches(part: Part, wanted: list[str]) -> Iterator[tuple[int, pa.RecordBatc
                 if at >= part.stop:
                     return
         except pa.ArrowException as e:
-            raise _broken(part.path, e) from e
+            raise broken(part.path, e) from e
 
 
 def _any_image(schema: pa.Schema, names: list[str]) -> bool:
@@ -213,7 +60,8 @@ def _any_image(schema: pa.Schema, names: list[str]) -> bool:
 
 def _groups(metadata: Any, part: Part) -> tuple[list[int], int]:
     """Return the row groups that a part touches, and the row at which the first begins."""
-    groups, first, at = [], part.start, 0
+    groups: list[int] = []
+    first, at = part.start, 0
     for i in range(metadata.num_row_groups):
         end = at + metadata.row_group(i).num_rows
         if at < part.stop and end > part.start:
@@ -319,7 +167,3 @@ def _bodies(part: Part, rows: pa.Table, image: str) -> Iterator[Body]:
             if stops[at] is None:
                 yield Body(keys[at], body.as_py(), UNCHECKED)
             at += 1
-
-
-def _broken(path: str, error: Exception) -> UsageError:
-    return UsageError(f"{path}: expected a readable Parquet file, found {str(error)[:200]}")

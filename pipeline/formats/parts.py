@@ -63,7 +63,8 @@ class SourcePlan:
     """A source, looked at once: how it is read, and what marks it.
 
     extra_schema: the further columns of all rows, already under the prefix `extra.`.
-    rows: null where only reading tells. fingerprint: changes when the source does.
+    rows: null where only reading tells; rows_estimate is about right then. fingerprint: changes
+    when the source does.
     """
 
     name: str
@@ -75,7 +76,7 @@ class SourcePlan:
     fingerprint: str
     max_caption_bytes: int
     size_bytes: int
-    root: str = ""
+    rows_estimate: int
 
     def as_json(self) -> dict[str, Any]:
         """Return a JSON value; `from_json` reads it back."""
@@ -90,7 +91,7 @@ class SourcePlan:
             "fingerprint": self.fingerprint,
             "max_caption_bytes": self.max_caption_bytes,
             "size_bytes": self.size_bytes,
-            "root": self.root,
+            "rows_estimate": self.rows_estimate,
         }
 
     @staticmethod

@@ -47,19 +47,17 @@ class Found:
     def add(
         self,
         number: int,
-        url: Any = None,
-        caption: Any = None,
-        uid: Any = None,
+        *,
         fault: str | None = None,
         place: int | None = None,
         member: str | None = None,
         stopped: tuple[Reason, str] | None = None,
     ) -> None:
-        """Append one row."""
+        """Append a row whose url, caption and uid are set later, column by column."""
         self.number.append(number)
-        self.url.append(url)
-        self.caption.append(caption)
-        self.uid.append(uid)
+        self.url.append(None)
+        self.caption.append(None)
+        self.uid.append(None)
         self.fault.append(fault)
         self.place.append(place)
         self.member.append(member)
@@ -73,8 +71,8 @@ def sourced(found: Found, extra: pa.Table, part: Part, plan: SourcePlan) -> pa.T
     """
     judge = _Judge(part, plan, given=plan.format in GIVEN_FORMATS)
     rows = [
-        judge.row(url, caption, uid, fault, place, member, stopped)
-        for url, caption, uid, fault, place, member, stopped in zip(
+        judge.row(cells)
+        for cells in zip(
             found.url,
             found.caption,
             found.uid,
@@ -103,16 +101,8 @@ class _Judge:
         self._relative, self._given = part.relative, given
         self._max_caption = plan.max_caption_bytes
 
-    def row(
-        self,
-        url: Any,
-        caption: Any,
-        uid: Any,
-        fault: str | None,
-        place: int | None,
-        member: str | None,
-        stopped: tuple[Reason, str] | None,
-    ) -> tuple[str | None, ...]:
+    def row(self, cells: tuple[Any, ...]) -> tuple[str | None, ...]:
+        url, caption, uid, fault, place, member, stopped = cells
         url, url_fault = text_of(url, "url")
         caption, caption_fault = self._caption(caption)
         uid, uid_fault = _uid(uid)

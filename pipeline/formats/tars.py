@@ -5,7 +5,7 @@ among them: where it is there, it says which rows exist, and the tar gives the b
 """
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.formats import columns as cols
-from pipeline.formats import parquet
+from pipeline.formats import footers
 from pipeline.formats.files import File, open_file, read_ranges, reading
 from pipeline.formats.jsonl import infer_extra, object_rows, parse_object
 from pipeline.formats.parts import UNCHECKED, Body, Columns, Part, Read, SourcePlan
@@ -26,6 +26,8 @@ from schemas.errors import UsageError
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
 SAMPLE_MEMBERS = 3_000
 """Members of the first tar that are looked at for types where no Parquet tells them."""
+SAMPLE_BYTES = 20_000
+"""About what a sample of 256 pixels takes in a tar."""
 
 Extent = tuple[int, int]
 
@@ -48,8 +50,8 @@ def inspect(
     for tar in tars:
         next(_members(tar.path), None)
     if len(sidecars) == len(tars):
-        footers = parquet.footers([sidecars[tar.relative] for tar in tars])
-        return parquet.inspect(footers, config, needs_url=False)
+        found = footers.footers([sidecars[tar.relative] for tar in tars])
+        return footers.inspect(found, config, needs_url=False)
     objects = _sample(tars[0].path)
     names = list(dict.fromkeys(name for value in objects for name in value))
     uid = cols.find_column(names, "uid")
@@ -69,6 +71,15 @@ def parts(tars: list[File], sidecars: dict[str, File]) -> list[Part]:
         )
         for number, tar in enumerate(tars)
     ]
+
+
+def estimate(parts: Sequence[Part], files: Sequence[File]) -> int:
+    """Return about how many samples the tars hold: told by the Parquet beside, else by size."""
+    by_path = {file.path: file for file in files}
+    beside = [by_path[part.sidecar] for part in parts if part.sidecar]
+    listed = sum(footer.rows for footer in footers.footers(beside)) if beside else 0
+    alone = sum(by_path[part.path].size_bytes for part in parts if not part.sidecar)
+    return listed + alone // SAMPLE_BYTES
 
 
 def read(part: Part, plan: SourcePlan) -> Read:

@@ -34,7 +34,7 @@ def orientation(exif: bytes) -> int:
         return 1
     try:
         turn = next(_directories(exif)).get(ORIENTATION, 1)
-    except (struct.error, IndexError, StopIteration):
+    except (struct.error, IndexError, OverflowError, StopIteration, ValueError):
         return 1
     return turn if 1 <= turn <= 8 else 1  # noqa: PLR2004  # Exif values
 

@@ -11,6 +11,8 @@ import importlib
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -34,13 +36,15 @@ def torch() -> Any:
 def timm() -> Any:
     """Return the timm module. Raises UsageError where it is not installed."""
     torchvision()
-    return _module("timm")
+    with _without_wandb():
+        return _module("timm")
 
 
 def open_clip() -> Any:
     """Return the open_clip module. Raises UsageError where it is not installed."""
     torchvision()
-    return _module("open_clip")
+    with _without_wandb():
+        return _module("open_clip")
 
 
 def torchvision() -> Any:
@@ -62,6 +66,24 @@ def _declare_operators() -> None:
     for schema in SCHEMAS:
         library.define(schema)
     _declared.append(library)
+
+
+@contextmanager
+def _without_wandb() -> Iterator[None]:
+    """Let an import go on as if wandb were not installed.
+
+    timm imports it if it can, only to log training runs: that takes a second and puts wandb's own
+    hooks into the process's output.
+    """
+    with _lock:
+        absent = "wandb" not in sys.modules
+        if absent:
+            sys.modules["wandb"] = None  # type: ignore[assignment]  # what Python documents for this
+        try:
+            yield
+        finally:
+            if absent:
+                del sys.modules["wandb"]
 
 
 def _module(name: str) -> ModuleType:

@@ -2,7 +2,7 @@ import ipaddress
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from pipeline.addresses import TABLE, refused
 
@@ -60,18 +60,21 @@ def test_a_builder_may_open_private_addresses_but_not_metadata() -> None:
         assert refused(address, opened=True)
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4))
 def test_we_refuse_all_ipv4_that_the_standard_library_does(address: ipaddress.IPv4Address) -> None:
     if not address.is_global:
         assert refused(str(address))
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=6))
 def test_we_refuse_all_ipv6_that_the_standard_library_does(address: ipaddress.IPv6Address) -> None:
     if not address.is_global:
         assert refused(str(address))
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4))
 def test_carried_ipv4_is_judged_as_ipv4(address: ipaddress.IPv4Address) -> None:
     plain = refused(str(address)) is None
@@ -80,6 +83,7 @@ def test_carried_ipv4_is_judged_as_ipv4(address: ipaddress.IPv4Address) -> None:
         assert (refused(str(carried)) is None) == plain
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_gets_an_answer(text: str) -> None:
     assert refused(text) is None or refused(text)

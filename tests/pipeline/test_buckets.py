@@ -160,7 +160,7 @@ def test_an_absent_file_is_a_storage_error() -> None:
         read_bucket(Files(), "f", 0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_damaged_files_give_the_table_or_our_error(data: st.DataObject) -> None:
     whole = write_bucketed(requests("a", "b"), int32(0, 1))

@@ -317,10 +317,10 @@ def busy(count: int) -> World:
     return world
 
 
-def test_ten_thousand_rows_take_about_a_second() -> None:
+def test_ten_thousand_rows_take_seconds() -> None:
     tables = busy(10_000).tables()
     start = time.process_time()
     judged = judge(*tables, POLICY)
     spent = time.process_time() - start
     assert len(judged) == 10_000
-    assert spent < 5.0  # measured 1 to 2 s; room for a busy machine
+    assert spent < 5.0  # measured 2.0 s on a busy 2-core machine

@@ -4,7 +4,7 @@ import time
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from pipeline.politeness import Politeness, back_off_s, is_transient, retry_after_s
 from schemas.config import FetchConfig
@@ -37,12 +37,14 @@ def test_no_retry_after_is_none() -> None:
     assert retry_after_s([("X", "1")], NOW_US) is None
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_retry_after_gives_seconds_or_none(value: str) -> None:
     found = retry_after_s([("retry-after", value)], NOW_US)
     assert found is None or found >= 0
 
 
+@settings(deadline=None)
 @given(st.integers(0, 30), st.integers())
 def test_back_off_doubles_with_jitter_and_is_bounded(attempt: int, seed: int) -> None:
     config = FetchConfig(backoff_s=1.0, max_retry_after_s=60.0)

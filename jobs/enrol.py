@@ -1,0 +1,206 @@
+"""A folder of works to the parts of a claim: hashed and embedded here, on this machine.
+
+Images are read one at a time, leave keys and vectors behind, and are never stored or sent. What
+has no model (no torch here) still gives hashes, names and hosts.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from optout import intake
+from optout.cohort import Cohort, cohort_mean
+from optout.enrol import Other, Works, calibrate
+from optout.lifecycle import PROVED
+from optout.registry import Registry, match_part
+from optout.replay import replay
+from optout.works import encode_vector, vectors_of
+from pipeline.decode import prepare
+from schemas.claim import MatchPart, StyleCalibration, WorkKeys
+from schemas.config import DecodeConfig
+from schemas.errors import ClaimError, UsageError
+from schemas.ports import Embedder, Hasher, Store
+from schemas.verdict import Scope, Stance
+
+MAX_IMAGE_BYTES = 100_000_000
+EMBED_AT_ONCE = 32
+NO_MATCHER = (
+    "no model is installed here, so nothing was compared by likeness:"
+    " pip install -c constraints.txt '.[build]', then submit again"
+)
+
+Track = Callable[[Sequence[str], str], Iterable[str]]
+"""Names and what is done with them, to the same names; shows progress on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Images of a folder: names, sorted, and where they are read."""
+
+    store: Store
+    names: tuple[str, ...]
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file; of one that is too large, none, which no image has."""
+        if self.store.size_bytes(name) > MAX_IMAGE_BYTES:
+            return b""
+        return self.store.read(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """The registry's model with its cohort."""
+
+    embedder: Embedder
+    cohort: Cohort
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What enrolling works with. matcher: null where no model is installed."""
+
+    hasher: Hasher
+    matcher: Matcher | None
+    track: Track
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A claim ready to be signed, and what became of each image."""
+
+    understood: intake.Understood
+    exemplars: intake.Exemplars
+    part: MatchPart
+
+
+def folder(store: Store) -> Folder:
+    """Return the files of a folder, hidden ones left out. Raises UsageError where it has none."""
+    names = [
+        path
+        for path in store.paths("")
+        if not any(piece.startswith(".") for piece in path.split("/"))
+    ]
+    if not names:
+        raise UsageError(f"expected images in {store.root}, found no file")
+    return Folder(store, tuple(names))
+
+
+def enrol(
+    wish: intake.Wish,
+    works: Folder | None,
+    others: Sequence[Other],
+    tools: Tools,
+    *,
+    trust_local: bool,
+) -> Enrolled:
+    """Return the parts of a claim. Raises ClaimError where there is nothing it could protect.
+
+    works: null for a claim on hosts or addresses alone. others: works that a style must leave
+    alone. trust_local: control counts as proved, on a registry of one's own.
+    """
+    understood = intake.understand(wish)
+    found = intake.Exemplars()
+    if works is not None:
+        images = ((n, works.read(n)) for n in tools.track(works.names, "reading"))
+        found = intake.exemplars(images, tools.hasher)
+    intake.require_something(understood, found)
+    if wish.scope == Scope.STYLE:
+        intake.require_style(len(found.distinct), proved=trust_local)
+    style = StyleCalibration()
+    if works is not None and tools.matcher and found.works:
+        found = replace(found, works=with_vectors(found, works, tools.matcher, tools.track))
+    if wish.scope == Scope.STYLE:
+        style = _style(found, tools.matcher, others)
+    part = MatchPart(
+        scope=understood.scope,
+        stance=understood.stance,
+        names=understood.names,
+        hosts=understood.hosts,
+        urls=understood.urls,
+        works=found.works,
+        style=style,
+        license=understood.license,
+        attribution=understood.attribution,
+    )
+    return Enrolled(understood, found, part)
+
+
+def with_vectors(
+    found: intake.Exemplars, works: Folder, matcher: Matcher, track: Track
+) -> tuple[WorkKeys, ...]:
+    """Return the works with the matcher's vectors; a style vector for distinct works only."""
+    vectors = _embedded(found.accepted, works, matcher.embedder, track)
+    stored = vectors["cpy"].astype(np.float32)
+    means = cohort_mean(stored, matcher.cohort)
+    distinct = set(found.distinct)
+    return tuple(
+        work.model_copy(
+            update={
+                "matcher": matcher.embedder.card.fingerprint,
+                "cpy": encode_vector(vectors["cpy"][place]),
+                "sty": encode_vector(vectors["sty"][place]) if place in distinct else "",
+                "cohort_mean": float(means[place]),
+            }
+        )
+        for place, work in enumerate(found.works)
+    )
+
+
+def contrast(works: Folder, tools: Tools) -> list[Other]:
+    """Return images of other hands that were given with a claim; none without a model."""
+    if tools.matcher is None:
+        return []
+    images = ((n, works.read(n)) for n in tools.track(works.names, "reading contrast"))
+    found = intake.exemplars(images, tools.hasher)
+    if not found.works:
+        raise ClaimError(f"expected images to contrast with in {works.store.root}, found none")
+    keyed = with_vectors(found, works, tools.matcher, tools.track)
+    sty, cpy = vectors_of(keyed, "sty"), vectors_of(keyed, "cpy")
+    return [Other("the contrast images", sty, cpy, proved=True)]
+
+
+def other_claims(
+    registry: Registry, matcher: str, own_key: str, *, trust_local: bool
+) -> list[Other]:
+    """Return the works of claims in force by other claimants, as far as they have vectors."""
+    view = registry.view()
+    found = []
+    for standing in replay(view.leaves, registry.where).values():
+        if not standing.in_force or standing.claimant_key == own_key:
+            continue
+        part = match_part(view, standing, registry.where)
+        works = [w for w in part.works if w.matcher == matcher]
+        if works and part.stance == Stance.OPT_OUT:
+            proved = trust_local or standing.level >= PROVED
+            label = f"claim {standing.claim_id[:12]}"
+            sty, cpy = vectors_of(works, "sty"), vectors_of(works, "cpy")
+            found.append(Other(label, sty, cpy, proved))
+    return found
+
+
+def _style(
+    found: intake.Exemplars, matcher: Matcher | None, others: Sequence[Other]
+) -> StyleCalibration:
+    if matcher is None:
+        return StyleCalibration(note=NO_MATCHER)
+    counted = [found.works[place] for place in found.distinct]
+    means = np.array([work.cohort_mean for work in counted], np.float32)
+    works = Works(vectors_of(counted, "sty"), vectors_of(counted, "cpy"), means)
+    return calibrate(works, matcher.cohort, others)
+
+
+def _embedded(
+    names: Sequence[str], works: Folder, embedder: Embedder, track: Track
+) -> dict[str, np.ndarray]:
+    """Return float16[n, d] by name, through the same decode that samples go through."""
+    parts: dict[str, list[np.ndarray]] = {"cpy": [], "sty": []}
+    batch = []
+    for place, name in enumerate(track(names, "comparing")):
+        batch.append(prepare(works.read(name), DecodeConfig(), embedder.edge_px).pixels)
+        if len(batch) == EMBED_AT_ONCE or place == len(names) - 1:
+            vectors = embedder.images(batch)
+            for kind, rows in parts.items():
+                rows.append(vectors[kind].astype(np.float16))
+            batch = []
+    return {kind: np.concatenate(rows) for kind, rows in parts.items()}

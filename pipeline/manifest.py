@@ -1,0 +1,111 @@
+"""The document that makes files a release: counts that add up, and every file by its digest."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
+
+from schemas import SCHEMA_VERSION
+from schemas.canonical import canonical_json
+from schemas.errors import SchemaError
+from schemas.manifest import FileEntry, Manifest
+from schemas.ports import Store
+from schemas.verdict import Verdict
+
+MANIFEST_PATH = "manifest.json"
+
+
+def counts(decided: pa.Table) -> dict[str, dict[str, int]]:
+    """Return rows by verdict and reason: {"keep": {"": n}, "drop": {reason: n}, "hold": …}."""
+    grouped = decided.group_by(["verdict", "reason"]).aggregate([([], "count_all")])
+    said: dict[str, dict[str, int]] = {str(v): {} for v in Verdict}
+    for row in grouped.sort_by([("verdict", "ascending"), ("reason", "ascending")]).to_pylist():
+        said[row["verdict"]][row["reason"] or ""] = row["count_all"]
+    return said
+
+
+def assemble(draft: Manifest, files: Iterable[FileEntry]) -> Manifest:
+    """Return the finished manifest: files sorted by path, and the balance of rows checked.
+
+    draft: all but the files. Raises SchemaError where rows in are not released, dropped or held,
+    each exactly once; where the files' rows contradict the counts; or where a path occurs twice.
+    """
+    entries = sorted(files, key=lambda f: f.path)
+    paths = [f.path for f in entries]
+    if len(set(paths)) != len(paths):
+        raise SchemaError(f"expected each file once, found {_twice(paths)} more than once")
+    check_balance(draft)
+    finished = draft.model_copy(update={"files": entries})
+    _check_rows(finished)
+    return finished
+
+
+def check_balance(manifest: Manifest) -> None:
+    """Raise SchemaError unless every input row ended in exactly one place."""
+    if not manifest.balanced():
+        dropped, held = sum(manifest.dropped.values()), sum(manifest.held.values())
+        raise SchemaError(
+            f"expected {manifest.rows_in:,} rows in = released + dropped + held, found "
+            f"{manifest.released:,} + {dropped:,} + {held:,}"
+        )
+
+
+def _check_rows(manifest: Manifest) -> None:
+    out = sum(manifest.dropped.values()) + sum(manifest.held.values())
+    for folder, expected in (("samples/", manifest.released), ("ledger/", out)):
+        own = [f for f in manifest.files if f.path.startswith(folder)]
+        rows = sum(f.rows or 0 for f in own if f.path.endswith(".parquet"))
+        if rows != expected:
+            raise SchemaError(f"expected {expected:,} rows in {folder}, found {rows:,}")
+
+
+def _twice(paths: list[str]) -> str:
+    return next(a for a, b in pairwise(paths) if a == b)
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """Return the manifest as canonical JSON (RFC 8785)."""
+    return canonical_json(manifest.model_dump(mode="json"))
+
+
+def parse_manifest(body: bytes) -> Manifest:
+    """Return the manifest in JSON bytes.
+
+    Raises SchemaError for bytes that are no manifest, one of a schema_version that we do not know,
+    one whose rows do not add up, or one that is not canonical (its digest would not be its own).
+    """
+    try:
+        manifest = Manifest.model_validate_json(body)
+    except ValidationError as e:
+        first = e.errors()[0]
+        place = ".".join(str(p) for p in first["loc"]) or "document"
+        raise SchemaError(f"expected a manifest, found {place}: {first['msg']}") from e
+    if manifest.schema_version != SCHEMA_VERSION:
+        raise SchemaError(
+            f"expected schema_version {SCHEMA_VERSION}, found {manifest.schema_version}"
+        )
+    check_balance(manifest)
+    if manifest_bytes(manifest) != body:
+        raise SchemaError("expected a manifest as canonical JSON (RFC 8785), found other bytes")
+    return manifest
+
+
+def read_manifest(store: Store) -> Manifest:
+    """Return the manifest of the release in a store.
+
+    Raises SchemaError as `parse_manifest`, naming the file; StorageError where there is none.
+    """
+    body = store.read(MANIFEST_PATH)
+    try:
+        return parse_manifest(body)
+    except SchemaError as e:
+        raise SchemaError(f"{store.root}/{MANIFEST_PATH}: {e}") from e
+
+
+def row_counts(decided: pa.Table) -> tuple[int, dict[str, int], dict[str, int]]:
+    """Return released, dropped by reason, held by reason."""
+    said = counts(decided)
+    kept = pc.sum(pc.equal(decided["verdict"], str(Verdict.KEEP))).as_py() or 0
+    return int(kept), said[str(Verdict.DROP)], said[str(Verdict.HOLD)]

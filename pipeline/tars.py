@@ -1,0 +1,138 @@
+"""Shards as tars in img2dataset's layout: members, metadata table, statistics; without a clock."""
+
+import io
+import json
+import math
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.shard import without_images, write_parquet
+from schemas import SCHEMA_VERSION
+from schemas.errors import SchemaError
+
+KEY_DIGITS = 4
+"""Digits of a member's number inside its shard, as for 10,000 samples a shard."""
+
+MTIME = 0.0
+
+
+def write_tar(
+    samples: pa.Table, bodies: pa.Array, encode_format: str, number: int
+) -> dict[str, bytes]:
+    """Return the three files of one shard in img2dataset's layout, by suffix.
+
+    samples: SAMPLES and `extra.` columns, at most 10,000 rows. number: of the shard; it leads
+    every key, so that keys are unique across a release.
+    Source: img2dataset 1.47 writer.WebDatasetSampleWriter, with a fixed time in the tar.
+    """
+    if samples.num_rows > 10**KEY_DIGITS:
+        raise SchemaError(f"expected at most {10**KEY_DIGITS} rows a tar, found {samples.num_rows}")
+    metadata = tar_metadata(samples, number)
+    members = _tar(metadata, bodies, encode_format)
+    return {
+        ".tar": members,
+        ".parquet": write_parquet(metadata),
+        "_stats.json": _stats(samples.num_rows),
+    }
+
+
+def tar_metadata(samples: pa.Table, number: int) -> pa.Table:
+    """Return the rows as img2dataset describes them: its own columns, ours before them.
+
+    Hashes that are bytes become hex and times become text, because each row also is a JSON member.
+    """
+    plain = without_images(samples)
+    count, width = plain.num_rows, 5 + KEY_DIGITS
+    keys = [f"{number * 10**KEY_DIGITS + n:0{width}d}" for n in range(count)]
+    tail = ["width", "height", "original_width", "original_height", "sha256"]
+    lead = [n for n in plain.column_names if n not in ("caption", "url", *tail)]
+    columns = {name: _jsonable(plain[name].combine_chunks()) for name in [*lead, "caption", "url"]}
+    columns |= {
+        "key": pa.array(keys, pa.string()),
+        "status": pa.array(["success"] * count, pa.string()),
+        "error_message": pa.nulls(count, pa.string()),
+    }
+    columns |= {name: plain[name] for name in tail}
+    return pa.table(columns).replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)})
+
+
+def _jsonable(column: pa.Array) -> pa.Array:
+    kind = column.type
+    if pa.types.is_fixed_size_binary(kind) or pa.types.is_binary(kind):
+        return pa.array([None if v is None else v.hex() for v in column.to_pylist()], pa.string())
+    if pa.types.is_timestamp(kind):
+        return pa.array([_iso(v) for v in column.to_pylist()], pa.string())
+    if pa.types.is_struct(kind):
+        parts = [_jsonable(column.field(i)) for i in range(kind.num_fields)]
+        return pa.StructArray.from_arrays(parts, names=[f.name for f in kind])
+    if pa.types.is_list(kind):
+        return pa.ListArray.from_arrays(
+            column.offsets, _jsonable(column.values), mask=column.is_null()
+        )
+    return column
+
+
+def _iso(value: Any) -> str | None:
+    return None if value is None else value.isoformat().replace("+00:00", "Z")
+
+
+def _tar(metadata: pa.Table, bodies: pa.Array, encode_format: str) -> bytes:
+    from webdataset import TarWriter  # noqa: PLC0415  # imports torch; only this format needs it
+
+    sink = io.BytesIO()
+    with TarWriter(sink, mtime=MTIME, encoder=False) as writer:
+        for row, body in zip(metadata.to_pylist(), bodies, strict=True):
+            writer.write(
+                {
+                    "__key__": row["key"],
+                    encode_format: body.as_py(),
+                    "txt": (row["caption"] or "").encode(),
+                    "json": json.dumps({k: _finite(v) for k, v in row.items()}, indent=4).encode(),
+                }
+            )
+    return sink.getvalue()
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _stats(count: int) -> bytes:
+    """Return img2dataset's shard statistics; times are of the run, and the run is not here."""
+    stats = {
+        "count": count,
+        "successes": count,
+        "failed_to_download": 0,
+        "failed_to_resize": 0,
+        "duration": 0.0,
+        "start_time": 0.0,
+        "end_time": 0.0,
+        "status_dict": {"success": count},
+    }
+    return json.dumps(stats, indent=4).encode()
+
+
+def read_tar(body: bytes) -> Iterator[dict[str, bytes]]:
+    """Yield each sample of a tar as {"__key__", extension: bytes}, in order.
+
+    Raises SchemaError for bytes that are no tar.
+    """
+    sample: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(body), mode="r:") as tar:
+            for member in tar:
+                key, _, extension = member.name.partition(".")
+                file = tar.extractfile(member)
+                if file is None:
+                    continue
+                if sample and sample["__key__"] != key.encode():
+                    yield sample
+                    sample = {}
+                sample |= {"__key__": key.encode(), extension: file.read()}
+    except tarfile.TarError as e:
+        raise SchemaError(f"expected a tar, found {len(body):,} bytes: {e}") from e
+    if sample:
+        yield sample

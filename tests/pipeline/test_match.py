@@ -1,0 +1,336 @@
+import hashlib
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optout import index, snapshot
+from optout import match as reference
+from optout.cohort import Cohort
+from optout.lifecycle import Rule
+from optout.tail import Tail, threshold_at
+from pipeline.match import match, unjudged
+from schemas.config import MatchConfig
+from schemas.errors import ModelMismatchError, SchemaError
+from schemas.snapshot import Snapshot, SnapshotHeader
+from schemas.tables import CLAIMS, MATCHES, WORKS, from_rows, require, vector, with_metadata
+
+DIM = 16
+MATCHER = "m" * 64
+CONFIG = MatchConfig()
+RNG = np.random.default_rng(7)
+FAR = bytes(32)
+
+
+def unit(seed: int, dim: int = DIM) -> np.ndarray:
+    values = np.random.default_rng(seed).standard_normal(dim)
+    return (values / np.linalg.norm(values)).astype(np.float16)
+
+
+def at_cosine(base: np.ndarray, cosine: float, seed: int = 99) -> np.ndarray:
+    """A vector with a given cosine to another."""
+    base = base.astype(np.float64) / np.linalg.norm(base.astype(np.float64))
+    other = unit(seed, len(base)).astype(np.float64)
+    other -= (other @ base) * base
+    other /= np.linalg.norm(other)
+    return (cosine * base + np.sqrt(1 - cosine**2) * other).astype(np.float16)
+
+
+def flipped(pdq: bytes, bits: int) -> bytes:
+    mask = (1 << bits) - 1
+    return (int.from_bytes(pdq, "big") ^ mask).to_bytes(32, "big")
+
+
+def key(kind: str, n: object) -> str:
+    return hashlib.sha256(f"{kind} {n}".encode()).hexdigest()
+
+
+def pdq(n: int) -> bytes:
+    return np.random.default_rng(1000 + n).bytes(32)
+
+
+def work(claim: str, n: int, **changes: object) -> dict:
+    given = {
+        "claim_id": claim,
+        "work_id": f"{n:03d}",
+        "sha256": key("bytes", n),
+        "pixel_sha256": key("pixels", n),
+        "pdq": [pdq(n * 8 + v) for v in range(8)],
+        "pdq_quality": 100,
+        "matcher": MATCHER,
+        "cpy": unit(n),
+        "sty": unit(n),
+        "cohort_mean": 0.2,
+    }
+    return given | changes
+
+
+def claim(name: str, **changes: object) -> dict:
+    given = {
+        "claim_id": name, "scope": "artist", "stance": "opt_out", "level": 0, "names": [],
+        "hosts": [], "urls": [], "license": "", "attribution": "", "style_state": "none",
+        "seq": 0, "commitment": "",
+    }  # fmt: skip
+    return given | changes
+
+
+def taken(claims: list[dict], works: list[dict], *, trust_local: bool = False) -> Snapshot:
+    tables = from_rows(claims, CLAIMS), from_rows(works, WORKS)
+    header = SnapshotHeader(
+        origin="local/x", size=1, root="0" * 64, recorded_at="", matcher=MATCHER,
+        matcher_name="fake", trust_local=trust_local, tables_sha256=snapshot.tables_sha256(*tables),
+    )  # fmt: skip
+    return Snapshot(header, *tables)
+
+
+def row(uid: str, **changes: object) -> dict:
+    given = {
+        "uid": uid, "sha256": key("row bytes", uid), "pixel_sha256": key("row", 0),
+        "pdq": FAR, "pdq_quality": 100, "cpy": unit(500), "sty": unit(501),
+    }  # fmt: skip
+    return given | changes
+
+
+def tables(rows: list[dict], dim: int = DIM) -> tuple[pa.Table, pa.Table]:
+    kinds = {"uid": pa.string(), "sha256": pa.string(), "pixel_sha256": pa.string()}
+    kinds |= {"pdq": pa.binary(32), "pdq_quality": pa.int16()}
+    keys = {n: pa.array([r[n] for r in rows], t) for n, t in kinds.items()}
+    vectors = {"uid": keys["uid"]} | {
+        n: pa.array([r[n] if r[n] is None else list(r[n]) for r in rows], vector(dim))
+        for n in ("cpy", "sty")
+    }
+    return pa.table(keys), pa.table(vectors)
+
+
+def found(rows: list[dict], snap: Snapshot, cohort=None, config=CONFIG, **options) -> list[tuple]:
+    table = match(*tables(rows), snap, cohort, config, **options)
+    require(table, MATCHES, extra=False)
+    return [tuple(r[n] for n in ("uid", "claim_id", "rule", "work_id")) for r in table.to_pylist()]
+
+
+ONE = taken([claim("c1")], [work("c1", 1), work("c1", 2)])
+
+
+def test_the_bytes_and_the_pixels_of_a_work_match():
+    rows = [row("a", sha256=key("bytes", 1)), row("b", pixel_sha256=key("pixels", 2)), row("c")]
+    assert found(rows, ONE) == [("a", "c1", "sha256", "001"), ("b", "c1", "pixel_sha256", "002")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "rules"),
+    [
+        ({"pdq": flipped(pdq(8 + 3), 48), "cpy": at_cosine(unit(1), 0.75)}, ["copy", "perceptual"]),
+        ({"pdq": flipped(pdq(8 + 3), 49), "cpy": at_cosine(unit(1), 0.45)}, []),
+        ({"pdq": flipped(pdq(8), 48), "cpy": at_cosine(unit(1), 0.45)}, []),  # one key alone
+        ({"pdq": pdq(8), "pdq_quality": 49, "cpy": at_cosine(unit(1), 0.75)}, ["copy"]),
+        ({"pdq": None, "cpy": at_cosine(unit(1), 0.75)}, ["copy"]),
+        ({"cpy": at_cosine(unit(1), 0.51)}, ["copy"]),
+        ({"cpy": at_cosine(unit(1), 0.4992)}, ["copy"]),  # within epsilon of .2 + .3
+        ({"cpy": at_cosine(unit(1), 0.49)}, []),
+        ({"cpy": np.full(DIM, np.nan, np.float16)}, ["copy"]),  # doubt falls on the claim's side
+        ({"cpy": None}, []),  # not judged: `decide` holds it
+    ],
+)
+def test_a_copy_is_found_by_two_keys_or_by_its_vector(changes, rules):
+    only = taken([claim("c1")], [work("c1", 1)])
+    assert [rule for _, _, rule, _ in found([row("a", **changes)], only)] == rules
+
+
+def test_a_high_cohort_mean_leaves_two_keys_as_the_only_way_below_it():
+    raised = taken([claim("c1")], [work("c1", 1, cohort_mean=0.6)])
+    near = row("a", pdq=flipped(pdq(8), 40), cpy=at_cosine(unit(1), 0.8))
+    assert [r for _, _, r, _ in found([near], raised)] == ["perceptual"]
+
+
+@pytest.mark.parametrize(
+    ("bits", "cosine", "matches"), [(16, 0.98, True), (17, 0.98, False), (4, 0.96, False)]
+)
+def test_a_common_design_matches_only_almost_exactly(bits, cosine, matches):
+    flag = taken([claim("c1")], [work("c1", 1, cohort_mean=0.8)])
+    near = row("a", pdq=flipped(pdq(8), bits), cpy=at_cosine(unit(1), cosine))
+    assert bool(found([near], flag)) == matches
+
+
+def test_an_opt_in_claim_matches_by_exact_keys_only():
+    grant = taken([claim("c1", stance="opt_in")], [work("c1", 1)])
+    copy = row("a", pdq=pdq(8), cpy=unit(1))
+    exact = row("b", sha256=key("bytes", 1))
+    assert found([copy, exact], grant) == [("b", "c1", "sha256", "001")]
+
+
+def test_a_claim_without_vectors_of_the_matcher_keeps_its_hashes_and_is_counted():
+    works = [work("c1", 1, matcher=None, cpy=None, sty=None), work("c2", 2, matcher="o" * 64)]
+    old = taken([claim("c1"), claim("c2"), claim("c3")], works)
+    rows = [row("a", sha256=key("bytes", 1)), row("b", cpy=unit(2), pdq=pdq(16))]
+    assert found(rows, old) == [("a", "c1", "sha256", "001")]
+    assert unjudged(old) == 2
+
+
+def test_the_best_work_of_a_claim_is_named_and_margins_are_those_of_stored_vectors():
+    snap = taken([claim("c1")], [work("c1", 1), work("c1", 2, cpy=at_cosine(unit(1), 0.99))])
+    table = match(*tables([row("a", cpy=unit(1))]), snap, None, CONFIG)
+    (one,) = table.to_pylist()
+    assert one["work_id"] == "001"
+    stored = unit(1).astype(np.float64)
+    assert one["similarity"] == pytest.approx(stored @ stored, abs=1e-7)
+    assert one["threshold"] == pytest.approx(0.5)
+    assert one["margin"] == pytest.approx(one["similarity"] - one["threshold"], abs=1e-6)
+
+
+@pytest.mark.parametrize("rows", [0, 2])
+@pytest.mark.parametrize("works", [0, 2])
+def test_nothing_on_either_side_is_fine(rows, works):
+    snap = taken([claim("c1")], [work("c1", n) for n in range(works)])
+    assert found([row(f"r{n}") for n in range(rows)], snap) == []
+
+
+def same(one: pa.Table, other: pa.Table) -> bool:
+    return pl.from_arrow(one).equals(pl.from_arrow(other))  # for which NaN equals NaN
+
+
+def random_case(seed: int, n: int = 60, m: int = 30) -> tuple[list[dict], Snapshot]:
+    rng = np.random.default_rng(seed)
+    works = [
+        work(f"c{k % 5}", k, cohort_mean=float(rng.choice([0.1, 0.3, 0.6, 0.8]))) for k in range(m)
+    ]
+    rows = []
+    for k in range(n):
+        base = works[int(rng.integers(m))]
+        near = at_cosine(base["cpy"], float(rng.uniform(0.3, 1.0)), 20_000 + k)
+        bits = int(rng.integers(0, 80))
+        rows.append(row(f"{k:03d}", cpy=near, pdq=flipped(base["pdq"][k % 8], bits)))
+    rows[3]["cpy"] = np.full(DIM, np.nan, np.float16)
+    return rows, taken([claim(f"c{k}") for k in range(5)], works)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 1000))
+def test_the_twin_finds_the_same(seed):
+    pytest.importorskip("faiss")
+    rows, snap = random_case(seed)
+    tables_ = tables(rows)
+    plain = match(*tables_, snap, None, CONFIG)
+    assert plain.num_rows > 20
+    assert same(match(*tables_, snap, None, CONFIG, search=index.candidates), plain)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 1000), st.integers(1, 59))
+def test_order_and_cuts_of_the_rows_do_not_matter(seed, cut):
+    rows, snap = random_case(seed)
+    whole = match(*tables(rows), snap, None, CONFIG)
+    shuffled = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))]
+    assert same(match(*tables(shuffled), snap, None, CONFIG), whole)
+    parts = [match(*tables(part), snap, None, CONFIG) for part in (rows[:cut], rows[cut:])]
+    assert same(pa.concat_tables(parts), whole)
+
+
+def test_blocks_do_not_matter(monkeypatch):
+    rows, snap = random_case(1)
+    whole = match(*tables(rows), snap, None, CONFIG)
+    monkeypatch.setattr(reference, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(reference, "BLOCK_WORKS", 4)
+    assert same(match(*tables(rows), snap, None, CONFIG), whole)
+
+
+def test_another_claim_takes_no_match_away():
+    rows, snap = random_case(2)
+    less = taken(
+        snap.claims.to_pylist()[:4], [w for w in snap.works.to_pylist() if w["claim_id"] != "c4"]
+    )
+    assert set(found(rows, less)) <= set(found(rows, snap))
+
+
+@pytest.mark.parametrize("change", ["columns", "finite", "length", "variants"])
+def test_tables_that_depart_from_their_form_are_refused(change):
+    keys, vectors = tables([row("a")])
+    works = [work("c1", 1)]
+    if change == "columns":
+        keys = keys.drop_columns(["pdq"])
+    elif change == "finite":
+        works[0]["cpy"] = np.full(DIM, np.nan, np.float16)
+    elif change == "length":
+        works.append(work("c1", 2, cpy=unit(2, 8)))
+    else:
+        works[0]["pdq"] = [FAR]
+    with pytest.raises(SchemaError):
+        match(keys, vectors, taken([claim("c1")], works), None, CONFIG)
+
+
+def test_vectors_of_another_matcher_are_refused():
+    keys, vectors = tables([row("a")])
+    told = with_metadata(vectors, matcher="x" * 64)
+    with pytest.raises(ModelMismatchError):
+        match(keys, told, ONE, None, CONFIG)
+    with pytest.raises(ModelMismatchError):
+        match(keys, tables([row("a", cpy=unit(1, 8), sty=unit(1, 8))], 8)[1], ONE, None, CONFIG)
+
+
+# Styles
+
+TAIL = Tail(u=2.0, share=0.02, xi=0.0, beta=0.5, least_alpha=1e-3, mean=0.3, sd=0.05)
+
+
+def cohort(matcher: str = MATCHER) -> Cohort:
+    rows = np.stack([unit(9000 + n) for n in range(150)]).astype(np.float32)
+    hands = np.arange(150, dtype=np.int32)
+    return Cohort(matcher, rows, rows, hands, rows, rows, hands + 150)
+
+
+def styled(count: int = 1, level: int = 2, **options) -> Snapshot:
+    claims = [
+        claim(f"c{k}", scope="style", level=level, style_state="active", style_tail=TAIL.pack())
+        for k in range(count)
+    ]
+    base = [unit(77 + k) for k in range(count)]
+    works = [
+        work(f"c{k}", n, sty=at_cosine(base[k], 0.95, 10 * k + n), cohort_mean=0.9)
+        for k in range(count)
+        for n in range(5)
+    ]
+    return taken(claims, works, **options)
+
+
+LIKE = row("a", sty=at_cosine(unit(77), 0.97, 3))
+
+
+def test_a_look_alike_meets_a_style_and_a_stranger_does_not():
+    table = match(*tables([LIKE, row("b")]), styled(), cohort(), CONFIG)
+    (one,) = table.to_pylist()
+    assert (one["uid"], one["rule"], one["work_id"]) == ("a", "style", None)
+    assert one["threshold"] == pytest.approx(threshold_at(TAIL, 1e-3))
+
+
+def test_rates_add_up_so_that_a_style_among_many_needs_a_second_key():
+    table = match(*tables([LIKE]), styled(2), cohort(), CONFIG)
+    (one,) = table.to_pylist()
+    assert one["rule"] == Rule.STYLE_WEAK
+    assert one["threshold"] == pytest.approx(threshold_at(TAIL, 1e-3))  # what the cohort supports
+
+
+def test_a_style_waits_for_proved_control():
+    assert found([LIKE], styled(level=1), cohort()) == []
+    assert found([LIKE], styled(level=0, trust_local=True), cohort()) != []
+
+
+def test_a_style_vector_that_is_not_a_number_counts_as_met():
+    doubtful = row("a", sty=np.full(DIM, np.nan, np.float16))
+    assert [r for _, _, r, _ in found([doubtful], styled(), cohort())] == ["style"]
+
+
+def test_styles_need_the_matchers_own_cohort():
+    with pytest.raises(ModelMismatchError):
+        found([LIKE], styled(), None)
+    with pytest.raises(ModelMismatchError):
+        found([LIKE], styled(), cohort("x" * 64))
+
+
+def test_style_matches_do_not_depend_on_other_rows():
+    rows = [row(f"{n:03d}", sty=at_cosine(unit(77), n / 100, n)) for n in range(100)]
+    whole = match(*tables(rows), styled(), cohort(), CONFIG)
+    parts = [match(*tables(rows[n : n + 9]), styled(), cohort(), CONFIG) for n in range(0, 100, 9)]
+    assert same(pa.concat_tables(parts), whole)
+    assert 0 < whole.num_rows < 100
