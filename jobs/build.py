@@ -1,7 +1,7 @@
 """A build from SOURCE to RELEASE: which tasks run when. What they decide stands in pipeline/.
 
-    source → identify → screen → (requests → fetch → redirects)* → prepare → relate
-           → newest snapshot → match → decide → release → seal
+source → identify → screen → (requests → fetch → redirects)* → prepare → relate
+       → newest snapshot → match → decide → release → seal
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from jobs.claims import Pinned, newest_snapshot
+from jobs.context import context_at
 from jobs.engine import DaskEngine, Engine, SerialEngine
 from jobs.lock import locked
 from jobs.planning import Job, finished_release, plan_of
 from jobs.progress import RunProgress, progress
-from jobs.sealing import seal
+from jobs.sealing import Finished, forget, seal
 from jobs.summary import say_plan, say_summary
 from pipeline.plan import Plan, Receipt, Ref, Task
 from pipeline.storage import open_store
 from schemas.errors import UsageError
+from schemas.manifest import Manifest
 from schemas.ports import Store
 
 __all__ = ["Job", "run_build"]
@@ -35,6 +37,8 @@ def run_build(job: Job, *, dry_run: bool = False) -> None:
     work = open_store(job.work)
     done = finished_release(job)
     if done is not None:
+        if not job.config.output.keep_store:
+            forget(work)  # where an earlier run was killed right after publishing
         say_summary(out, job, done, again=True)
         return
     if dry_run:
@@ -75,7 +79,7 @@ class Build:
     engine: Engine
     shown: RunProgress
 
-    def run(self) -> "object":
+    def run(self) -> Manifest:
         """Run every stage that is not done, and publish the release."""
         sourced = self.stage("source", [self.source_task(i) for i in range(self.parts)])
         identified = self.stage("identify", self.identify_tasks(sourced))
@@ -90,23 +94,17 @@ class Build:
         if not self.job.config.registry.pin:
             final = self.snapshot()
         matched = self.stage("match", self.match_tasks(screened, prepared, final.ref))
-        decided = self.stage("decide", [self.decide_task(matched, related, final.ref)])
-        released = self.stage("release", self.release_tasks(screened, prepared, matched, decided))
-        return seal(
-            self.job,
-            self.plan,
-            self.work,
-            final,
-            {
-                "sourced": sourced,
-                "answers": answers,
-                "prepared": prepared,
-                "related": related,
-                "matched": matched,
-                "decided": decided,
-                "released": released,
-            },
-        )
+        decided = self.stage("decide", [self.decide_task(prepared, matched, related, final.ref)])
+        released = self.stage("release", self.release_tasks(screened, prepared, decided))
+        receipts = {
+            "answers": answers,
+            "prepared": prepared,
+            "related": related,
+            "matched": matched,
+            "decided": decided,
+            "released": released,
+        }
+        return seal(self.job, self.plan, Finished(context_at(self.work.root), receipts, final))
 
     def snapshot(self) -> Pinned:
         """Return the registry's newest snapshot."""
@@ -166,9 +164,7 @@ class Build:
             if not sum(r.counts.get("moved", 0) for r in receipts):
                 break
             facts = as_json(outputs(receipts, "facts"))
-            moved = self.stage(
-                "redirects", [Task("redirects", f"{number:02d}", {"facts": facts})]
-            )
+            moved = self.stage("redirects", [Task("redirects", f"{number:02d}", {"facts": facts})])
             wanted = outputs(moved, "requests")
         return asked
 
@@ -240,7 +236,11 @@ class Build:
         ]
 
     def decide_task(
-        self, matched: list[Receipt], related: list[Receipt], snapshot: Ref
+        self,
+        prepared: list[Receipt],
+        matched: list[Receipt],
+        related: list[Receipt],
+        snapshot: Ref,
     ) -> Task:
         return Task(
             "decide",
@@ -248,6 +248,7 @@ class Build:
             {
                 **columns(matched, "slim", "matches", "grants"),
                 **columns(related, "edges"),
+                **columns(prepared, "decoded"),
                 "snapshot": snapshot.as_json(),
             },
         )
@@ -256,7 +257,6 @@ class Build:
         self,
         screened: list[Receipt],
         prepared: list[Receipt],
-        matched: list[Receipt],
         decided: list[Receipt],
     ) -> list[Task]:
         outcome = decided[0].outputs
@@ -268,8 +268,6 @@ class Build:
                     "out": self.job.out,
                     "shard": s,
                     "rows": screened[s].outputs["rows"].as_json(),
-                    "slim": matched[s].outputs["slim"].as_json(),
-                    "matches": matched[s].outputs["matches"].as_json(),
                     "decided": outcome["decided"].as_json(),
                     "parts": outcome["parts"].as_json(),
                     **{k: v.as_json() for k, v in prepared[s].outputs.items()},

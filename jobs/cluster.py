@@ -5,6 +5,7 @@ environment, the dashboard of a LocalCluster listens on every address unless tol
 resource nobody offers waits for ever.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,6 @@ SETTINGS = {
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
     "distributed.comm.timeouts.connect": "60s",
-    "distributed.logging.distributed": "error",
 }
 
 WORKER_ENVIRONMENT = {
@@ -51,6 +51,8 @@ def cluster(config: WorkersConfig) -> Iterator["Client"]:
     import dask  # noqa: PLC0415  # a second of imports that other commands need not pay
     from distributed import Client  # noqa: PLC0415
 
+    # Whoever gives the root logger a handler (model libraries do) would show each comm of Dask's.
+    logging.getLogger("distributed").setLevel(logging.ERROR)
     with dask.config.set(SETTINGS):
         if config.scheduler:
             try:
@@ -83,7 +85,7 @@ def _local(config: WorkersConfig) -> Iterator["Client"]:
             dashboard_address=dashboard,
             resources=dict.fromkeys(GROUPS, 1),
             env=WORKER_ENVIRONMENT,
-            silence_logs="error",
+            silence_logs=logging.ERROR,
         ) as local,
         Client(local, set_as_default=False) as client,
     ):

@@ -4,6 +4,7 @@ Nothing here crosses the scheduler: a task names a work folder, and each process
 """
 
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -25,6 +26,7 @@ from schemas.ports import Clock, Embedder, Store
 from schemas.snapshot import Snapshot
 
 PLAN_PATH = "plan.json"
+SECRET_PATH = "fetch/secret"  # noqa: S105  # a file name
 
 
 @dataclass
@@ -47,6 +49,13 @@ class Context:
     def bodies(self) -> Store:
         """The store whose packs hold the fetched bytes."""
         return open_store(self.plan.store_root) if self.plan.store_root else self.work
+
+    def secret(self) -> bytes:
+        """Return the 32 bytes from which the ledger's salts come, drawn once for a fetch store."""
+        if self.plan.store_root:
+            return self.bodies.read(SECRET_PATH)
+        self.work.publish_once(SECRET_PATH, secrets.token_bytes(32))
+        return self.work.read(SECRET_PATH)
 
     def embedder(self) -> Embedder:
         """Return the model of `sem`, loaded once a process and checked against the plan."""

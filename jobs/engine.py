@@ -8,7 +8,7 @@ publishes the same files.
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jobs.context import context_at
 from jobs.stages import run_stage
@@ -92,7 +92,7 @@ class DaskEngine:
         chains = [list(c) for c in chains]
         receipts: dict[str, Receipt] = {}
         waiting = iter([iter(chain) for chain in chains])
-        running = as_completed([], raise_errors=False)
+        running = as_completed([], loop=self._client.loop, raise_errors=False)
         under_way: dict[str, tuple[Task, Iterator[Task]]] = {}
 
         def submit(chain: Iterator[Task]) -> bool:
@@ -103,7 +103,7 @@ class DaskEngine:
                     done(task, known, True)
                     continue
                 future = self._submit(task)
-                under_way[future.key] = (task, chain)
+                under_way[str(future.key)] = (task, chain)
                 running.add(future)
                 return True
             return False
@@ -114,7 +114,7 @@ class DaskEngine:
 
         feed(self._window)
         for future in running:
-            task, chain = under_way.pop(future.key)
+            task, chain = under_way.pop(str(future.key))
             receipts[task.key] = receipt = _outcome(future, task)
             future.release()  # the scheduler forgets it
             done(task, receipt, False)
@@ -122,7 +122,7 @@ class DaskEngine:
                 feed(1)
         return [receipts[t.key] for c in chains for t in c]
 
-    def _submit(self, task: Task) -> "Future":
+    def _submit(self, task: Task) -> "Future[Any]":
         resources = {task.group: 1} if self._groups else None
         if self._groups and task.group not in self._groups:
             raise PlanError(
@@ -146,7 +146,7 @@ def offered_groups(client: "Client") -> set[str]:
     return {name for worker in workers for name in worker.get("resources", {})}
 
 
-def _outcome(future: "Future", task: Task) -> Receipt:
+def _outcome(future: "Future[Any]", task: Task) -> Receipt:
     if future.status == "finished":
         return _unwrapped(future.result(), task)
     error = future.exception()

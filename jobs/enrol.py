@@ -19,7 +19,7 @@ from optout.works import encode_vector, vectors_of
 from pipeline.decode import prepare
 from schemas.claim import MatchPart, StyleCalibration, WorkKeys
 from schemas.config import DecodeConfig
-from schemas.errors import ClaimError, UsageError
+from schemas.errors import ClaimError, StorageError, UsageError
 from schemas.ports import Embedder, Hasher, Store
 from schemas.verdict import Scope, Stance
 
@@ -42,10 +42,16 @@ class Folder:
     names: tuple[str, ...]
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of a file; of one that is too large, none, which no image has."""
-        if self.store.size_bytes(name) > MAX_IMAGE_BYTES:
+        """Return the bytes of a file; none of one that is too large or cannot be read.
+
+        No image has none, so the file is refused with the others that are no images.
+        """
+        try:
+            if self.store.size_bytes(name) > MAX_IMAGE_BYTES:
+                return b""
+            return self.store.read(name)
+        except StorageError:
             return b""
-        return self.store.read(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +85,10 @@ def folder(store: Store) -> Folder:
     names = [
         path
         for path in store.paths("")
-        if not any(piece.startswith(".") for piece in path.split("/"))
+        if path and not any(piece.startswith(".") for piece in path.split("/"))
     ]
     if not names:
-        raise UsageError(f"expected images in {store.root}, found no file")
+        raise UsageError(f"expected a folder with images, found none in {store.root}")
     return Folder(store, tuple(names))
 
 

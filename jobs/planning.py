@@ -7,15 +7,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from jobs.context import PLAN_PATH
+from jobs.context import PLAN_PATH, SECRET_PATH
 from pipeline.clock import clock_from_environment
+from pipeline.filters import check
 from pipeline.manifest import MANIFEST_PATH, read_manifest
 from pipeline.plan import ModelChoice, Plan, require_same, units
+from pipeline.slim import sample_names
 from pipeline.source import list_parts
 from pipeline.storage import open_store, read_anywhere
 from schemas.canonical import canonical_json, digest, sha256_hex
 from schemas.config import BuildConfig
-from schemas.errors import PlanError
+from schemas.errors import PlanError, UsageError
 from schemas.manifest import Manifest
 from schemas.ports import Embedder, Store
 
@@ -101,8 +103,14 @@ def make_plan(job: Job, old: Plan | None) -> Plan:
     """Return the plan that the job asks for; models are loaded only where `old` has no answer."""
     config = job.config
     source = list_parts(job.source, config.source)
-    rows = source.rows or 0
-    asked = config.model_dump(mode="json")
+    if job.from_store and not open_store(job.from_store).exists(SECRET_PATH):
+        raise UsageError(
+            f"expected the work folder of a build that kept its fetch store in {job.from_store} "
+            "(output.keep_store), found none"
+        )
+    rows = source.rows_estimate
+    check(config.filters, sample_names(source.extra_schema.names))
+    asked = config.as_json()
     if old is not None and old.config["model"] == asked["model"]:
         model, matcher = old.model, old.matcher
     else:
@@ -135,11 +143,8 @@ def lists_digest(config: BuildConfig) -> str:
 
 def chosen_models(config: BuildConfig) -> tuple[ModelChoice, ModelChoice]:
     """Load the model and the matcher once, and return how they will run."""
-    from pipeline.models.loading import (  # noqa: PLC0415  # torch
-        choose_precision,
-        load_embedder,
-        load_matcher,
-    )
+    from pipeline.models.architecture import choose_precision  # noqa: PLC0415  # torch
+    from pipeline.models.loading import load_embedder, load_matcher  # noqa: PLC0415
 
     wanted = config.model
     precision, device = choose_precision(wanted.name, wanted.precision, wanted.device)
@@ -185,6 +190,6 @@ def public_config(config: BuildConfig) -> dict[str, Any]:
     """Return the part of a config that a manifest shows: nothing that names this machine."""
     from pipeline.plan import lasting  # noqa: PLC0415
 
-    shown = lasting(config.model_dump(mode="json"))
+    shown = lasting(config.as_json())
     shown["safety"] = {"pdq_radius": config.safety.pdq_radius}
     return shown

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import TextIO
 
 import structlog
 from rich.console import Console
@@ -82,7 +82,7 @@ class StageLine:
                 LABELS.get(self.name, self.name), total=self.tasks, rate=""
             )
 
-    def done(self, task: Task, receipt: Receipt, was_known: bool) -> None:  # noqa: FBT001  # an Engine's callback
+    def done(self, task: Task, receipt: Receipt, was_known: bool) -> None:
         """Count a finished task."""
         rows = receipt.counts.get("rows", 0)
         self.rows += rows
@@ -124,7 +124,7 @@ class StageLine:
 @contextmanager
 def progress(console: Console, log_path: Path | None) -> Iterator[RunProgress]:
     """Yield the progress of one run; its log goes to `log_path`, or nowhere where that is None."""
-    log_file: IO[str] | None = None
+    log_file: TextIO | None = None
     if log_path is not None:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         log_file = log_path.open("a", encoding="utf-8")
@@ -141,8 +141,8 @@ def progress(console: Console, log_path: Path | None) -> Iterator[RunProgress]:
             log_file.close()
 
 
-def _logger(target: IO[str] | None) -> structlog.stdlib.BoundLogger:
-    processors = [
+def _logger(target: TextIO | None) -> structlog.stdlib.BoundLogger:
+    processors: list[structlog.typing.Processor] = [
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.add_log_level,
         structlog.processors.JSONRenderer(sort_keys=True),
@@ -175,4 +175,3 @@ def _live(console: Console) -> Progress:
         console=console,
         transient=False,
     )
-

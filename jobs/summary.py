@@ -1,13 +1,17 @@
 """What a build says at its beginning and its end."""
 
+import math
+
 from rich.console import Console
 from rich.table import Table
 
 from jobs.cli.console import safe
 from jobs.planning import Job
+from optout.signals.channels import CHANNELS
 from pipeline.estimate import estimate
 from pipeline.plan import Plan
 from schemas.manifest import Manifest
+from schemas.verdict import Reason
 
 UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 STEP = 1000
@@ -23,7 +27,9 @@ def say_plan(out: Console, job: Job, plan: Plan) -> None:
     table.add_row("rows", f"{plan.rows_estimate:,}")
     table.add_row("release", safe(job.out))
     table.add_row("vault, work folder", safe(f"{job.vault}, {job.work}"))
-    table.add_row("model", safe(f"{plan.model.name}, {plan.model.precision} on {plan.model.device}"))
+    table.add_row(
+        "model", safe(f"{plan.model.name}, {plan.model.precision} on {plan.model.device}")
+    )
     table.add_row("matcher", safe(f"{plan.matcher.name} {plan.matcher.fingerprint[:16]}"))
     table.add_row("registry", safe(job.config.registry.url or "none: no opt-out list is honoured"))
     table.add_row("purpose", str(job.config.signals.purpose))
@@ -65,24 +71,33 @@ def say_summary(out: Console, job: Job, manifest: Manifest, *, again: bool) -> N
         named = ", ".join(f"{n:,} {safe(c)}" for c, n in sorted(manifest.unchecked.items()))
         table.add_row("released unchecked", named)
     out.print(table)
+    if manifest.held.get(Reason.UNCHECKED):
+        channels = ",".join(c for c in CHANNELS if c not in job.config.signals.accept_unchecked)
+        out.print(
+            f"rows held as unchecked: nobody can read these channels for them any more; "
+            f"--accept-unchecked {channels} releases them, and the manifest will say so"
+        )
     out.print(f"report: {safe(job.out)}/report.html")
     out.print(f"review of dropped and held rows (private): {safe(job.vault)}/review.html")
 
 
 def humane_bytes(size: float) -> str:
     """Return a size as people say it: 1.4 GB."""
-    for unit in UNITS[:-1]:
-        if size < STEP:
-            break
-        size /= STEP
-    else:
-        unit = UNITS[-1]
-    return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
+    if size < STEP:
+        return f"{size:,.0f} bytes"
+    power = min(len(UNITS) - 1, int(math.log(size, STEP)))
+    return f"{size / STEP**power:,.1f} {UNITS[power]}"
 
 
 def humane_seconds(seconds: float) -> str:
     """Return a time as people say it: 40 s, 12 min, 3.5 h, 2.1 days."""
-    for limit, size, unit in ((2 * MINUTE, 1, "s"), (2 * HOUR, MINUTE, "min"), (2 * DAY, HOUR, "h")):
+    for limit, size, unit in (
+        (2 * MINUTE, 1, "s"),
+        (2 * HOUR, MINUTE, "min"),
+        (2 * DAY, HOUR, "h"),
+    ):
         if seconds < limit:
-            return f"{seconds / size:,.0f} {unit}" if size < HOUR else f"{seconds / size:,.1f} {unit}"
+            return (
+                f"{seconds / size:,.0f} {unit}" if size < HOUR else f"{seconds / size:,.1f} {unit}"
+            )
     return f"{seconds / DAY:,.1f} days"

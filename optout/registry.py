@@ -216,7 +216,7 @@ class Registry:
         frontier = Frontier.from_bytes(head.size, _blob(head.peaks)).append(leaf_hash(leaf))
         _swap_head(connection, head, frontier)
         _insert(connection, head.size, entry, draft)
-        match = _parsed(draft.match) if draft.match else None
+        match = open_match_part(draft.match) if draft.match else None
         self._pin_matcher(connection, match)
         projection.put(connection, after, match)
         return Recorded(head.size, entry, frontier.size, frontier.root().hex())
@@ -252,10 +252,10 @@ def match_part(view: LogView, standing: Standing, where: str) -> MatchPart:
         raise RegistryError(f"expected the match part of claim {standing.claim_id} in {where}")
     shown = json.loads(view.leaves[standing.part_seq])["match"]
     part.check(shown, f"the match part of claim {standing.claim_id}")
-    return _parsed(part)
+    return open_match_part(part)
 
 
-def identity_part(part: OpenedPart) -> IdentityPart:
+def open_identity_part(part: OpenedPart) -> IdentityPart:
     """Return the identity part that a payload holds."""
     return IdentityPart.model_validate_json(part.payload)
 
@@ -267,7 +267,8 @@ def _blob(value: object) -> bytes:
     return bytes(value)
 
 
-def _parsed(part: OpenedPart) -> MatchPart:
+def open_match_part(part: OpenedPart) -> MatchPart:
+    """Return the match part that a payload holds. Raises RegistryError where it holds none."""
     try:
         return MatchPart.model_validate_json(part.payload)
     except ValueError as e:
@@ -282,7 +283,7 @@ def _check_parts(draft: Draft) -> None:
         if part is not None:
             part.check(shown[name], f"the {name} part")
     if draft.match is not None:
-        check_works(_parsed(draft.match))
+        check_works(open_match_part(draft.match))
 
 
 def _part(connection: sa.Connection, table: sa.Table, seq: int) -> OpenedPart | None:

@@ -74,18 +74,21 @@ def empty(matcher: str = "", matcher_name: str = "") -> Snapshot:
 
 
 def save(snapshot: Snapshot, store: Store, folder: str) -> None:
-    """Publish a snapshot under a folder; the header, without which it is none, comes last."""
-    store.publish(f"{folder}/{CLAIMS_FILE}", _parquet(snapshot.claims))
-    store.publish(f"{folder}/{WORKS_FILE}", _parquet(snapshot.works))
-    store.publish(f"{folder}/{HEADER_FILE}", canonical_json(snapshot.header.model_dump()))
+    """Publish a snapshot under a folder, "" for the root.
+
+    The header comes last; without it there is no snapshot.
+    """
+    store.publish(_at(folder, CLAIMS_FILE), _parquet(snapshot.claims))
+    store.publish(_at(folder, WORKS_FILE), _parquet(snapshot.works))
+    store.publish(_at(folder, HEADER_FILE), canonical_json(snapshot.header.model_dump()))
 
 
 def load(store: Store, folder: str) -> Snapshot:
     """Return the snapshot under a folder. Raises RegistryError unless it is what was saved."""
     try:
-        header = SnapshotHeader.model_validate_json(store.read(f"{folder}/{HEADER_FILE}"))
-        claims = _table(store.read(f"{folder}/{CLAIMS_FILE}"), CLAIMS)
-        works = _table(store.read(f"{folder}/{WORKS_FILE}"), WORKS)
+        header = SnapshotHeader.model_validate_json(store.read(_at(folder, HEADER_FILE)))
+        claims = _table(store.read(_at(folder, CLAIMS_FILE)), CLAIMS)
+        works = _table(store.read(_at(folder, WORKS_FILE)), WORKS)
     except (CurationError, ValueError, pa.ArrowException, OSError) as e:
         raise RegistryError(f"expected a snapshot in {store.root}/{folder}: {e}") from e
     found = tables_sha256(claims, works)
@@ -163,6 +166,10 @@ def works_table(parts: Iterable[tuple[Standing, MatchPart]]) -> pa.Table:
         return pa.Table.from_pydict(columns, schema=WORKS)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as e:
         raise RegistryError(f"expected keys of works in {where}: {e}") from e
+
+
+def _at(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 def _halves(texts: list[str]) -> pa.Array:

@@ -4,6 +4,7 @@ SQLite by default, in a file: write-ahead log, `secure_delete` (a deleted salt m
 foreign keys. Any SQLAlchemy URL will do. What is not a registry is left as it is.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from schemas.errors import RegistryError
 SQLITE_MAGIC = b"SQLite format 3\x00"
 BUSY_MS = 30_000  # how long a writer waits for another one
 ORIGIN_BYTES = 8
+OWNER_ONLY = 0o600
 PRAGMAS = ("foreign_keys = ON", "secure_delete = ON", f"busy_timeout = {BUSY_MS}")
 
 
@@ -122,6 +124,8 @@ def _check_file(path: Path, where: str, *, create: bool) -> None:
             )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # It holds who asked: readable by its owner alone. SQLite takes over the mode.
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, OWNER_ONLY))
         except OSError as e:
             raise RegistryError(f"expected a folder that can be made for {where}: {e}") from e
         return

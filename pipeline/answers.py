@@ -32,8 +32,8 @@ def for_shards(given: pa.Table, rows: pa.Table, shards: int) -> tuple[pa.Table, 
 
     given: OBSERVED whose url_key names its row; rows: ROWS of the same identity bucket.
     """
-    keys = pl.from_arrow(given.select(["url_key"])).with_row_index("at")
-    uids = pl.from_arrow(rows.select(["url_key", "uid"]))
+    keys = _frame(given, "url_key").with_row_index("at")
+    uids = _frame(rows, "url_key", "uid")
     joined = keys.join(uids, on="url_key", how="inner", maintain_order="left")
     shard = shard_of(joined["uid"].to_arrow().cast(pa.string()), shards)
     answers = given.take(joined["at"].to_arrow())
@@ -44,7 +44,7 @@ def for_shards(given: pa.Table, rows: pa.Table, shards: int) -> tuple[pa.Table, 
 
 def documents_for_shards(facts: pa.Table, documents: pa.Table) -> tuple[pa.Table, pa.Array]:
     """Return DOCUMENTS rows once for each shard whose answers name them, and those shards."""
-    hops = pl.from_arrow(facts.select(["shards", "hops"]))
+    hops = _frame(facts, "shards", "hops")
     named = (
         hops.explode("hops")
         .select("shards", document_id=pl.col("hops").struct.field("robots"))
@@ -54,7 +54,11 @@ def documents_for_shards(facts: pa.Table, documents: pa.Table) -> tuple[pa.Table
         .sort("shards", "document_id")
     )
     index = {d: i for i, d in enumerate(documents["document_id"].to_pylist())}
-    wanted = [(index[d], s) for d, s in zip(named["document_id"], named["shards"], strict=True) if d in index]
+    wanted = [
+        (index[d], s)
+        for d, s in zip(named["document_id"], named["shards"], strict=True)
+        if d in index
+    ]
     at = np.array([i for i, _ in wanted], np.int64)
     shard = pa.array([s for _, s in wanted], pa.int32())
     return documents.take(pa.array(at)).cast(DOCUMENTS), shard
@@ -64,17 +68,21 @@ def latest(tables: list[pa.Table]) -> pa.Table:
     """Return one settled answer a URL out of all rounds of a fetch store (OBSERVED)."""
     everything = pa.concat_tables(tables) if tables else OBSERVED.empty_table()
     settled = everything.filter(pc.not_equal(everything["outcome"], Outcome.MOVED.value))
-    order = pl.from_arrow(settled.select(["url_key"])).with_row_index("at")
+    order = _frame(settled, "url_key").with_row_index("at")
     first = order.unique("url_key", keep="first", maintain_order=True)["at"].to_arrow()
     return settled.take(first)
 
 
 def with_shards(facts: pa.Table, requests: pa.Table) -> pa.Table:
     """Return the answers to the URLs of REQUESTS, each with the shards that ask for it now."""
-    asked = pl.from_arrow(requests.select(["url_key"])).with_row_index("request")
-    stored = pl.from_arrow(facts.select(["url_key"])).with_row_index("fact")
+    asked = _frame(requests, "url_key").with_row_index("request")
+    stored = _frame(facts, "url_key").with_row_index("fact")
     joined = stored.join(asked, on="url_key", how="inner").sort("url_key")
     found = facts.take(joined["fact"].to_arrow())
     lists = requests["shards"].take(joined["request"].to_arrow())
     place = OBSERVED.get_field_index("shards")
     return found.set_column(place, OBSERVED.field(place), lists)
+
+
+def _frame(table: pa.Table, *columns: str) -> pl.DataFrame:
+    return pl.DataFrame(pl.from_arrow(table.select(list(columns))))

@@ -183,6 +183,7 @@ def _with_derived(frame: pl.DataFrame, filters: Sequence[str]) -> pl.DataFrame:
             missing = [edge for edge in edges if edge not in frame.columns]
             if missing:
                 raise UsageError(f"expected columns {missing}, of which {name} is made")
-            made.append((pl.max_horizontal(edges) / pl.min_horizontal(edges)).alias(name))
+            a, b = map(pl.col, edges)
+            made.append(pl.when(a > b).then(a / b).otherwise(b / a).alias(name))
     # Polars orders NaN above all numbers; a similarity that is none must not pass for a high one.
     return frame.with_columns(made).with_columns(cs.float().fill_nan(None))

@@ -1,6 +1,7 @@
 """`fetch.engine: img2dataset`: img2dataset 1.47's own Downloader asks, behind our gates and guard.
 
-Same tables in and out as `fetch`. What differs, because img2dataset keeps bytes and an error text:
+Same tables in and out as `pipeline.fetch`. What differs, because img2dataset keeps bytes and an
+error text:
 * the response headers of a kept image are gone, so `x-robots-tag` is unchecked in its row
   (img2dataset has read that header by its own, narrower rules);
 * a row that img2dataset itself refused for X-Robots-Tag keeps that header, as its evidence;
@@ -27,9 +28,10 @@ from pipeline.asking import Answer, Asker
 from pipeline.fetch import ROBOTS, Fetched, Seen, redirects, requests_of
 from pipeline.fetchstore import PackWriter
 from pipeline.gates import Gates
-from pipeline.img2dataset_guard import Guard, Means, Visit, guarded
+from pipeline.img2dataset_guard import Guard, Means, Visit
+from pipeline.img2dataset_patch import guarded
 from pipeline.origin_documents import OriginDocuments
-from pipeline.resolve import Target, target
+from pipeline.resolve import SystemResolver, Target, target
 from pipeline.transport import tls_context
 from schemas.config import FetchConfig
 from schemas.errors import FetchError, StorageError, UsageError
@@ -45,24 +47,24 @@ TakeBody = Callable[[str, bytes | None, str | None], None]
 """url, body, img2dataset's error text."""
 
 
-async def fetch_by_img2dataset(
+async def fetch(
     requests: pa.Table,
     known: pa.Table,
     gates: Gates,
     config: FetchConfig,
     *,
     transport: Transport,
-    resolver: Resolver,
     clock: Clock,
     rng: random.Random,
     packs: PackWriter,
+    resolver: Resolver | None = None,
     extra_ca: str = "",
 ) -> Fetched:
-    """Return what `fetch` returns, the images asked by img2dataset's Downloader.
+    """Return what `pipeline.fetch.fetch` returns, the images asked by img2dataset's Downloader.
 
-    transport: asks origin documents; images go through `resolver` and the guard.
+    transport: asks origin documents; images go through `resolver` (the system's) and the guard.
     Raises UsageError where img2dataset is absent, of another version or not held by the guard;
-    otherwise as `fetch`.
+    otherwise as `pipeline.fetch.fetch`.
     """
     require(requests, REQUESTS)
     downloader = import_downloader()
@@ -74,10 +76,13 @@ async def fetch_by_img2dataset(
     for visit in visits.values():
         delay_s = gates.crawl_delay_s(visit.origin.documents)
         asker.politeness.host(visit.asked.host).space(delay_s)
-    loop, tls = asyncio.get_running_loop(), tls_context(extra_ca)
-    means = Means(config, gates, asker.politeness, resolver, clock, tls, loop)
-    guard = Guard(means, visits)
-    found = await asyncio.to_thread(_download, downloader, guard, visits, config, packs)
+    loop, tls, system = asyncio.get_running_loop(), tls_context(extra_ca), SystemResolver()
+    means = Means(config, gates, asker.politeness, resolver or system, clock, tls, loop)
+    try:
+        guard = Guard(means, visits)
+        found = await asyncio.to_thread(_download, downloader, guard, visits, config, packs)
+    finally:
+        system.close()
     await asyncio.to_thread(packs.flush)
     for seen in rows:
         if seen.outcome is None:

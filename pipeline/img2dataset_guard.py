@@ -1,10 +1,8 @@
-"""img2dataset's downloader, made to keep our manners while it runs.
+"""What answers img2dataset's downloader when it asks the web: our manners, in its threads.
 
-img2dataset 1.47 asks the web in one place: `urllib.request.urlopen` in its downloader. Inside
-`guarded()` that name leads to a Guard, which asks only URLs that were cleared, from a pinned and
-checked address, with our User-Agent, turn-taking, limits and the process's one TLS context. As a
-second line every `connect` in img2dataset's threads is refused unless the Guard made it. A probe
-shows that both hold before anything is asked; without that the engine refuses to start.
+img2dataset 1.47 asks in one place, `urllib.request.urlopen` in its downloader; `guarded()` puts a
+Guard there. The Guard asks only URLs that were cleared, from a pinned and checked address, with our
+User-Agent, turn-taking, limits and the process's one TLS context.
 """
 
 import asyncio
@@ -21,6 +19,7 @@ from urllib.parse import urlsplit
 
 from pipeline.content_encoding import decoder
 from pipeline.gates import Gates
+from pipeline.img2dataset_patch import may_connect
 from pipeline.origin_documents import Origin, plain
 from pipeline.politeness import RETRY_AFTER_STATUS, HostGate, Politeness, retry_after_s
 from pipeline.redirects import REDIRECT_STATUS, redirected_to

@@ -1,4 +1,4 @@
-"""What a build will do, as values: the plan that pins it, its tasks, and the receipts of those done.
+"""What a build will do, as values: the plan that pins it, its tasks, their receipts.
 
 Rules:
 * A task is named by what it reads: stage, name and arguments (paths with their sha256, numbers).

@@ -9,6 +9,7 @@ Ports: 80, 443 and everything from 1024 on, save ports on which other protocols 
 """
 
 import asyncio
+import functools
 import socket
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -80,6 +81,11 @@ def target(url: str, allow_hosts: Collection[str] = ()) -> Target:
 
     allow_hosts: HOST:PORT pairs, HOST exact or `*.` and what it ends in.
     """
+    return _target(url, tuple(allow_hosts))
+
+
+@functools.lru_cache(maxsize=8_192)  # fetcher, transport and redirects all ask about one URL
+def _target(url: str, allow_hosts: tuple[str, ...]) -> Target:
     try:
         canonical = canonical_url(url)
     except UsageError as e:

@@ -5,10 +5,12 @@ claims say about address, host and caption, then the web's answer, then the imag
 builder's filters. Joined by uid, never by position.
 """
 
+from collections.abc import Sequence
+
 import polars as pl
 import pyarrow as pa
 
-from schemas.tables import DECODED, JUDGED, ROWS, SLIM, STOP, require
+from schemas.tables import DECODED, EXTRA, JUDGED, ROWS, SLIM, STOP, require
 
 STOPS = [f.name for f in STOP]
 
@@ -45,14 +47,33 @@ def slim(rows: pa.Table, judged: pa.Table, decoded: pa.Table, filtered: pa.Table
 
 
 def _columns(table: pa.Table, *names: str) -> pl.DataFrame:
-    frame = pl.from_arrow(table.select(list(names)))
-    assert isinstance(frame, pl.DataFrame)  # noqa: S101  # a table gives a frame; for the type checker
-    return frame
+    return pl.DataFrame(pl.from_arrow(table.select(list(names))))
 
 
 def _stops(table: pa.Table, layer: int) -> pl.DataFrame:
     frame = _columns(table, "uid", *STOPS)
     return frame.filter(pl.col("stop_reason").is_not_null()).with_columns(layer=pl.lit(layer))
+
+
+ANSWER = ["uid", "http_status", "fetched_at", "final_url", "sha256"]
+PICTURE = [
+    "uid",
+    "width",
+    "height",
+    "original_width",
+    "original_height",
+    "pdq_quality",
+    "stored_size_bytes",
+    "clip_similarity",
+]
+
+
+def sample_names(extra: Sequence[str]) -> list[str]:
+    """Return the columns that filters may name. extra: `extra.` columns of the source."""
+    own = [n for n in ROWS.names if n not in STOPS]
+    known = list(dict.fromkeys([*own, *ANSWER, *PICTURE]))
+    plain = [n.removeprefix(EXTRA) for n in extra]
+    return [*known, *(n if n not in known else EXTRA + n for n in plain)]
 
 
 def sample_columns(rows: pa.Table, judged: pa.Table, decoded: pa.Table) -> pa.Table:
@@ -61,25 +82,14 @@ def sample_columns(rows: pa.Table, judged: pa.Table, decoded: pa.Table) -> pa.Ta
     Stops are left out, and the binary columns. Columns of the source stand under their own names.
     """
     own = [n for n in rows.column_names if n not in STOPS]
-    answer = ["uid", "http_status", "fetched_at", "final_url", "sha256"]
-    image = [
-        "uid",
-        "width",
-        "height",
-        "original_width",
-        "original_height",
-        "pdq_quality",
-        "stored_size_bytes",
-        "clip_similarity",
-    ]
     joined = (
         _columns(rows, *own)
-        .join(_columns(judged, *answer), on="uid", how="left")
-        .join(_columns(decoded, *image), on="uid", how="left")
+        .join(_columns(judged, *ANSWER), on="uid", how="left")
+        .join(_columns(decoded, *PICTURE), on="uid", how="left")
         .sort("uid")
     )
     taken = set(joined.columns)
-    plain = {n: n.removeprefix("extra.") for n in joined.columns if n.startswith("extra.")}
+    plain = {n: n.removeprefix(EXTRA) for n in joined.columns if n.startswith(EXTRA)}
     return joined.rename({k: v for k, v in plain.items() if v not in taken}).to_arrow()
 
 

@@ -45,12 +45,10 @@ FORMATS = {
     ".tsv": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
-    ".json": "jsonl",
+    ".json": "json",  # a list by itself, a description beside images and tars
     ".tar": "img2dataset",
     **dict.fromkeys(images.SUFFIXES, "images"),
 }
-BESIDE = {"img2dataset": {"parquet", "jsonl"}, "images": {"jsonl"}}
-"""What lies beside a format without being the source: metadata and statistics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,17 +153,9 @@ class _Looked:
 
 def _format(files: Sequence[File], config: SourceConfig, source: str) -> tuple[str, list[File]]:
     """Return the format, and the files that are of it."""
-    by_kind: dict[str, list[File]] = {}
-    for file in files:
-        name = file.relative.rpartition("/")[2]
-        kind = FORMATS.get(file.suffix)
-        if kind and (kind == "images" or not name.startswith("_")) and "_stats" not in name:
-            by_kind.setdefault(kind, []).append(file)
+    by_kind = _by_kind(files)
     if config.input_format != "auto":
         return _forced(config.input_format, by_kind, files, source)
-    for kind, beside in BESIDE.items():
-        if kind in by_kind:
-            by_kind = {k: v for k, v in by_kind.items() if k not in beside}
     if len(by_kind) != 1:
         expected = "one format (.parquet, .csv, .tsv, .jsonl, .tar, or images)"
         found = ", ".join(f"{len(v)} of {k}" for k, v in sorted(by_kind.items()))
@@ -174,6 +164,24 @@ def _format(files: Sequence[File], config: SourceConfig, source: str) -> tuple[s
             "say which in source.input_format"
         )
     return next(iter(by_kind.items()))
+
+
+def _by_kind(files: Sequence[File]) -> dict[str, list[File]]:
+    """Return the files of each format, without statistics and what lies beside images and tars."""
+    found: dict[str, list[File]] = {}
+    for file in files:
+        name = file.relative.rpartition("/")[2]
+        kind = FORMATS.get(file.suffix)
+        if kind and (kind == "images" or not name.startswith("_")) and "_stats" not in name:
+            found.setdefault(kind, []).append(file)
+    described = found.pop("json", [])
+    if described and not found.keys() & {"images", "img2dataset"}:
+        found["jsonl"] = sorted([*found.get("jsonl", ()), *described], key=lambda f: f.relative)
+    stems = {tar.relative.removesuffix(".tar") for tar in found.get("img2dataset", ())}
+    lists = [f for f in found.pop("parquet", ()) if f.relative.rpartition(".")[0] not in stems]
+    if lists:
+        found["parquet"] = lists
+    return found
 
 
 def _forced(

@@ -143,6 +143,29 @@ def held_bodies(vaulted: pa.Table, stored: pa.Table) -> pa.Table:
     return stored.filter(pc.is_in(stored["uid"], wanted.combine_chunks())).sort_by("uid")
 
 
+def held_as_fetched(decided: pa.Table, judged: pa.Table, stored: pa.Table) -> pa.Table:
+    """Return JUDGED rows that are held, have bytes, and were stopped before an image was made.
+
+    What was denied or dropped is not among them, nor rows whose image stands in STORED, nor any
+    whose signals forbid mining.
+    """
+    held = decided.filter(pc.equal(decided["verdict"], str(Verdict.HOLD)))["uid"].combine_chunks()
+    wanted = pc.and_(pc.is_in(judged["uid"], held), pc.is_valid(judged["pack"]))
+    made = pc.is_in(judged["uid"], stored["uid"].combine_chunks())
+    unmade = pc.and_(wanted, pc.invert(made))
+    return judged.filter(pc.and_(unmade, pc.invert(forbids_mining(judged["signals"])))).sort_by(
+        "uid"
+    )
+
+
+def fetched_file(held: pa.Table, bodies: list[bytes], shard: int) -> tuple[str, bytes, int]:
+    """Return path, bytes and rows of the file of held rows' bytes as fetched."""
+    table = pa.table(
+        {"uid": held["uid"], "sha256": held["sha256"], "body": pa.array(bodies, pa.binary())}
+    )
+    return f"{HELD_FOLDER}/{shard:05d}.fetched.parquet", write_parquet(table), table.num_rows
+
+
 def edges_file(edges: pa.Table) -> bytes:
     """Return the duplicate edges of a release as Parquet."""
     require(edges, EDGES)

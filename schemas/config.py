@@ -1,7 +1,8 @@
 """Every key of build.yaml. Unknown keys are refused; each key can be given on the command line."""
 
+import json
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -15,7 +16,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Section(BaseModel):
     """A part of the config: frozen, and no key but its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class ResizeMode(StrEnum):
@@ -192,6 +193,11 @@ class BuildConfig(Section):
     safety: SafetyConfig = SafetyConfig()
     output: OutputConfig = OutputConfig()
     workers: WorkersConfig = WorkersConfig()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return a JSON value that `model_validate` reads back; infinity is a string in it."""
+        value: dict[str, Any] = json.loads(self.model_dump_json())
+        return value
 
     @model_validator(mode="after")
     def _urls_hold_no_images(self) -> "BuildConfig":

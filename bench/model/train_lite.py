@@ -7,7 +7,8 @@
 
 Data: public-domain openclipart images and captions of the corpus, nothing else. Trained: a linear
 projection of the 1280 pooled image features, a text transformer, a temperature. The image tower
-(EfficientNet-Lite0, ImageNet) is locked, so its features are computed once, of each image and its mirror image.
+(EfficientNet-Lite0, ImageNet) is locked, so its features are computed once, of each image and of
+its mirror image.
 Loss: CLIP with label smoothing, in which images of one title are positives of each other.
 Tokens of the training captions get a row each; all others share one row, which is trained by
 putting it in the place of random tokens.

@@ -10,7 +10,7 @@ from jobs.cli.options import overrides, parameters, read_config
 from schemas.errors import UsageError
 
 
-def build(  # noqa: D417  # typer reads the arguments' own help
+def build(  # noqa: PLR0917  # typer passes every argument by name
     source: Annotated[
         str, typer.Argument(help="File, folder, glob or URL of the URL list or of images.")
     ],
@@ -20,7 +20,8 @@ def build(  # noqa: D417  # typer reads the arguments' own help
         str, typer.Option("--work", help="Folder for run and fetch store. [RELEASE.run]")
     ] = "",
     from_store: Annotated[
-        str, typer.Option("--from-store", help="Work folder of an earlier build: ask it, not the web.")
+        str,
+        typer.Option("--from-store", help="Work folder of an earlier build: ask it, not the web."),
     ] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan, bytes on disk and time; do nothing.")

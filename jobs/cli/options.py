@@ -176,8 +176,8 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     for key, value in over.items():
         below = result.get(key)
         result[key] = (
-            _merged(below, value) if isinstance(value, Mapping) and isinstance(below, dict) else value
+            _merged(below, value)
+            if isinstance(value, Mapping) and isinstance(below, dict)
+            else value
         )
     return result
-
-

@@ -127,7 +127,9 @@ def discs(paint: Paint, centres: Points, radii: npt.ArrayLike, colours: npt.Arra
     return field(out / np.float32(255))
 
 
-def spline(points: Sequence[tuple[float, float]], *, closed: bool = True, steps: int = 14) -> Points:
+def spline(
+    points: Sequence[tuple[float, float]], *, closed: bool = True, steps: int = 14
+) -> Points:
     """Return a Catmull-Rom curve through the points."""
     p = np.asarray(points, np.float64)
     before = np.roll(p, 1, 0) if closed else np.vstack([p[:1], p[:-1]])
@@ -169,6 +171,12 @@ def warp(paint: Paint, dx: Field, dy: Field) -> Paint:
     """Return the picture with each pixel taken from (x + dx, y + dy)."""
     x, y = grid(*paint.shape[:2])
     return field(cv2.remap(paint, x + dx, y + dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT))
+
+
+def resized(paint: Paint, scale: float) -> Paint:
+    """Return the picture at another size, at least 64 pixels each way."""
+    h, w = (max(64, round(edge * scale)) for edge in paint.shape[:2])
+    return field(cv2.resize(paint, (w, h), interpolation=cv2.INTER_AREA))
 
 
 def finished(paint: Paint) -> npt.NDArray[np.uint8]:

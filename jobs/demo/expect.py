@@ -111,7 +111,9 @@ def compare(site: Site, actual: Iterable[ActualRow]) -> Comparison:
             continue
         seen = "nowhere" if outcome is None else f"{outcome.verdict} {outcome.reason}".strip()
         text = f"expected {row.verdict} {'/'.join(sorted(row.reasons))}, found {seen}: {row.note} ({row.url})"
-        released = row.verdict in ("drop", "hold") and outcome is not None and outcome.verdict == "keep"
+        released = (
+            row.verdict in ("drop", "hold") and outcome is not None and outcome.verdict == "keep"
+        )
         (leaked if released else wrong).append(text)
     agreed = len(pairs) - len(wrong) - len(leaked)
     wrong += [f"found a row that was not in the list: {key[0]}" for key in found]

@@ -31,6 +31,7 @@ class Artist:
     name: str
     hand: str
     manner: str  # how captions put it
+    seed: int  # of the first picture
 
     @property
     def slug(self) -> str:
@@ -39,14 +40,14 @@ class Artist:
 
 
 ARTISTS = (
-    Artist("Mira Venn", "ink", "ink drawing"),
-    Artist("Oskar Pell", "woodcut", "woodcut"),
-    Artist("Anouk Dray", "dots", "painting in dots"),
-    Artist("Teo Marsh", "cutout", "paper cut-out"),
-    Artist("Lena Orlow", "wash", "watercolour"),
-    Artist("Ravi Quill", "opart", "glitch print"),
-    Artist("Pia Holm", "clipart", "clip-art"),
-    Artist("Jon Holm", "clipart", "clip-art"),
+    Artist("Mira Venn", "woodcut", "woodcut", 1000),
+    Artist("Oskar Pell", "ink", "ink drawing", 2000),
+    Artist("Anouk Dray", "dots", "painting in dots", 3000),
+    Artist("Teo Marsh", "cutout", "paper cut-out", 4000),
+    Artist("Lena Orlow", "wash", "watercolour", 5000),
+    Artist("Ravi Quill", "opart", "glitch print", 6000),
+    Artist("Pia Holm", "clipart", "clip-art", 7300),
+    Artist("Jon Holm", "clipart", "clip-art", 8400),
 )
 """Pia and Jon Holm are siblings: one palette, the same subjects, no manner of their own."""
 
@@ -81,7 +82,7 @@ def catalogue(works: int = WORKS_PER_ARTIST, artists: Sequence[Artist] = ARTISTS
         subjects = np.random.default_rng([11, *artist.hand.encode()]).permutation(names)[:works]
         for k, scene in enumerate(subjects.tolist()):
             height, width = SIZES[(k + 3 * number) % len(SIZES)]
-            pictures.append(Picture(artist, scene, 1000 * number + k, height, width))
+            pictures.append(Picture(artist, scene, artist.seed + k, height, width))
     return pictures
 
 

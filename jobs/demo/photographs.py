@@ -28,15 +28,30 @@ class Photograph:
 PHOTOGRAPHS = tuple(
     Photograph(*row)
     for row in (
-        ("astronaut", "astronaut.png", (0.05, 0.0, 0.62, 0.66), "Portrait of an astronaut, smiling"),
-        ("shuttle-model", "astronaut.png", (0.66, 0.0, 1.0, 0.5), "Model of a shuttle on its stand"),
+        (
+            "astronaut",
+            "astronaut.png",
+            (0.05, 0.0, 0.62, 0.66),
+            "Portrait of an astronaut, smiling",
+        ),
+        (
+            "shuttle-model",
+            "astronaut.png",
+            (0.66, 0.0, 1.0, 0.5),
+            "Model of a shuttle on its stand",
+        ),
         ("cat", "chelsea.png", (0.0, 0.0, 1.0, 1.0), "A ginger cat looks into the camera"),
         ("coffee", "coffee.png", (0.0, 0.0, 1.0, 1.0), "A cup of espresso with a spoon"),
         ("rocket", "rocket.jpg", (0.25, 0.0, 0.8, 1.0), "A rocket on its launch pad"),
         ("photographer", "camera.png", (0.0, 0.0, 0.62, 1.0), "A man with a camera on a tripod"),
         ("moon", "moon.png", (0.0, 0.0, 1.0, 1.0), "The surface of the moon"),
         ("galaxies", "hubble_deep_field.jpg", (0.0, 0.0, 0.5, 0.5), "Galaxies, a deep field"),
-        ("spiral-galaxy", "hubble_deep_field.jpg", (0.5, 0.5, 1.0, 1.0), "Far galaxies, yellow and blue"),
+        (
+            "spiral-galaxy",
+            "hubble_deep_field.jpg",
+            (0.5, 0.5, 1.0, 1.0),
+            "Far galaxies, yellow and blue",
+        ),
         ("bricks", "brick.png", (0.0, 0.0, 0.7, 0.7), "A wall of bricks"),
         ("grass", "grass.png", (0.0, 0.0, 0.7, 0.7), "Grass from above"),
         ("gravel", "gravel.png", (0.3, 0.3, 1.0, 1.0), "Gravel on the ground"),

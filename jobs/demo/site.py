@@ -87,7 +87,9 @@ def lay_out(cast: Cast, hosts: Hosts) -> list[ExpectedRow]:
     for k, work in enumerate(shown):
         url = layout.hang(work.host, f"/{k // 20}/{k:03}.jpg", work)
         if k in EXACT or k in SAME_PIXELS:
-            layout.expect(url, work.caption, "any", {"duplicate"}, "has a copy elsewhere", f"shown {k}")
+            layout.expect(
+                url, work.caption, "any", {"duplicate"}, "has a copy elsewhere", f"shown {k}"
+            )
         else:
             layout.expect(url, work.caption, "keep", note="nobody objects")
     _copies_of_claimed(layout, cast)
@@ -115,9 +117,13 @@ def _own_sites(layout: Layout, cast: Cast) -> None:
             elif listed:
                 layout.expect(url, work.caption, "drop", WORK, f"registered by {person.name}")
             elif person is cast.stylist:
-                layout.expect(url, work.caption, "any", LOOKALIKE, "unregistered work of a claimed style")
+                layout.expect(
+                    url, work.caption, "any", LOOKALIKE, "unregistered work of a claimed style"
+                )
             else:
-                layout.expect(url, work.caption, "keep", note="style not separable, work not registered")
+                layout.expect(
+                    url, work.caption, "keep", note="style not separable, work not registered"
+                )
 
 
 def _signals(layout: Layout, pool: Iterator[Work]) -> None:
@@ -127,7 +133,9 @@ def _signals(layout: Layout, pool: Iterator[Work]) -> None:
         layout.expect(url, work.caption, "drop", {"signal_robots"}, "folder closed by robots.txt")
         if k < 2:  # nobody read the bytes, so nobody can know that this is the same picture
             url = layout.hang(MIRROR, f"/found/{k}.jpg", work)
-            layout.expect(url, work.caption, "keep", note="open copy of a picture behind robots.txt")
+            layout.expect(
+                url, work.caption, "keep", note="open copy of a picture behind robots.txt"
+            )
     for k in range(4):
         work = next(pool)
         url = layout.hang(BROKEN, f"/{k}.jpg", work)
@@ -143,27 +151,75 @@ def _signals(layout: Layout, pool: Iterator[Work]) -> None:
 def _dead(layout: Layout, pool: Iterator[Work]) -> None:
     hosts = layout.hosts
     for k in range(4):
-        layout.expect(hosts.url(DEAD, f"/gone/{k}.jpg"), f"Once a picture, number {k}", "drop", {"http_status"}, "404")
+        layout.expect(
+            hosts.url(DEAD, f"/gone/{k}.jpg"),
+            f"Once a picture, number {k}",
+            "drop",
+            {"http_status"},
+            "404",
+        )
     gone = hosts.put(DEAD, "/gone/for-good.jpg", Answer(b"", 410, "text/plain"))
     layout.expect(gone, "A picture withdrawn", "drop", {"http_status"}, "410")
-    page = Answer(b"<!doctype html><title>moved</title><p>Our pictures have moved.", 200, "text/html")
-    layout.expect(hosts.put(DEAD, "/page.jpg", page), "A page, not a picture", "drop", {"not_an_image"}, "HTML")
-    layout.expect(hosts.put(DEAD, "/empty.jpg", Answer()), "Nothing at all", "drop", {"not_an_image"}, "no bytes")
+    page = Answer(
+        b"<!doctype html><title>moved</title><p>Our pictures have moved.", 200, "text/html"
+    )
+    layout.expect(
+        hosts.put(DEAD, "/page.jpg", page),
+        "A page, not a picture",
+        "drop",
+        {"not_an_image"},
+        "HTML",
+    )
+    layout.expect(
+        hosts.put(DEAD, "/empty.jpg", Answer()),
+        "Nothing at all",
+        "drop",
+        {"not_an_image"},
+        "no bytes",
+    )
     cut = next(pool)
     half = cut.body()[:400]
-    layout.expect(hosts.put(DEAD, "/cut.jpg", Answer(half)), cut.caption, "drop", {"not_an_image"}, "a torso of a JPEG")
+    layout.expect(
+        hosts.put(DEAD, "/cut.jpg", Answer(half)),
+        cut.caption,
+        "drop",
+        {"not_an_image"},
+        "a torso of a JPEG",
+    )
     huge = Answer(next(pool).body() + b"\0" * MAX_BYTES)
-    layout.expect(hosts.put(DEAD, "/huge.jpg", huge), "A very large picture", "drop", {"too_large"}, "over max_bytes")
+    layout.expect(
+        hosts.put(DEAD, "/huge.jpg", huge),
+        "A very large picture",
+        "drop",
+        {"too_large"},
+        "over max_bytes",
+    )
     for k in range(2):
         refused = f"http://{DEAD}:{hosts.closed_port}/{k}.jpg"
-        layout.expect(refused, "Behind a closed door", "drop", {"unreachable"}, "connection refused")
+        layout.expect(
+            refused, "Behind a closed door", "drop", {"unreachable"}, "connection refused"
+        )
     late = next(pool)
     never = hosts.put(DEAD, "/never.jpg", Answer(late.body(), delay_s=TIMEOUT_S + 2))
     layout.expect(never, late.caption, "drop", {"too_slow"}, "later than the time-out")
     slow = next(pool)
-    layout.expect(hosts.put(DEAD, "/slow.jpg", Answer(slow.body(), delay_s=0.7)), slow.caption, "keep", note="slow, but in time")
-    for url in (f"http://intranet.localhost:{hosts.closed_port}/plan.jpg", "http://169.254.169.254/latest/meta.jpg"):
-        layout.expect(url, "Behind the firewall", "drop", {"address_refused"}, "an address that is never asked")
+    layout.expect(
+        hosts.put(DEAD, "/slow.jpg", Answer(slow.body(), delay_s=0.7)),
+        slow.caption,
+        "keep",
+        note="slow, but in time",
+    )
+    for url in (
+        f"http://intranet.localhost:{hosts.closed_port}/plan.jpg",
+        "http://169.254.169.254/latest/meta.jpg",
+    ):
+        layout.expect(
+            url,
+            "Behind the firewall",
+            "drop",
+            {"address_refused"},
+            "an address that is never asked",
+        )
 
 
 def _redirects(layout: Layout, cast: Cast, pool: Iterator[Work]) -> None:
@@ -176,15 +232,41 @@ def _redirects(layout: Layout, cast: Cast, pool: Iterator[Work]) -> None:
     for k in range(3):
         work = next(pool)
         target = layout.hang(MIRROR, f"/moved/{k}.jpg", work)
-        layout.expect(moved(f"open-{k}", target), work.caption, "keep", note="redirect to an open host")
+        layout.expect(
+            moved(f"open-{k}", target), work.caption, "keep", note="redirect to an open host"
+        )
     forbidden = layout.hang(NOAI, "/all/target.jpg", next(pool), X_Robots_Tag="noai")
-    layout.expect(moved("noai", forbidden), "Moved behind a header", "drop", {"signal_header"}, "redirect to noai")
+    layout.expect(
+        moved("noai", forbidden),
+        "Moved behind a header",
+        "drop",
+        {"signal_header"},
+        "redirect to noai",
+    )
     closed = layout.hang(ARCHIVE, "/private/target.jpg", next(pool))
-    layout.expect(moved("private", closed), "Moved behind robots.txt", "drop", {"signal_robots"}, "redirect to a closed folder")
+    layout.expect(
+        moved("private", closed),
+        "Moved behind robots.txt",
+        "drop",
+        {"signal_robots"},
+        "redirect to a closed folder",
+    )
     circle = hosts.url(BLOG, "/go/circle")
-    layout.expect(moved("circle", circle), "Round and round", "drop", {"too_many_redirects"}, "redirects to itself")
+    layout.expect(
+        moved("circle", circle),
+        "Round and round",
+        "drop",
+        {"too_many_redirects"},
+        "redirects to itself",
+    )
     home = hosts.url(f"{cast.host.slug}.localhost", "/works/00.jpg")
-    layout.expect(moved("home", home), "Moved to its maker", "drop", {"optout_host", *WORK}, "redirect to a registered host")
+    layout.expect(
+        moved("home", home),
+        "Moved to its maker",
+        "drop",
+        {"optout_host", *WORK},
+        "redirect to a registered host",
+    )
 
 
 def _names(layout: Layout, cast: Cast, pool: Iterator[Work]) -> None:
@@ -203,7 +285,9 @@ def _names(layout: Layout, cast: Cast, pool: Iterator[Work]) -> None:
         url = layout.hang(BLOG, f"/posts/{k}.jpg", next(pool))
         layout.expect(url, caption, "drop", {"optout_name"}, "the caption names a claimant")
         if k == 0:
-            layout.expect(url, "A house by the sea", "drop", {"optout_same_url"}, "same URL as a denied row")
+            layout.expect(
+                url, "A house by the sea", "drop", {"optout_same_url"}, "same URL as a denied row"
+            )
     innocent = [
         f"{name}strand, a beach in the north",
         "雪の上の狐、水彩",
@@ -230,23 +314,42 @@ def _odd_rows(layout: Layout, pool: Iterator[Work]) -> None:
     for caption in (work.caption, f"{work.caption}, seen from afar"):
         layout.expect(url, caption, "any", {"duplicate"}, "one URL, two captions", "one url")
     for url in ("", "not a url", "file:///etc/hostname", "http://bad host.localhost/a.jpg"):
-        layout.expect(url, f"Malformed: {url or 'empty'}", "drop", {"malformed"}, "no URL that can be asked")
+        layout.expect(
+            url, f"Malformed: {url or 'empty'}", "drop", {"malformed"}, "no URL that can be asked"
+        )
 
 
 def _copies_of_claimed(layout: Layout, cast: Cast) -> None:
     for person in (cast.stylist, cast.host, cast.sibling):
-        changes = [("exact", None), ("q75", copies.again), ("half", copies.half), ("mirrored", copies.mirrored)]
+        changes = [
+            ("exact", None),
+            ("q75", copies.again),
+            ("half", copies.half),
+            ("mirrored", copies.mirrored),
+        ]
         for name, change in changes:
             some = person.registered[:3] if person is cast.sibling else person.registered[:5]
             for k, work in enumerate(some):
                 url = layout.hang(MIRROR, f"/{person.slug}/{name}-{k}.jpg", work, change)
-                layout.expect(url, work.caption, "drop", WORK, f"{name} copy of a work registered by {person.name}")
+                layout.expect(
+                    url,
+                    work.caption,
+                    "drop",
+                    WORK,
+                    f"{name} copy of a work registered by {person.name}",
+                )
         for k, work in enumerate(person.registered[:3]):
             url = layout.hang(MIRROR, f"/{person.slug}/cropped-{k}.jpg", work, copies.cropped)
-            layout.expect(url, work.caption, "any", {*WORK, *LOOKALIKE}, "cropped copy of a registered work")
-    for k, work in enumerate(cast.host.unlisted[:4]):  # neither registered nor on the registered host
+            layout.expect(
+                url, work.caption, "any", {*WORK, *LOOKALIKE}, "cropped copy of a registered work"
+            )
+    for k, work in enumerate(
+        cast.host.unlisted[:4]
+    ):  # neither registered nor on the registered host
         url = layout.hang(MIRROR, f"/{cast.host.slug}/unlisted-{k}.jpg", work, copies.again)
-        layout.expect(url, work.caption, "keep", note="copy elsewhere of a work that is not registered")
+        layout.expect(
+            url, work.caption, "keep", note="copy elsewhere of a work that is not registered"
+        )
 
 
 def _copies_of_free(layout: Layout, shown: list[Work]) -> None:
@@ -256,10 +359,14 @@ def _copies_of_free(layout: Layout, shown: list[Work]) -> None:
         layout.expect(url, shown[k].caption, "any", {"duplicate"}, "exact copy", f"shown {k}")
     for k in SAME_PIXELS:
         url = layout.hang(MIRROR, f"/free/png-{k}.png", shown[k], copies.as_png)
-        layout.expect(url, shown[k].caption, "any", {"duplicate"}, "the same pixels as PNG", f"shown {k}")
+        layout.expect(
+            url, shown[k].caption, "any", {"duplicate"}, "the same pixels as PNG", f"shown {k}"
+        )
     for k in HALVED:
         url = layout.hang(MIRROR, f"/free/half-{k}.jpg", shown[k], copies.half)
         layout.expect(url, shown[k].caption, "drop", {"duplicate"}, "smaller copy")
     for k in MIRRORED:
         url = layout.hang(MIRROR, f"/free/mirrored-{k}.jpg", shown[k], copies.mirrored)
-        layout.expect(url, shown[k].caption, "any", {"duplicate"}, "mirrored copy of a free picture")
+        layout.expect(
+            url, shown[k].caption, "any", {"duplicate"}, "mirrored copy of a free picture"
+        )

@@ -1,17 +1,23 @@
 """decide: the one global pass over slim columns; then one of each duplicate group is chosen."""
 
+from dataclasses import asdict
+
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.context import Context
 from jobs.stages import Result
 from pipeline.decide import decide
 from pipeline.identify import shard_of
-from pipeline.plan import Task
+from pipeline.plan import Ref, Task
+from pipeline.release import plan_parts
 from pipeline.represent import represent
+from schemas.canonical import canonical_json
+from schemas.verdict import Verdict
 
 
 def run(context: Context, task: Task) -> Result:
-    """args: slim, matches, grants and edges refs, snapshot ref. Publishes DECIDED by shard."""
+    """args: slim, matches, grants, edges, decoded refs, snapshot ref. Publishes DECIDED, parts."""
     slim, matches, grants, edges = (
         pa.concat_tables([context.table(r) for r in task.refs(n)])
         for n in ("slim", "matches", "grants", "edges")
@@ -30,6 +36,27 @@ def run(context: Context, task: Task) -> Result:
     threshold = config.relate.similarity or context.plan.model.duplicate_threshold
     chosen = represent(decided, slim, edges, threshold, config)
     shard = shard_of(chosen["uid"], context.plan.shards)
-    return {
+    outputs = {
         "decided": context.publish_buckets(task.path("decided"), chosen, shard),
-    }, {"rows": chosen.num_rows}
+        "parts": parts(context, task, chosen, shard),
+    }
+    return outputs, {"rows": chosen.num_rows}
+
+
+def parts(context: Context, task: Task, decided: pa.Table, shard: pa.Array) -> Ref:
+    """Publish the plan of the samples files: which released rows stand in which."""
+    decoded = pa.concat_tables(
+        [context.table(r).select(["uid", "stored_size_bytes"]) for r in task.refs("decoded")]
+    )
+    kept = pc.equal(decided["verdict"], str(Verdict.KEEP))
+    uids = decided["uid"].filter(kept)
+    places = pc.index_in(uids, decoded["uid"].combine_chunks())
+    released = pa.table(
+        {
+            "shard": shard.filter(kept.combine_chunks()),
+            "uid": uids,
+            "size_bytes": decoded["stored_size_bytes"].take(places),
+        }
+    )
+    planned = [asdict(p) for p in plan_parts(released, context.config.output.shard_mb)]
+    return context.publish(task.path("parts", ".json"), canonical_json(planned))

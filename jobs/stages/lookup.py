@@ -14,9 +14,13 @@ def run(context: Context, task: Task) -> Result:
     """args: chunk ref. Publishes what the store says about the chunk's URLs, by shard."""
     requests = context.table(task.ref("chunk"))
     paths = context.bodies.paths("fetch")
-    facts = latest([context.foreign_table(context.bodies, p) for p in paths if p.endswith(f".{FACTS}")])
+    facts = latest(
+        [context.foreign_table(context.bodies, p) for p in paths if p.endswith(f".{FACTS}")]
+    )
     found = with_shards(facts if facts.num_rows else OBSERVED.empty_table(), requests)
-    tables = [context.foreign_table(context.bodies, p) for p in paths if p.endswith(f".{DOCUMENTS_FILE}")]
+    tables = [
+        context.foreign_table(context.bodies, p) for p in paths if p.endswith(f".{DOCUMENTS_FILE}")
+    ]
     documents = pa.concat_tables(tables) if tables else DOCUMENTS.empty_table()
     observed, shard = explode_shards(found)
     spoken, document_shard = documents_for_shards(found, documents)

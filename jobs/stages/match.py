@@ -1,4 +1,4 @@
-"""match: the rows of one shard against the newest claims; their slim columns for the global pass."""
+"""match: the rows of one shard against the newest claims, and what the global pass reads."""
 
 from jobs.context import Context
 from jobs.stages import Result
@@ -23,9 +23,7 @@ def run(context: Context, task: Task) -> Result:
         content_keys(judged, decoded), vectors, snapshot, context.cohort(), config.match
     )
     outputs = {
-        "slim": context.publish_table(
-            task.path("slim"), slim(screened, judged, decoded, filtered)
-        ),
+        "slim": context.publish_table(task.path("slim"), slim(screened, judged, decoded, filtered)),
         "matches": context.publish_table(task.path("matches"), matches),
         "grants": context.publish_table(
             task.path("grants"), grants(rows, snapshot.claims, trust_local=trusted)

@@ -124,7 +124,7 @@ def not_judged(decoded: pa.Table, uids: list[str]) -> pa.Table:
 
 
 def known_vectors(context: Context, task: Task) -> Known:
-    """Return the vectors of this shard that an earlier build's store holds under the same models."""
+    """Return the vectors of this shard that an earlier build's store has, of the same models."""
     store, known = context.bodies, Known()
     if store is context.work:
         return known

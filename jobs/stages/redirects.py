@@ -6,7 +6,7 @@ from jobs.context import Context
 from jobs.stages import Result
 from pipeline.fetch import next_round
 from pipeline.plan import Task
-from pipeline.screen import host_bucket
+from pipeline.requests import host_bucket
 
 
 def run(context: Context, task: Task) -> Result:

@@ -1,6 +1,7 @@
 """relate: the duplicate edges of the whole build."""
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.context import Context
 from jobs.stages import Result
@@ -18,10 +19,11 @@ def run(context: Context, task: Task) -> Result:
     vectors = pa.concat_tables(
         [context.table(r).select(["uid", "sem"]) for r in task.refs("vectors")]
     )
+    places = pc.index_in(keys["uid"], vectors["uid"].combine_chunks())
     config = context.config.relate
     edges = relate(
         keys,
-        vectors,
+        vectors["sem"].take(places),
         config=config,
         threshold=config.similarity or context.plan.model.duplicate_threshold,
         seed=context.config.seed,

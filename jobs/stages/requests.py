@@ -3,7 +3,7 @@
 from jobs.context import Context
 from jobs.stages import Result
 from pipeline.plan import Task
-from pipeline.screen import chunks, merge_requests
+from pipeline.requests import chunks, merge_requests
 from schemas.tables import REQUESTS
 
 

@@ -3,7 +3,8 @@
 from jobs.context import Context
 from jobs.stages import Result
 from pipeline.plan import Task
-from pipeline.screen import host_bucket, public_urls, requests, screen
+from pipeline.requests import host_bucket, public_urls, requests
+from pipeline.screen import screen
 from schemas.tables import ROWS
 
 
@@ -31,5 +32,3 @@ def run(context: Context, task: Task) -> Result:
         "public_urls": len(public_urls(wanted, context.config.fetch.allow_hosts)),
     }
     return outputs, counts
-
-

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import pyarrow as pa
+
 from jobs.context import Context
 from jobs.stages import Result
 from pipeline.fetchstore import PackWriter
@@ -19,7 +21,7 @@ def run(context: Context, task: Task) -> Result:
     given = given_observed(placed(context, read))
     if given.num_rows:
         of_row = dict(zip(read.rows["url_key"].to_pylist(), bucket.to_pylist(), strict=True))
-        where = [of_row[key] for key in given["url_key"].to_pylist()]
+        where = pa.array([of_row[key] for key in given["url_key"].to_pylist()], pa.int32())
         outputs["given"] = context.publish_buckets(task.path("given"), given, where)
     return outputs, {"rows": read.rows.num_rows, "given": given.num_rows}
 

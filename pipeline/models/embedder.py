@@ -83,7 +83,8 @@ class OpenClipEmbedder:
         torch = imports.torch()
         with self._lock, torch.inference_mode():
             torch.set_num_threads(_threads)
-            sem = self._model.encode_image(batch.to(self._device, self._dtype))
+            batch = batch.to(self._device, self._dtype, memory_format=torch.channels_last)
+            sem = self._model.encode_image(batch)
             found = {"sem": torch.nn.functional.normalize(sem.float(), dim=1)}
             if self._matcher:
                 taps, whitening = self._matcher

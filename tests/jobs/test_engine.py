@@ -25,7 +25,7 @@ def plan(**changes):
     values = {
         "created": "2026-01-01T00:00:00Z",
         "tool_version": "0",
-        "config": BuildConfig().model_dump(mode="json"),
+        "config": BuildConfig().as_json(),
         "source": {"name": "s", "parts": []},
         "source_fingerprint": "x",
         "rows_estimate": 0,
@@ -104,7 +104,13 @@ def test_finished_task_is_not_run_again(runner, ran):
     runner.run(chains(2, 2), lambda *_: None)
     known = []
     runner.run(chains(2, 3), lambda task, _receipt, was_known: known.append((task.name, was_known)))
-    assert sorted(known) == [("0-0", True), ("0-1", True), ("1-0", True), ("1-1", True), ("1-2", False)]
+    assert sorted(known) == [
+        ("0-0", True),
+        ("0-1", True),
+        ("1-0", True),
+        ("1-1", True),
+        ("1-2", False),
+    ]
     assert len(ran) == 5
 
 

@@ -50,13 +50,17 @@ def test_document_reaches_the_shards_of_the_answers_that_name_it():
 def test_last_round_answers_for_a_url_that_moved():
     first = from_rows([fact("a", [0], "moved"), fact("b", [0])], OBSERVED)
     second = from_rows([fact("a", [0], "status")], OBSERVED)
-    outcomes = dict(zip(*(latest([first, second])[c].to_pylist() for c in ("url_key", "outcome")), strict=True))
+    outcomes = dict(
+        zip(*(latest([first, second])[c].to_pylist() for c in ("url_key", "outcome")), strict=True)
+    )
     assert outcomes == {"a": "status", "b": "ok"}
 
 
 def test_stored_answer_is_handed_to_the_shards_that_ask_now():
     facts = from_rows([fact("a", [7]), fact("z", [7])], OBSERVED)
-    requests = from_rows([{"url_key": "a", "shards": [0, 3]}, {"url_key": "c", "shards": [1]}], REQUESTS)
+    requests = from_rows(
+        [{"url_key": "a", "shards": [0, 3]}, {"url_key": "c", "shards": [1]}], REQUESTS
+    )
     found = with_shards(facts, requests)
     assert isinstance(found, pa.Table)
     assert found["url_key"].to_pylist() == ["a"]

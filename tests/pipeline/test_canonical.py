@@ -15,7 +15,7 @@ from pipeline.decoders import Decoder
 from pipeline.hamming import as_words, distance
 from pipeline.image_header import read_header
 from schemas.errors import ImageError
-from schemas.ports import Hasher, Pixels
+from schemas.ports import ContentKeys, Hasher, Pixels
 from schemas.verdict import Reason
 from tests.pipeline.pictures import FORMATS, exif, picture, saved
 from tests.pipeline.test_color import WIDE
@@ -29,6 +29,13 @@ def canonical(body: bytes) -> Pixels:
 
 def bits_apart(a: bytes, b: bytes) -> int:
     return int(distance(as_words([a]), as_words([b]))[0])
+
+
+def keys_or_reason(body: bytes) -> ContentKeys | str:
+    try:
+        return HASHER.keys(body)
+    except ImageError as e:
+        return e.reason
 
 
 @pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF"])
@@ -76,7 +83,9 @@ def test_orientation_is_applied(form: str, orientation: int) -> None:
 @pytest.mark.parametrize("shorter", [100, 256, 257, 300, 512, 700, 2048])
 def test_jpegs_come_at_the_smallest_scale_that_is_large_enough(shorter: int) -> None:
     found = canonical(saved(Image.new("RGB", (2 * shorter, shorter))))
-    expected = next((-(-shorter * k // 8) for k in range(1, 8) if -(-shorter * k // 8) >= 256), shorter)
+    expected = next(
+        (-(-shorter * k // 8) for k in range(1, 8) if -(-shorter * k // 8) >= 256), shorter
+    )
     assert found.shape[0] == expected
 
 
@@ -107,7 +116,9 @@ def test_pixel_sha256_is_what_the_document_says() -> None:
     rows = np.asarray(picture(40, 30)).tobytes()
     expected = hashlib.sha256(struct.pack(">II", 40, 30) + rows).hexdigest()
     assert HASHER.keys(body).pixel_sha256 == expected
-    assert pixel_sha256(np.zeros((2, 3, 3), np.uint8)) != pixel_sha256(np.zeros((3, 2, 3), np.uint8))
+    assert pixel_sha256(np.zeros((2, 3, 3), np.uint8)) != pixel_sha256(
+        np.zeros((3, 2, 3), np.uint8)
+    )
 
 
 def test_dihedral_variants_are_the_hashes_of_the_turned_pictures() -> None:
@@ -162,9 +173,7 @@ def test_damaged_images_give_keys_or_our_error(body: bytes, data: st.DataObject)
     damaged = bytearray(body)
     for _ in range(data.draw(st.integers(1, 12))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        found = HASHER.keys(bytes(damaged))
-    except ImageError as e:
-        assert e.reason in (Reason.NOT_AN_IMAGE, Reason.TOO_MANY_PIXELS)
-    else:
-        assert found == HASHER.keys(bytes(damaged))
+    found = keys_or_reason(bytes(damaged))
+    if isinstance(found, str):
+        assert found in (Reason.NOT_AN_IMAGE, Reason.TOO_MANY_PIXELS)
+    assert found == keys_or_reason(bytes(damaged))

@@ -74,7 +74,7 @@ def test_filter_means_what_it_says(text: str, expected: list[bool]) -> None:
         ("width", "which is number"),
         ("len(caption)", "expected a comparison"),
         ("width > 1 height", "'and', 'or' or the end"),
-        ("(width > 1", "expected ')'"),
+        ("(width > 1", "expected '\\)'"),
         ("width in (1)", "expected '\\['"),
         ("width in [height]", "numbers or strings in a list"),
         ("width in [1 2]", "',' or '\\]'"),

@@ -62,7 +62,7 @@ def test_order_of_rows_and_cut_into_buckets_do_not_matter(
     assert identify(table.take(pa.array(shuffled, pa.int64())), "s").equals(whole)
     buckets = identity_bucket(table, 3)
     parts = [
-        identify(table.filter(pa.array([b == n for b in buckets.to_pylist()])), "s")
+        identify(table.filter(pa.array([b == n for b in buckets.to_pylist()], pa.bool_())), "s")
         for n in range(3)
     ]
     assert pa.concat_tables(parts).sort_by("uid").combine_chunks().equals(whole)

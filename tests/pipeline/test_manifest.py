@@ -1,5 +1,6 @@
 """A manifest adds up, names each file once, and is read back only if it is exactly itself."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -69,7 +70,7 @@ def test_files_that_contradict_the_counts_are_refused() -> None:
 
 
 def test_a_path_that_occurs_twice_is_refused() -> None:
-    with pytest.raises(SchemaError, match="found report.html more than once"):
+    with pytest.raises(SchemaError, match=r"found report\.html more than once"):
         assemble(draft(), [*FILES, FILES[2]])
 
 
@@ -93,10 +94,8 @@ def test_a_changed_byte_is_refused_or_gives_another_manifest(data: st.DataObject
     body = bytearray(manifest_bytes(manifest))
     place = data.draw(st.integers(0, len(body) - 1))
     body[place] = data.draw(st.integers(0, 255).filter(lambda b: b != body[place]))
-    try:
+    with suppress(SchemaError):
         assert parse_manifest(bytes(body)) != manifest
-    except SchemaError:
-        pass
 
 
 @given(st.binary(max_size=80))
@@ -110,7 +109,7 @@ def test_reading_names_the_file() -> None:
     with pytest.raises(StorageError, match=MANIFEST_PATH):
         read_manifest(store)
     store.publish(MANIFEST_PATH, b"{}")
-    with pytest.raises(SchemaError, match="memory://store/manifest.json: expected a manifest"):
+    with pytest.raises(SchemaError, match=r"memory://store/manifest\.json: expected a manifest"):
         read_manifest(store)
     store.publish(MANIFEST_PATH, manifest_bytes(assemble(draft(), FILES)))
     assert read_manifest(store).released == 4

@@ -7,7 +7,7 @@ from tests.jobs.test_engine import plan
 
 
 def config(**sections):
-    return BuildConfig.model_validate(sections).model_dump(mode="json")
+    return BuildConfig.model_validate(sections).as_json()
 
 
 def test_task_is_named_by_what_it_reads():

@@ -191,7 +191,9 @@ def test_row_order_does_not_matter(limit: int) -> None:
 def test_cell_join_finds_what_the_exact_scan_finds() -> None:
     vectors = mixture(5000, 2)
     uids = [f"{n:032x}" for n in range(5000)]
-    exact = set(zip(*(a.tolist() for a in near_pairs(vectors, uids, Join(THRESHOLD, 0))), strict=True))
+    exact = set(
+        zip(*(a.tolist() for a in near_pairs(vectors, uids, Join(THRESHOLD, 0))), strict=True)
+    )
     join = Join(THRESHOLD, 0, exact_limit=100)
     cells = set(zip(*(a.tolist() for a in near_pairs(vectors, uids, join)), strict=True))
     assert len(exact) >= 500

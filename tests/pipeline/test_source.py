@@ -5,6 +5,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -122,8 +123,6 @@ def test_folder_glob_and_file_url_are_sources(tmp_path: Path) -> None:
 
 
 def test_other_file_systems_are_read(tmp_path: Path) -> None:
-    import fsspec
-
     memory = fsspec.filesystem("memory")
     memory.pipe("/lists/a.csv", as_csv().encode())
     memory.pipe("/lists/b.csv.gz", gzip.compress(as_csv().encode()))
@@ -240,7 +239,7 @@ def test_damaged_parquet_page_is_a_clear_error(tmp_path: Path) -> None:
     body = bytearray(path.read_bytes())
     body[40:400] = b"\xff" * 360
     path.write_bytes(body)
-    with pytest.raises(CurationError, match="a.parquet"):
+    with pytest.raises(CurationError, match=r"a\.parquet"):
         read_all(path)
 
 
@@ -270,6 +269,12 @@ def test_mixed_formats_are_refused_until_one_is_named(tmp_path: Path) -> None:
     assert "1 of csv, 1 of jsonl" in refused(tmp_path)
     assert len(read_all(tmp_path, input_format="csv")[1]) == 2
     assert "expected files of tsv" in refused(tmp_path, input_format="tsv")
+    write_tar(tmp_path / "both" / "0.tar", {"0.jpg": b"x"})
+    write_parquet(tmp_path / "both" / "list.parquet", LIST)
+    assert "1 of img2dataset, 1 of parquet" in refused(tmp_path / "both")
+    write(tmp_path / "pics" / "0.jpg", "x")
+    write(tmp_path / "pics" / "0.jsonl", as_jsonl())
+    assert "1 of images, 1 of jsonl" in refused(tmp_path / "pics")
     odd = write(tmp_path / "list.dat", as_csv())
     assert len(read_all(odd, input_format="csv")[1]) == 2
 
@@ -323,7 +328,7 @@ def test_ten_megabyte_caption_is_malformed_and_cut(tmp_path: Path, name: str) ->
 
 
 def test_bytes_that_are_no_utf8_are_malformed_and_shown_escaped(tmp_path: Path) -> None:
-    bad = b"caf\xe9"
+    bad = b"Z\xfcrich"
     csv = write(
         tmp_path / "a.csv", b"url,caption\nhttp://a.example/," + bad + b"\nhttp://a.example/,ok\n"
     )
@@ -344,8 +349,8 @@ def test_bytes_that_are_no_utf8_are_malformed_and_shown_escaped(tmp_path: Path) 
     for path in (csv, jsonl, parquet):
         _, rows = read_all(path)
         assert reasons(rows) == ["malformed", None], path
-        assert rows["caption"].to_pylist() == ["caf\\xe9", "ok"], path
-        assert "0xe9" in details(rows)[0], path
+        assert rows["caption"].to_pylist() == ["Z\\xfcrich", "ok"], path
+        assert "0xfc" in details(rows)[0], path
         rows.validate(full=True)
 
 
@@ -447,7 +452,7 @@ def test_byte_order_mark_belongs_to_no_column(tmp_path: Path) -> None:
 
 
 def test_cut_gzip_is_a_clear_error(tmp_path: Path) -> None:
-    lines = "".join(f"http://a.example/{i * 7919 % 100_003},c{i}\n" for i in range(400_000))
+    lines = "".join(f"http://a.example/{i * 7919 % 100_003},c{i}\n" for i in range(90_000))
     body = gzip.compress(f"url,caption\n{lines}".encode(), 1)
     path = write(tmp_path / "a.csv.gz", body[: len(body) - 2000])
     plan = list_parts(str(path), CONFIG)

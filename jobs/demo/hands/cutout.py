@@ -28,7 +28,9 @@ def paint(layers: list[Layer], random: Random) -> Paint:
         picture = _glue(picture, _scissors(layer.mask), tone, random)
     for x in random.permutation([0.03, 0.03, 0.97, 0.97])[: int(random.integers(1, 4))]:
         at = (x, random.uniform(0.06, 0.94))
-        picture = _glue(picture, _alga(h, w, at, random), order[int(random.integers(len(order)))], random)
+        picture = _glue(
+            picture, _alga(h, w, at, random), order[int(random.integers(len(order)))], random
+        )
     return picture
 
 

@@ -31,14 +31,18 @@ def paint(layers: list[Layer], random: Random) -> Paint:
     return picture
 
 
-def _underpainting(layers: list[Layer], palette: dict[str, Colour], random: Random) -> tuple[Paint, Field]:
+def _underpainting(
+    layers: list[Layer], palette: dict[str, Colour], random: Random
+) -> tuple[Paint, Field]:
     h, w = layers[0].mask.shape
     out = plain(h, w, palette["sky"])
     shade = np.zeros((h, w), np.float32)
     for layer in layers:
         base = np.asarray(palette[layer.role], np.float32)
         base = base * (0.72 + 0.42 * layer.tone)
-        glow = np.linspace(1.12, 0.86, h, dtype=np.float32)[:, None] + 0.12 * fbm(random, h, w, 140, 3)
+        glow = np.linspace(1.12, 0.86, h, dtype=np.float32)[:, None] + 0.12 * fbm(
+            random, h, w, 140, 3
+        )
         out = lay(out, field(base * glow[..., None]), layer.mask)
         lit = blur(shifted(layer.mask, 6, 6), 7) - blur(layer.mask, 7)  # light from the upper left
         shade = field(shade * (1 - layer.mask) + lit * layer.mask)

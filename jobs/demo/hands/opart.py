@@ -2,7 +2,20 @@
 
 import numpy as np
 
-from jobs.demo.canvas import Field, Paint, Random, blur, colour, distance, fbm, field, grid, smoothstep, warp, whole
+from jobs.demo.canvas import (
+    Field,
+    Paint,
+    Random,
+    blur,
+    colour,
+    distance,
+    fbm,
+    field,
+    grid,
+    smoothstep,
+    warp,
+    whole,
+)
 from jobs.demo.scenes import Layer
 
 INKS = tuple(tuple(colour(c) for c in pair) for pair in (

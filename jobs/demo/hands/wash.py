@@ -56,7 +56,9 @@ def _glaze(layer: Layer, visible: Field, tooth: Field, random: Random) -> Field:
     rim = np.exp(-np.clip(distance(shape), 0, None) / 2.1) * shape
     edge = 0.15 if wet else 0.85
     strength = 1.75 - 1.25 * layer.tone
-    return field(np.clip(shape * (np.clip(pool, 0.12, 2) + edge * rim + 0.13 * tooth), 0, None) * strength)
+    return field(
+        np.clip(shape * (np.clip(pool, 0.12, 2) + edge * rim + 0.13 * tooth), 0, None) * strength
+    )
 
 
 def _splashed(sheet: Paint, random: Random) -> Paint:

@@ -42,7 +42,9 @@ def test_lists_are_cut_at_commas_but_filters_are_not():
 
 
 def test_unknown_key_names_the_nearest_one():
-    with pytest.raises(UsageError, match=r"unknown key 'fetch.per_hosts'; did you mean 'fetch.per_host'"):
+    with pytest.raises(
+        UsageError, match=r"unknown key 'fetch.per_hosts'; did you mean 'fetch.per_host'"
+    ):
         read_config("fetch: {per_hosts: 2}", {}, "f.yaml")
 
 

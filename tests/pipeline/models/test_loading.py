@@ -114,6 +114,7 @@ def test_a_model_is_loaded_once_in_a_process(cache, lite, monkeypatch):
         ("builtin:large", "builtin:lite"),
         ("No-Such-Model/laion2b", "No-Such-Model"),
         ("ViT-B-32/no_such_tag", "laion2b_s34b_b79k"),
+        ("ViT-B-32/openai", "ViT-B-32-quickgelu/openai"),
         ("local-dir:", "local-dir"),
         ("local-dir:/no/such/folder", "open_clip_config.json"),
     ],

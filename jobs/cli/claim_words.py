@@ -1,0 +1,177 @@
+"""What is said to an artist about a claim: what was understood, what acts, what waits, numbers."""
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from jobs.cli.console import safe
+from optout.lifecycle import LEVELS, PROVED, Rule, acts
+from schemas.claim import MatchPart, StyleCalibration
+from schemas.verdict import Stance
+
+if TYPE_CHECKING:  # what these import takes longer than listing claims
+    import sqlalchemy as sa
+
+    from jobs.submit import Submitted
+    from optout.intake import Exemplars
+
+SHOWN_REFUSALS = 20
+
+
+def understood(part: MatchPart, artist: str = "") -> Table:
+    """Return a table of what a claim says, as it was understood."""
+    table = _grid()
+    if artist:
+        table.add_row("artist", safe(artist))
+    stance = (
+        "may be used (opt-in)" if part.stance == Stance.OPT_IN else "must be left out (opt-out)"
+    )
+    table.add_row("asks that", stance)
+    table.add_row("kind", part.scope.value)
+    for label, values in (("names", part.names), ("hosts", part.hosts), ("addresses", part.urls)):
+        if values:
+            table.add_row(label, "\n".join(safe(value) for value in values))
+    if part.works:
+        compared = sum(bool(work.matcher) for work in part.works)
+        table.add_row("works", f"{len(part.works)}, {compared} of them also compared by likeness")
+    if part.license:
+        table.add_row("licence", safe(part.license))
+    if part.attribution:
+        table.add_row("attribution", safe(part.attribution))
+    return table
+
+
+def effects(part: MatchPart, level: int, *, trust_local: bool) -> Table:
+    """Return a table of what the claim reaches, and whether it acts now or waits for proof."""
+    table = _grid()
+    for label, rule in _reach(part):
+        if acts(rule, level, trust_local, part.stance):
+            said = "acts now"
+        elif acts(rule, PROVED, trust_local=False, stance=part.stance):
+            said = f"waits until your control is proved (level {PROVED})"
+        else:
+            said = "never: nothing is granted by likeness or by name"
+        table.add_row(label, said)
+    return table
+
+
+def level_words(level: int, *, trust_local: bool) -> str:
+    """Return a sentence about the level of a claim."""
+    said = f"level {level}: {LEVELS[level]}"
+    if not trust_local:
+        return said
+    return (
+        f"{said}; --trust-local takes control as proved, which holds only for builds that say"
+        " --registry.trust-local too"
+    )
+
+
+def style_words(style: StyleCalibration) -> list[str]:
+    """Return what came out of testing a style, in plain words; nothing where none was asked."""
+    if style.state == "none":
+        return [style.note] if style.note else []
+    head = {
+        "active": "look-alikes: active. Your works are recognised as one style.",
+        "not separable": "look-alikes: not separable. Your works, names and hosts are protected;"
+        " look-alikes are not.",
+        "needs review": "look-alikes: needs review. They are protected once somebody has looked;"
+        " your works, names and hosts are protected now.",
+    }[style.state]
+    lines = [head]
+    if style.note:
+        lines.append(f"why: {style.note}.")
+    if style.self_recall is not None:
+        lines.append(
+            f"{style.self_recall:.0%} of your works were recognised when each was left out in turn"
+            " (30% are needed)."
+        )
+    if style.cohort_images:
+        lines.append(
+            f"{style.cohort_hits} of {style.cohort_images:,} images by {style.cohort_hands} other"
+            f" hands would be taken for yours; with 95% confidence fewer than"
+            f" {style.false_match_upper or 0:.2%} of such images."
+        )
+    return lines
+
+
+def refusals(found: "Exemplars") -> list[str]:
+    """Return a line for each image that was refused, the first few, and for merged ones."""
+    lines = [f"{r.name}: {r.reason}" for r in found.refused[:SHOWN_REFUSALS]]
+    if len(found.refused) > SHOWN_REFUSALS:
+        lines.append(f"and {len(found.refused) - SHOWN_REFUSALS} more")
+    near = len(found.works) - len(found.distinct)
+    if near:
+        lines.append(
+            f"{near} works are near-duplicates of others; all are protected, a style counts each"
+            " group once"
+        )
+    return lines
+
+
+def who_can_see(registry: str) -> list[str]:
+    """Return where a claim is recorded and who can see what of it."""
+    return [
+        (
+            f"recorded in {registry}, and nowhere else; whoever can read that registry can read all"
+            " of the claim."
+        ),
+        "its log shows a random id, times and two sealed commitments: no name, address or image.",
+        (
+            "builders who are given a snapshot see names, hosts, addresses, hashes and vectors of"
+            " the works; not who you are, nor your contact."
+        ),
+        "your images were read here and not kept.",
+    ]
+
+
+def outcome(done: "Submitted") -> list[str]:
+    """Return where key and receipt lie."""
+    key = f"key: {done.key}"
+    if done.key_is_new:
+        key += " (keep it, and keep it to yourself: only with it you can withdraw the claim)"
+    return [key, f"receipt: {done.receipt} (it opens your claim to whoever reads it)"]
+
+
+def listing(rows: "Iterable[sa.Row[tuple[object, ...]]]") -> Table:
+    """Return the table of `recuse optout list`."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("claim", "state", "kind", "style"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("names and hosts", overflow="fold")
+    for row in rows:
+        said = [*json.loads(row.names), *json.loads(row.hosts)]
+        table.add_row(
+            row.claim_id[:12],
+            f"{safe(row.state)} L{row.level}",
+            safe(row.scope) + (" opt-in" if row.stance == Stance.OPT_IN else ""),
+            "" if row.style_state == "none" else safe(row.style_state),
+            safe(", ".join(said)),
+        )
+    return table
+
+
+def _reach(part: MatchPart) -> list[tuple[str, Rule]]:
+    reach = []
+    if part.works:
+        reach.append(("these very files", Rule.SHA256))
+    if any(work.matcher for work in part.works):
+        reach.append(("copies of the works", Rule.COPY))
+    for label, values, rule in (
+        ("listed addresses", part.urls, Rule.URL),
+        ("hosts", part.hosts, Rule.HOST),
+        ("names in captions", part.names, Rule.NAME),
+    ):
+        if values:
+            reach.append((label, rule))
+    if part.style.state == "active":
+        reach.append(("look-alikes", Rule.STYLE))
+    return reach
+
+
+def _grid() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table

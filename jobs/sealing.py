@@ -1,0 +1,221 @@
+"""The end of a build: evidence, vault, report, and the manifest that makes files a release.
+
+The order survives a crash: shards are there, evidence and vault follow, then the report, and the
+manifest last. Until it is there nothing is released, and the same command goes on.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from jobs.claims import Pinned
+from jobs.context import Context
+from jobs.planning import Job, public_config
+from optout.snapshot import load
+from pipeline.evidence import private_evidence, public_evidence
+from pipeline.manifest import MANIFEST_PATH, assemble, manifest_bytes, row_counts
+from pipeline.match import unjudged
+from pipeline.plan import ModelChoice, Plan, Receipt
+from pipeline.release import File
+from pipeline.shard import write_parquet
+from pipeline.storage import open_store
+from pipeline.tally import Tally, merged
+from pipeline.vault import (
+    EDGES_PATH,
+    HELD_UNTIL,
+    MATCHES_PATH,
+    SECRET_PATH,
+    edges_file,
+    held_until,
+    matches_file,
+    vault_digest,
+)
+from schemas.manifest import FileEntry, ListEntry, Manifest, ModelEntry
+from schemas.ports import Store
+from schemas.tables import DECIDED, DOCUMENTS, OBSERVED
+
+HEADERS_PATH = "evidence/headers.parquet"
+EVIDENCE_INDEX = "evidence/index.parquet"
+
+SPENT = ("sourced", "given", "identified", "rows", "wanted", "requests", "chunks", "observed",
+         "documents", "judged", "decoded", "stored", "vectors", "edges", "slim", "matches",
+         "grants", "decided", "parts", "released", "facts", "receipts", "snapshots")  # fmt: skip
+"""Folders of the work folder that hold rows, bytes or vectors: gone once a release is published."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What the stages of a build gave."""
+
+    context: Context
+    receipts: Mapping[str, list[Receipt]]
+    snapshot: Pinned
+
+    def tables(self, stage: str, output: str, schema: pa.Schema) -> pa.Table:
+        """Return one output of all tasks of a stage as one table."""
+        refs = [r.outputs[output] for r in self.receipts[stage] if output in r.outputs]
+        found = [t for t in map(self.context.table, refs) if t.num_rows]
+        return pa.concat_tables(found) if found else schema.empty_table()
+
+
+def seal(job: Job, plan: Plan, finished: Finished) -> Manifest:
+    """Publish evidence, vault, report and manifest; then forget what was not released."""
+    out, vault = open_store(job.out), open_store(job.vault, private=True)
+    listed = shard_files(finished)
+    decided = finished.tables("decided", "decided", DECIDED)
+    private = [*listed.private, *publish(vault, vault_files(job, plan, finished))]
+    evidence = publish(out, evidence_files(finished))
+    draft = draft_manifest(job, plan, finished, decided, listed.tally, vault_digest(private))
+    files = [*listed.public, *evidence]
+    manifest = assemble(draft, files)
+    forget_strays(out, {f.path for f in files})
+    forget_strays(vault, {f.path for f in private})
+    out.publish(MANIFEST_PATH, manifest_bytes(manifest))
+    if not job.config.output.keep_store:
+        forget(finished.context.work)
+    return manifest
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The files that release tasks have published, and their tally."""
+
+    public: list[FileEntry]
+    private: list[FileEntry]
+    tally: Tally
+
+
+def shard_files(finished: Finished) -> Listed:
+    """Read back what the release tasks published."""
+    work = finished.context.work
+    documents = [
+        json.loads(work.read(r.outputs["files"].path)) for r in finished.receipts["released"]
+    ]
+    return Listed(
+        [FileEntry(**f) for d in documents for f in d["public"]],
+        [FileEntry(**f) for d in documents for f in d["private"]],
+        merged([Tally(**d["tally"]) for d in documents]),
+    )
+
+
+def publish(store: Store, files: list[File]) -> list[FileEntry]:
+    """Publish files and return how a manifest names them."""
+    for file in files:
+        store.publish(file.path, file.body)
+    return [f.entry for f in files]
+
+
+def evidence_files(finished: Finished) -> list[File]:
+    """Return the origin documents that were read for any row, and their index."""
+    documents = finished.tables("answers", "documents", DOCUMENTS)
+    index, bodies = public_evidence(documents)
+    files = [File(f"evidence/{sha256}", body) for sha256, body in sorted(bodies.items())]
+    return [*files, File(EVIDENCE_INDEX, write_parquet(index), index.num_rows)]
+
+
+def vault_files(job: Job, plan: Plan, finished: Finished) -> list[File]:
+    """Return what the vault holds beside the rows: edges, matches, headers, secret, time limit."""
+    edges = finished.context.table(finished.receipts["related"][0].outputs["edges"])
+    matches = pa.concat_tables(
+        [finished.context.table(r.outputs["matches"]) for r in finished.receipts["matched"]]
+    )
+    headers = private_evidence(finished.tables("answers", "facts", OBSERVED))
+    created_us = int(datetime.fromisoformat(plan.created).timestamp() * 1_000_000)
+    return [
+        File(EDGES_PATH, edges_file(edges), edges.num_rows),
+        File(MATCHES_PATH, matches_file(matches), matches.num_rows),
+        File(HEADERS_PATH, write_parquet(headers), headers.num_rows),
+        File(HELD_UNTIL, held_until(created_us, job.config.output.hold_days)),
+        File(SECRET_PATH, finished.context.secret()),
+    ]
+
+
+def draft_manifest(
+    job: Job,
+    plan: Plan,
+    finished: Finished,
+    decided: pa.Table,
+    said: Tally,
+    vault_sha256: str,
+) -> Manifest:
+    """Return the manifest without its files."""
+    released, dropped, held = row_counts(decided)
+    config = job.config
+    return Manifest(
+        title=config.output.title or plan.source["name"],
+        created=plan.created,
+        tool={"name": "recuse", "version": plan.tool_version},
+        plan=plan.identity_digest(),
+        config=public_config(config),
+        source={
+            "name": plan.source["name"],
+            "format": plan.source["format"],
+            "fingerprint": plan.source_fingerprint,
+        },
+        rows_in=decided.num_rows,
+        released=released,
+        dropped=dropped,
+        held=held,
+        unchecked=dict(said.unchecked),
+        signals={channel: dict(counts) for channel, counts in said.signals.items()},
+        models=[model_entry("sem", plan.model), model_entry("matcher", plan.matcher)],
+        lists=lists(job, finished),
+        thresholds={
+            "duplicate_similarity": config.relate.similarity or plan.model.duplicate_threshold,
+            "pdq_radius": float(config.relate.pdq_radius),
+            "match_epsilon": config.match.epsilon,
+            "style_budget": config.match.style_budget,
+        },
+        vault_sha256=vault_sha256,
+    )
+
+
+def model_entry(role: str, model: ModelChoice) -> ModelEntry:
+    """Return what a manifest says about a model."""
+    return ModelEntry(
+        role=role,
+        name=model.name,
+        fingerprint=model.fingerprint,
+        weights_sha256=model.weights_sha256,
+        precision=model.precision,
+        device=model.device,
+    )
+
+
+def lists(job: Job, finished: Finished) -> list[ListEntry]:
+    """Return the registries that were used, at which checkpoint, and those declined."""
+    declined = [ListEntry(origin=o, used=False) for o in sorted(job.config.registry.declined)]
+    header = finished.snapshot.header
+    if not job.config.registry.url:
+        return declined
+    folder = finished.snapshot.ref.path.rsplit("/", 1)[0]
+    snapshot = load(finished.context.work, folder)
+    used = ListEntry(
+        origin=header.origin,
+        used=True,
+        size=header.size,
+        root=header.root,
+        recorded_at=header.recorded_at,
+        tables_sha256=header.tables_sha256,
+        trust_local=header.trust_local,
+        pinned=job.config.registry.pin,
+        claims_active=snapshot.claims.num_rows,
+        claims_not_judged_by_similarity=unjudged(snapshot),
+    )
+    return [used, *declined]
+
+
+def forget_strays(store: Store, known: set[str]) -> None:
+    """Delete files of an earlier, unfinished decision, so that no release holds what it dropped."""
+    for path in store.paths(""):
+        if path not in known:
+            store.delete(path)
+
+
+def forget(work: Store) -> None:
+    """Delete bytes, vectors and rows of what was not released; plan and logs stay."""
+    for folder in (*SPENT, "fetch"):
+        work.delete(folder)

@@ -1,0 +1,62 @@
+"""release: the files of one uid shard, published below the release and its vault.
+
+Nothing is released by this: without its manifest, which comes last, a folder is no release.
+"""
+
+import json
+from dataclasses import asdict
+
+from jobs.context import Context
+from jobs.stages import Result
+from pipeline.fetchstore import read_bodies
+from pipeline.plan import Task
+from pipeline.release import File, Form, Part, ShardTables, release_shard
+from pipeline.storage import open_store
+from pipeline.tally import tally
+from pipeline.vault import fetched_file, held_as_fetched, vault_of
+from schemas.canonical import canonical_json
+from schemas.tables import DECIDED
+
+
+def run(context: Context, task: Task) -> Result:
+    """args: out, shard, parts ref, refs of the shard's tables. Publishes a list of files."""
+    shard = int(task.args["shard"])
+    config = context.config
+    tables = ShardTables(
+        rows=context.table(task.ref("rows")),
+        judged=context.table(task.ref("judged")),
+        decoded=context.table(task.ref("decoded")),
+        stored=context.table(task.ref("stored")),
+        vectors=context.table(task.ref("vectors")),
+        decided=context.bucket([task.ref("decided")], shard, DECIDED),
+    )
+    form = Form(config.output.format, config.decode.encode_format, context.secret())
+    files = release_shard(tables, parts_of(context, task, shard), shard, form)
+    held = held_bytes(context, tables, shard)
+    out = open_store(task.args["out"])
+    vault = open_store(vault_of(task.args["out"]), private=True)
+    for store, some in ((out, files.public), (vault, [*files.private, *held])):
+        for file in some:
+            store.publish(file.path, file.body)
+    listed = {
+        "public": [f.entry.model_dump(mode="json") for f in files.public],
+        "private": [f.entry.model_dump(mode="json") for f in [*files.private, *held]],
+        "tally": asdict(tally(tables.judged, tables.decided)),
+    }
+    ref = context.publish(task.path("released", ".json"), canonical_json(listed))
+    return {"files": ref}, {"rows": tables.rows.num_rows}
+
+
+def parts_of(context: Context, task: Task, shard: int) -> list[Part]:
+    """Return the samples files that were planned for a shard."""
+    planned = json.loads(context.work.read(task.ref("parts").path))
+    return [Part(**part) for part in planned if part["shard"] == shard]
+
+
+def held_bytes(context: Context, tables: ShardTables, shard: int) -> list[File]:
+    """Return the vault's file of held rows whose image was never made: their bytes as fetched."""
+    held = held_as_fetched(tables.decided, tables.judged, tables.stored)
+    if not held.num_rows:
+        return []
+    bodies = read_bodies(context.bodies, held.select(["pack", "offset", "length", "sha256"]))
+    return [File(*fetched_file(held, bodies, shard))]

@@ -1,0 +1,109 @@
+"""Submitting a claim, from a folder to a receipt: enrol, sign, record, keep key and receipt."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobs.claimant_files import key_path, read_key, receipt_path, write_private
+from jobs.enrol import Enrolled, Folder, Matcher, Tools, contrast, enrol, other_claims
+from optout import receipt
+from optout.enrol import Other
+from optout.entry import Random, draft_submit
+from optout.intake import Wish, understand
+from optout.keys import SEED_BYTES, SigningKey
+from optout.registry import Recorded, Registry
+from schemas.errors import ModelMismatchError
+from schemas.ports import Clock
+from schemas.verdict import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What `submit` is asked to do. key, receipt: null for the usual places."""
+
+    registry: str
+    wish: Wish
+    works: Folder | None = None
+    contrast: Folder | None = None
+    trust_local: bool = False
+    key: Path | None = None
+    receipt: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A recorded claim and where the claimant's files are."""
+
+    enrolled: Enrolled
+    recorded: Recorded
+    key: Path
+    key_is_new: bool
+    receipt: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Rim:
+    """Clock and randomness."""
+
+    clock: Clock
+    random: Random = field(default=secrets.token_bytes)
+
+
+def submit(order: Order, tools: Tools, rim: Rim) -> Submitted:
+    """Record a claim in a registry, which is made where there is none, and write its receipt.
+
+    Nothing is recorded, and neither key nor receipt is left, where the claim is refused.
+    """
+    understand(order.wish)  # before a registry is made, or a thousand images are read
+    kept = order.key is not None and order.key.exists()
+    key = read_key(order.key) if order.key and kept else SigningKey(rim.random(SEED_BYTES))
+    with Registry.open(order.registry, rim.clock, random=rim.random, create=True) as registry:
+        if tools.matcher and order.works:
+            require_matcher(registry, tools.matcher)
+        others = _others(order, registry, tools, key)
+        enrolled = enrol(order.wish, order.works, others, tools, trust_local=order.trust_local)
+        if tools.matcher and enrolled.part.works:
+            card = tools.matcher.embedder.card
+            registry.pin_matcher(card.fingerprint, card.name)
+        draft = draft_submit(enrolled.part, enrolled.understood.identity, key, rim.random)
+        claim_id = draft.statement.claim
+        key_file = order.key or key_path(order.registry, claim_id)
+        # The key comes first: a claim whose key was lost could never be withdrawn.
+        if not kept:
+            write_private(key_file, key.to_pem())
+        recorded = _or_unlink(lambda: registry.append(draft), None if kept else key_file)
+        leaves = registry.leaf_hashes(recorded.size)
+        proof = receipt.make(registry.view().origin, draft, recorded, leaves)
+    receipt_file = order.receipt or receipt_path(order.registry, claim_id)
+    write_private(receipt_file, proof.to_bytes())
+    return Submitted(enrolled, recorded, key_file, not kept, receipt_file)
+
+
+def require_matcher(registry: Registry, matcher: Matcher) -> None:
+    """Raise ModelMismatchError where the registry is pinned to another matcher than this one."""
+    pinned, name = registry.matcher()
+    found = matcher.embedder.card
+    if pinned not in ("", found.fingerprint):
+        raise ModelMismatchError(
+            f"expected the matcher {name} {pinned[:16]} that {registry.where} is pinned to,"
+            f" found {found.name} {found.fingerprint[:16]}"
+        )
+
+
+def _others(order: Order, registry: Registry, tools: Tools, key: SigningKey) -> list[Other]:
+    if order.wish.scope != Scope.STYLE or tools.matcher is None:
+        return []
+    given = contrast(order.contrast, tools) if order.contrast else []
+    fingerprint = tools.matcher.embedder.card.fingerprint
+    claimed = other_claims(registry, fingerprint, key.public, trust_local=order.trust_local)
+    return given + claimed
+
+
+def _or_unlink(record: Callable[[], Recorded], path: Path | None) -> Recorded:
+    try:
+        return record()
+    except BaseException:
+        if path is not None:
+            path.unlink(missing_ok=True)
+        raise

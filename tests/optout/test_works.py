@@ -1,0 +1,57 @@
+import base64
+import contextlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optout.works import check_works, decode_vector, encode_vector
+from schemas.errors import ClaimError, RegistryError
+from tests.optout.claims import match_part, unit, work
+
+
+def test_a_vector_survives_its_text():
+    vector = unit(1).astype(np.float16)
+    assert (decode_vector(encode_vector(vector)) == vector).all()
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_vector_or_our_error(text):
+    with contextlib.suppress(RegistryError):
+        decode_vector(text)
+
+
+def half(values: list[float]) -> str:
+    return base64.b64encode(np.array(values, "<f2").tobytes()).decode()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pdq": ("00" * 32,)},
+        {"pdq": ("zz" * 32,) * 8},
+        {"sha256": "x"},
+        {"pixel_sha256": "ABC"},
+        {"matcher": ""},
+        {"cohort_mean": None},
+        {"cohort_mean": float("nan")},
+        {"cpy": ""},
+        {"cpy": "?"},
+        {"cpy": half([float("nan")] * 8)},
+        {"sty": half([100.0] + [0.0] * 7)},  # would be near to everything
+        {"sty": half([0.0] * 8)},
+    ],
+)
+def test_keys_that_would_match_anything_or_nothing_are_refused(changes):
+    with pytest.raises(ClaimError):
+        check_works(match_part(works=(work(1).model_copy(update=changes),)))
+
+
+def test_one_work_twice_is_refused():
+    with pytest.raises(ClaimError):
+        check_works(match_part(works=(work(1), work(1))))
+
+
+def test_sound_keys_pass_with_and_without_vectors():
+    check_works(match_part(works=(work(1), work(2, matcher=""))))
