@@ -21,7 +21,8 @@ def redirected_to(response: Response) -> str | None:
     if not location:
         return None
     try:
-        joined = urljoin(response.url, location)
+        # A space may not stand in a URL, and does in many; browsers encode it, and so do we.
+        joined = urljoin(response.url, location.replace(" ", "%20"))
     except ValueError:  # e.g. an unclosed bracket
         return location
     try:

@@ -39,6 +39,7 @@ MAX_HEADER_BYTES = 65_536  # of all header lines of one response together
 MAX_FIELD_BYTES = 32_768
 MAX_HEADER_LINES = 256
 KEEP_ALIVE_S = 15.0
+DNS_TTL_S = 60
 
 
 def user_agent(config: FetchConfig) -> str:
@@ -85,7 +86,7 @@ class AiohttpTransport:
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
             resolver=_Pinning(self._resolver, self._config),
-            use_dns_cache=False,
+            ttl_dns_cache=DNS_TTL_S,  # of addresses that passed; what is refused is never kept
             ssl=self._tls,
             limit=0,  # politeness counts connections; two counters would deadlock
             keepalive_timeout=KEEP_ALIVE_S,

@@ -1,7 +1,7 @@
 """Who appears in a site: people with their works, and what of it is registered."""
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -48,13 +48,15 @@ class Cast:
     """The people of a site and the works of everybody else.
 
     stylist: claims a style that can be told apart. host: claims their works and their own host.
-    sibling: claims a style that cannot. others: at least 50 works that nobody claims.
+    sibling: claims a style that cannot, of which `contrast` is the other half.
+    others: at least 60 works that nobody claims.
     """
 
     stylist: Person
     host: Person
     sibling: Person
-    others: tuple[Work, ...] = field(default=())
+    others: tuple[Work, ...]
+    contrast: Person | None = None
 
 
 def exemplars(person: Person, folder: Path) -> Path:

@@ -5,9 +5,10 @@ for its own, and two pictures so alike that one counts as the other's copy. Both
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jobs.demo.hosts import Hosts
 
@@ -53,6 +54,7 @@ class ClaimSpec:
     aliases: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     style: str = "none"
+    contrast: Path | None = None  # works by others, which the style must leave alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +68,32 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Hosts, the rows that name them, and the claims in force."""
+    """Hosts, the rows that name them, and the claims in force.
+
+    config: what build.yaml must say for the verdicts to hold; `build_config` completes it.
+    """
 
     hosts: Hosts
     rows: list[ExpectedRow]
     claims: list[ClaimSpec]
     limits: Limits = Limits()
-    config: dict[str, str] = field(default_factory=dict)  # keys of build.yaml the site relies on
+    config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def serve(self) -> Hosts:
         """Return the hosts, to be entered with `with`."""
         return self.hosts
 
-    def allow_hosts(self) -> str:
-        """Return the value of fetch.allow_hosts: every host that the site wants to be asked."""
+    def allow_hosts(self) -> list[str]:
+        """Return HOST:PORT of every host that the site wants to be asked."""
         named = [f"{host}:{self.hosts.port}" for host in self.hosts.names()]
-        return ",".join([*named, f"deadlinks.localhost:{self.hosts.closed_port}"])
+        return [*named, f"deadlinks.localhost:{self.hosts.closed_port}"]
+
+    def build_config(self, registry: str) -> dict[str, dict[str, Any]]:
+        """Return build.yaml as a mapping: the site's own keys, its hosts, and the registry."""
+        told = {name: dict(section) for name, section in self.config.items()}
+        told.setdefault("fetch", {})["allow_hosts"] = self.allow_hosts()
+        told.setdefault("registry", {}).update(url=registry, trust_local=True)
+        return told
 
 
 @dataclass(frozen=True, slots=True)

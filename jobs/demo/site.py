@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.demo import copies
-from jobs.demo.cast import Cast, Person, Work
+from jobs.demo.cast import Cast, Person, Work, exemplars
 from jobs.demo.expect import ClaimSpec, ExpectedRow
 from jobs.demo.hosts import Answer, Hosts
 
@@ -17,8 +17,11 @@ ARCHIVE, BLOG, MIRROR = "archive.localhost", "blog.localhost", "mirror.localhost
 NOAI, BROKEN, DEAD = "noai.localhost", "broken.localhost", "deadlinks.localhost"
 MAX_BYTES = 3_000_000
 TIMEOUT_S = 3.0
-CONFIG = {"fetch.max_bytes": str(MAX_BYTES), "fetch.timeout_s": str(TIMEOUT_S), "fetch.retries": "1",
-          "fetch.backoff_s": "0.2"}  # fmt: skip
+CONFIG = {
+    "fetch": {"max_bytes": MAX_BYTES, "timeout_s": TIMEOUT_S, "retries": 1, "backoff_s": 0.2},
+    # one hand is a large share of a list this short: without it the flood guard would hold it all
+    "match": {"share_cap": 300.0},
+}
 
 WORK = frozenset({"optout_work", "optout_copy", "optout_style"})
 LOOKALIKE = frozenset({"optout_style", "optout_copy", "review", "duplicate"})
@@ -97,12 +100,16 @@ def lay_out(cast: Cast, hosts: Hosts) -> list[ExpectedRow]:
     return layout.rows
 
 
-def claims(cast: Cast, place: Callable[[Person], Path]) -> list[ClaimSpec]:
-    """Return the claims of a cast; `place` gives the folder of a person's exemplars."""
+def claims(cast: Cast, folder: Path) -> list[ClaimSpec]:
+    """Put the registered works of a cast into folders of their own; return the claims."""
+    stylist, host, sibling = cast.stylist, cast.host, cast.sibling
+    contrast = exemplars(cast.contrast, folder) if cast.contrast else None
+    domain = (f"{host.slug}.localhost",)
     return [
-        ClaimSpec(place(cast.stylist), cast.stylist.name, "style", cast.stylist.aliases, (), "active"),
-        ClaimSpec(place(cast.host), cast.host.name, "artist", cast.host.aliases, (f"{cast.host.slug}.localhost",)),
-        ClaimSpec(place(cast.sibling), cast.sibling.name, "style", (), (), "not separable"),
+        ClaimSpec(exemplars(stylist, folder), stylist.name, "style", stylist.aliases, style="active"),
+        ClaimSpec(exemplars(host, folder), host.name, "artist", host.aliases, domain),
+        ClaimSpec(exemplars(sibling, folder), sibling.name, "style", sibling.aliases,
+                  style="not separable", contrast=contrast),
     ]  # fmt: skip
 
 

@@ -10,14 +10,16 @@ from schemas.verdict import Say, Verdict
 
 # --- the flow of rows
 
-TRUNK_HEIGHT = 190.0
-TRUNK_TOP = 26.0
-TRUNK_START = 150.0
-BEND = 13.0
-DROP = 40.0
-LABEL_WIDTH = 136.0
+TRUNK_HEIGHT = 200.0
+TRUNK_TOP = 10.0
+TRUNK_START = 112.0
+BEND = 12.0
+DROP = 34.0
+STREAM_WIDTH = 800.0
+LABEL_WIDTH = 100.0
 THINNEST = 1.5
-END_WIDTH = 190.0
+END_WIDTH = 152.0
+LINE_CHARACTERS = 14
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Drawn:
     path: str
     label_x: float
     label_y: float
+    lines: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ def flow(rows_in: int, released: int, branches: Sequence[Branch]) -> Flow | None
     if not rows_in:
         return None
     scale = TRUNK_HEIGHT / rows_in
-    bank, x = TRUNK_TOP + TRUNK_HEIGHT, TRUNK_START + 30
+    room = max(LABEL_WIDTH, STREAM_WIDTH / max(len(branches), 1))
+    bank, x = TRUNK_TOP + TRUNK_HEIGHT, TRUNK_START + room / 2 - BEND
     floor = bank + DROP
     lower = [f"L{TRUNK_START:.1f} {bank:.2f}"]
     drawn = []
@@ -70,22 +74,34 @@ def flow(rows_in: int, released: int, branches: Sequence[Branch]) -> Flow | None
         thick = branch.rows * scale
         shown = max(thick, THINNEST)
         lower.append(f"L{x:.1f} {bank:.2f}")
-        drawn.append(Drawn(branch, _bend(x, bank, shown, floor), x + BEND + shown / 2, floor + 22))
+        path, middle = _bend(x, bank, shown, floor), x + BEND + shown / 2
+        drawn.append(Drawn(branch, path, middle, floor + 24, _lines(branch.title)))
         bank -= thick
         lower.append(f"L{x:.1f} {bank:.2f}")
-        x += max(LABEL_WIDTH, BEND + shown + LABEL_WIDTH / 2)
-    end = x + 20
+        x += max(room, BEND + shown + room / 2)
+    end = max(x - room / 2 + BEND, TRUNK_START + STREAM_WIDTH)
     lower.append(f"L{end:.1f} {max(bank, TRUNK_TOP + (THINNEST if released else 0)):.2f}")
     trunk = f"M{TRUNK_START:.1f} {TRUNK_TOP:.1f}{''.join(lower)}L{end:.1f} {TRUNK_TOP:.1f}Z"
     return Flow(
         width=round(end + END_WIDTH, 1),
-        height=round(floor + 74, 1),
+        height=round(floor + 70, 1),
         trunk=trunk,
         branches=drawn,
         middle_in=TRUNK_TOP + TRUNK_HEIGHT / 2,
         middle_out=max((TRUNK_TOP + bank) / 2, TRUNK_TOP + 12),
         end_x=end,
     )
+
+
+def _lines(title: str) -> list[str]:
+    """Return a label in two lines at most, cut between words."""
+    words, lines = title.split(), [""]
+    for word in words:
+        if lines[-1] and len(lines[-1]) + len(word) >= LINE_CHARACTERS and len(lines) == 1:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
 
 
 def _bend(x: float, bank: float, thick: float, floor: float) -> str:

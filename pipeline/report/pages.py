@@ -196,6 +196,7 @@ def _pages() -> jinja2.Environment:
         "short": words.short,
         "size": words.size,
         "plain": _plain,
+        "when": words.when,
     }
     pages.globals |= {"share": words.share}
     return pages

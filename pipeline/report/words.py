@@ -1,6 +1,7 @@
 """How a page says things to people: reasons in words, numbers and sizes that read well."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from schemas.verdict import Reason
@@ -169,3 +170,12 @@ def size(count_bytes: int) -> str:
 def short(digest: str | None, length: int = 12) -> str:
     """Return the head of a digest or id, for a page; the whole stands in its title."""
     return f"{digest[:length]}…" if digest and len(digest) > length else digest or "-"
+
+
+def when(moment: str | None) -> str:
+    """Return an RFC 3339 time for people: 22 November 2026, 11:04 UTC; other text as it is."""
+    try:
+        at = datetime.fromisoformat(moment or "").astimezone(UTC)
+    except ValueError:
+        return moment or ""
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"

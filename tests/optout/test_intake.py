@@ -20,7 +20,7 @@ from schemas.verdict import Scope, Stance
 
 
 class FakeHasher:
-    """Bytes like b"7/100/more" are an image: a hash made of 7, quality 100, other pixels by more."""
+    """b"7/100/more" is an image: a hash made of 7, quality 100, other pixels by more."""
 
     def keys(self, body: bytes) -> ContentKeys:
         pixel = hashlib.sha256(body).hexdigest()

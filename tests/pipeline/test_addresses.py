@@ -1,4 +1,5 @@
 import ipaddress
+from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
@@ -87,3 +88,10 @@ def test_carried_ipv4_is_judged_as_ipv4(address: ipaddress.IPv4Address) -> None:
 @given(st.text())
 def test_any_text_gets_an_answer(text: str) -> None:
     assert refused(text) is None or refused(text)
+
+
+def test_the_docs_show_the_whole_table() -> None:
+    docs = Path(__file__).parents[2].joinpath("docs", "fetching.md").read_text(encoding="utf-8")
+    for network, why, kind in TABLE:
+        said = "may be opened" if kind == "private" else "never"
+        assert f"| `{network}` | {why} | {said} |" in docs

@@ -14,7 +14,7 @@ from pipeline.fetchstore import PackWriter, read_bodies
 from pipeline.origin_documents import documents_of, whole_lines
 from pipeline.transport import AiohttpTransport
 from schemas.config import FetchConfig
-from schemas.errors import FetchError, SchemaError, StorageError
+from schemas.errors import FetchError, SchemaError, StorageError, UsageError
 from schemas.ports import Request
 from schemas.tables import DOCUMENTS, OBSERVED, REQUESTS, from_rows, require
 from schemas.verdict import Outcome
@@ -712,3 +712,8 @@ def test_cancelling_closes_everything() -> None:
 
     with serve(answer) as server:
         asyncio.run(run(server))
+
+
+def test_public_hosts_need_a_contact() -> None:
+    with serve({}) as server, pytest.raises(UsageError, match=r"fetch\.contact"):
+        real(server, requests("http://93.184.216.34/x.jpg"), contact="")
