@@ -4,7 +4,8 @@
 
 One thread, made-up pixels of 256 by 256, preprocessing included, CPU time (the machine may be
 shared). ViT-B-32 has random weights: the time is the same, the vectors mean nothing. bf16 pays
-only where the processor multiplies it natively (amx_bf16, avx512_bf16), which is printed.
+only where the processor multiplies it natively (amx_bf16, avx512_bf16), which is printed; elsewhere
+it is several times slower, and ViT-B-32 in bf16 is left out.
 """
 
 import argparse

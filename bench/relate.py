@@ -1,6 +1,7 @@
 """How many near pairs are found, how fast, and how many of them PDQ confirms.
 
-    python bench/relate.py [--rows 50000] [--hashes 200000] [--corpus FOLDER] [--sheet OUT.jpg]
+    python bench/relate.py [--rows 50000] [--hashes 200000]
+    python bench/relate.py --rows 0 --hashes 0 --corpus FOLDER [--vectors NPZ] [--sheet PNG]
 
 Vectors: a mixture of overlapping clusters of Pareto sizes with planted pairs of cosine .951 to .995
 (facts/performance.md C.3 has the same kind); FOLDER: images, embedded with builtin:lite.
@@ -86,33 +87,35 @@ def hashes(rows: int) -> None:
           f"{memory_mb():.0f} MB")  # fmt: skip
 
 
-def corpus(folder: Path, sheet: Path | None) -> None:
+def embedded(paths: list[Path], known: Path | None) -> np.ndarray:
+    """Return `sem` of images by builtin:lite, from a file (npz: path, sem) where it has them."""
+    if known and known.exists():
+        there = np.load(known)
+        by_name = {Path(p).name: v for p, v in zip(there["path"], there["sem"], strict=True)}
+        return np.stack([by_name[p.name] for p in paths])
+    model, vectors = load_embedder("builtin:lite"), []
+    for at in range(0, len(paths), 64):
+        bodies = [p.read_bytes() for p in paths[at : at + 64]]
+        pixels = [canonical_pixels(Decoder(b, read_header(b))) for b in bodies]
+        vectors.append(model.images(pixels)["sem"].astype(np.float16))
+    if known:
+        np.savez(known, path=[str(p) for p in paths], sem=np.concatenate(vectors))
+    return np.concatenate(vectors)
 
-    model = load_embedder("builtin:lite")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".jpg", ".png"})
-    hasher, keys, vectors, kept, batch = CanonicalHasher(), [], [], [], []
-    for path in paths:
-        body = path.read_bytes()
+
+def corpus(folder: Path, sheet: Path | None, known: Path | None) -> None:
+    hasher, keys, kept = CanonicalHasher(), [], []
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".jpg", ".png"}):
         try:
-            keys.append(hasher.keys(body))
+            keys.append(hasher.keys(path.read_bytes()))
         except ImageError:
             continue
         kept.append(path)
-        batch.append(canonical_pixels(Decoder(body, read_header(body))))
-        if len(batch) == 64:
-            vectors.append(model.images(batch)["sem"])
-            batch = []
-    if batch:
-        vectors.append(model.images(batch)["sem"])
-    stored = np.concatenate(vectors).astype(np.float16)
+    stored = embedded(kept, known)
     words = as_words([k.pdq for k in keys])
     good = np.array([k.pdq_quality >= 50 for k in keys])
-    print(
-        f"{len(kept)} images, {model.card.name}, card's threshold {model.card.duplicate_threshold}"
-    )
-    print(
-        f"{'cosine':>7s} {'pairs':>7s} {'PDQ<=31':>8s} {'PDQ<=48':>8s} {'PDQ<=64':>8s} {'share':>6s}"
-    )
+    print(f"{len(kept)} images, builtin:lite")
+    print(" cosine   pairs  PDQ<=31  PDQ<=48  PDQ<=64  share")
     for threshold in (0.90, 0.925, 0.95, 0.96, 0.97, 0.98, 0.99):
         uids = [f"{n:032x}" for n in range(len(kept))]
         i, j = near_pairs(stored, uids, Join(threshold, 0))
@@ -155,13 +158,14 @@ def main() -> None:
     parser.add_argument("--hashes", type=int, default=200_000)
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--sheet", type=Path)
+    parser.add_argument("--vectors", type=Path)
     args = parser.parse_args()
     if args.rows:
         cells(args.rows, args.dim)
     if args.hashes:
         hashes(args.hashes)
     if args.corpus:
-        corpus(args.corpus, args.sheet)
+        corpus(args.corpus, args.sheet, args.vectors)
 
 
 if __name__ == "__main__":

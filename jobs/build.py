@@ -104,7 +104,7 @@ class Build:
             "decided": decided,
             "released": released,
         }
-        return seal(self.job, self.plan, Finished(context_at(self.work.root), receipts, final))
+        return seal(self.job, Finished(context_at(self.work.root), receipts, final))
 
     def snapshot(self) -> Pinned:
         """Return the registry's newest snapshot."""

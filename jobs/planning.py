@@ -24,6 +24,7 @@ from schemas.ports import Embedder, Store
 MATCHER = "builtin:lite"
 """The matcher of a build without a registry, and of registries that name none."""
 
+LOGS = "logs"
 ROWS_PER_IDENTITY_BUCKET = 1_000_000
 
 
@@ -42,7 +43,7 @@ class Job:
         if "://" in self.work:
             return None
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        return Path(self.work) / "logs" / f"build-{stamp}.jsonl"
+        return Path(self.work) / LOGS / f"build-{stamp}.jsonl"
 
     @property
     def vault(self) -> str:

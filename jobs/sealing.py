@@ -12,17 +12,20 @@ from datetime import datetime
 import pyarrow as pa
 
 from jobs.claims import Pinned
-from jobs.context import Context
-from jobs.planning import Job, public_config
+from jobs.context import PLAN_PATH, Context
+from jobs.lock import LOCK_PATH
+from jobs.planning import LOGS, Job, public_config
 from optout.snapshot import load
 from pipeline.evidence import private_evidence, public_evidence
 from pipeline.manifest import MANIFEST_PATH, assemble, manifest_bytes, row_counts
 from pipeline.match import unjudged
-from pipeline.plan import ModelChoice, Plan, Receipt
+from pipeline.plan import ModelChoice, Receipt
 from pipeline.release import File
+from pipeline.report.gallery import PICTURES, thin
+from pipeline.report.pages import ReportFacts, render_report, render_review
+from pipeline.report.tally import Tally, merge
 from pipeline.shard import write_parquet
 from pipeline.storage import open_store
-from pipeline.tally import Tally, merged
 from pipeline.vault import (
     EDGES_PATH,
     HELD_UNTIL,
@@ -39,11 +42,11 @@ from schemas.tables import DECIDED, DOCUMENTS, OBSERVED
 
 HEADERS_PATH = "evidence/headers.parquet"
 EVIDENCE_INDEX = "evidence/index.parquet"
+REPORT_PATH = "report.html"
+REVIEW_PATH = "review.html"
 
-SPENT = ("sourced", "given", "identified", "rows", "wanted", "requests", "chunks", "observed",
-         "documents", "judged", "decoded", "stored", "vectors", "edges", "slim", "matches",
-         "grants", "decided", "parts", "released", "facts", "receipts", "snapshots")  # fmt: skip
-"""Folders of the work folder that hold rows, bytes or vectors: gone once a release is published."""
+LASTING = (PLAN_PATH, LOCK_PATH, LOGS)
+"""What stays of a work folder once a release is published: no row, byte or vector."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +64,23 @@ class Finished:
         return pa.concat_tables(found) if found else schema.empty_table()
 
 
-def seal(job: Job, plan: Plan, finished: Finished) -> Manifest:
+def seal(job: Job, finished: Finished) -> Manifest:
     """Publish evidence, vault, report and manifest; then forget what was not released."""
     out, vault = open_store(job.out), open_store(job.vault, private=True)
     listed = shard_files(finished)
     decided = finished.tables("decided", "decided", DECIDED)
-    private = [*listed.private, *publish(vault, vault_files(job, plan, finished))]
+    private = [*listed.private, *publish(vault, vault_files(job, finished))]
     evidence = publish(out, evidence_files(finished))
-    draft = draft_manifest(job, plan, finished, decided, listed.tally, vault_digest(private))
-    files = [*listed.public, *evidence]
+    draft = draft_manifest(job, finished, decided, listed.tally, vault_digest(private))
+    facts = ReportFacts(
+        draft, listed.tally, thin(finished.tables("released", "pictures", PICTURES))
+    )
+    report = publish(out, [File(REPORT_PATH, render_report(facts).encode())])
+    publish(vault, [File(REVIEW_PATH, render_review(facts).encode())])
+    files = [*listed.public, *evidence, *report]
     manifest = assemble(draft, files)
     forget_strays(out, {f.path for f in files})
-    forget_strays(vault, {f.path for f in private})
+    forget_strays(vault, {f.path for f in private} | {REVIEW_PATH})
     out.publish(MANIFEST_PATH, manifest_bytes(manifest))
     if not job.config.output.keep_store:
         forget(finished.context.work)
@@ -97,7 +105,7 @@ def shard_files(finished: Finished) -> Listed:
     return Listed(
         [FileEntry(**f) for d in documents for f in d["public"]],
         [FileEntry(**f) for d in documents for f in d["private"]],
-        merged([Tally(**d["tally"]) for d in documents]),
+        merge(Tally.from_json(d["tally"]) for d in documents),
     )
 
 
@@ -116,8 +124,9 @@ def evidence_files(finished: Finished) -> list[File]:
     return [*files, File(EVIDENCE_INDEX, write_parquet(index), index.num_rows)]
 
 
-def vault_files(job: Job, plan: Plan, finished: Finished) -> list[File]:
+def vault_files(job: Job, finished: Finished) -> list[File]:
     """Return what the vault holds beside the rows: edges, matches, headers, secret, time limit."""
+    plan = finished.context.plan
     edges = finished.context.table(finished.receipts["related"][0].outputs["edges"])
     matches = pa.concat_tables(
         [finished.context.table(r.outputs["matches"]) for r in finished.receipts["matched"]]
@@ -134,14 +143,10 @@ def vault_files(job: Job, plan: Plan, finished: Finished) -> list[File]:
 
 
 def draft_manifest(
-    job: Job,
-    plan: Plan,
-    finished: Finished,
-    decided: pa.Table,
-    said: Tally,
-    vault_sha256: str,
+    job: Job, finished: Finished, decided: pa.Table, said: Tally, vault_sha256: str
 ) -> Manifest:
     """Return the manifest without its files."""
+    plan = finished.context.plan
     released, dropped, held = row_counts(decided)
     config = job.config
     return Manifest(
@@ -216,6 +221,6 @@ def forget_strays(store: Store, known: set[str]) -> None:
 
 
 def forget(work: Store) -> None:
-    """Delete bytes, vectors and rows of what was not released; plan and logs stay."""
-    for folder in (*SPENT, "fetch"):
-        work.delete(folder)
+    """Delete rows, bytes and vectors, released or not; plan and logs stay."""
+    for name in {path.split("/", 1)[0] for path in work.paths("")} - set(LASTING):
+        work.delete(name)

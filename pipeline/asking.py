@@ -10,6 +10,7 @@ from pipeline.politeness import (
     HostGate,
     Politeness,
     back_off_s,
+    is_silence,
     is_transient,
     retry_after_s,
 )
@@ -26,6 +27,7 @@ Limit = Callable[[Response], int | Outcome]
 class Answer:
     """What came of asking one address.
 
+    asked: whether anything was sent; a host that is ended is not asked.
     response: None where none came; then `error` says why.
     body: None where it was not read (`unread` says why) or not whole (`error` says why).
     """
@@ -36,6 +38,7 @@ class Answer:
     body: bytes | None = None
     fetched_at_us: int | None = None
     error: FetchError | None = None
+    asked: bool = True
 
     @property
     def is_transient(self) -> bool:
@@ -43,6 +46,13 @@ class Answer:
         if self.error is not None:
             return is_transient(self.error)
         return self.response is not None and is_transient(self.response.status)
+
+    @property
+    def is_silence(self) -> bool:
+        """Say whether the host gave no answer that says anything about the address."""
+        if self.error is not None:
+            return is_silence(self.error)
+        return self.response is not None and is_silence(self.response.status)
 
 
 class Asker:
@@ -62,18 +72,22 @@ class Asker:
 
         host: name without port, whose turn it is.
         """
-        gate = self._gate(host)
-        for attempt in range(self._config.retries + 1):
-            answer = await self._once(gate, request, limit)
+        gate = self.politeness.host(host)
+        answer = await self._once(gate, request, limit)
+        for attempt in range(self._config.retries):
+            gate.note(failed=answer.is_silence)
             asked_to_rest, goes_on = self._rest(gate, answer)
-            if not answer.is_transient or not goes_on or attempt == self._config.retries:
-                break
+            if not answer.is_transient or not goes_on:
+                return answer
             if not asked_to_rest:
                 await asyncio.sleep(back_off_s(attempt, self._config, self._rng))
+            again = await self._once(gate, request, limit)
+            if not again.asked:  # the host was ended meanwhile: what it said last stands
+                return answer
+            answer = again
+        gate.note(failed=answer.is_silence)
+        self._rest(gate, answer)
         return answer
-
-    def _gate(self, host: str) -> HostGate:
-        return self.politeness.host(host)
 
     def _rest(self, gate: HostGate, answer: Answer) -> tuple[bool, bool]:
         """Let the host rest where it asks to: whether it did, and whether it may be asked again."""
@@ -84,17 +98,17 @@ class Asker:
         return (False, True) if seconds is None else (True, gate.rest(seconds))
 
     async def _once(self, gate: HostGate, request: Request, limit: Limit) -> Answer:
-        asked_at_us = self._clock.now_us()
+        asked_at_us, asked = self._clock.now_us(), False
         try:
             async with gate.turn():
-                asked_at_us = self._clock.now_us()
+                asked_at_us, asked = self._clock.now_us(), True
                 exchange = await self._transport.open(request)
                 try:
                     return await self._read(exchange, limit, asked_at_us)
                 finally:
                     await self._transport.release(exchange)
         except FetchError as e:
-            return Answer(asked_at_us, error=e)
+            return Answer(asked_at_us, error=e, asked=asked)
 
     async def _read(self, exchange: Exchange, limit: Limit, asked_at_us: int) -> Answer:
         response = exchange.response

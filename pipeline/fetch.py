@@ -162,7 +162,7 @@ class Seen:
             "final_url": self.final_url,
             "http_status": response.status if response else None,
             "headers": header_rows(response) if self.keeps_headers else None,
-            "asked_at": answer.asked_at_us if answer else None,
+            "asked_at": answer.asked_at_us if answer and answer.asked else None,
             "fetched_at": answer.fetched_at_us if answer and self.sha256 else None,
             "pack": place.pack if place else None,
             "offset": place.offset if place else None,

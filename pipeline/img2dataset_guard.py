@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,7 +22,13 @@ from pipeline.content_encoding import decoder
 from pipeline.gates import Gates
 from pipeline.img2dataset_patch import may_connect
 from pipeline.origin_documents import Origin, plain
-from pipeline.politeness import RETRY_AFTER_STATUS, HostGate, Politeness, retry_after_s
+from pipeline.politeness import (
+    RETRY_AFTER_STATUS,
+    HostGate,
+    Politeness,
+    is_silence,
+    retry_after_s,
+)
 from pipeline.redirects import REDIRECT_STATUS, redirected_to
 from pipeline.resolve import Target, pinned, target
 from pipeline.transport import ACCEPT, user_agent
@@ -129,17 +136,23 @@ class Guard:
             line.take_turn()
             visit.asked_at_us = self._means.clock.now_us()
             response, answer = line.ask(self._agent)
-        except FetchError:
+        except BaseException as e:
             line.close()
             visit.hop(asked.url, None)
+            self._note(gate, e if isinstance(e, FetchError) else None)
             raise
         visit.hop(asked.url, response.status)
         visit.response = response
+        self._note(gate, response.status)
         if response.status in RETRY_AFTER_STATUS:
             rest_s = retry_after_s(response.headers, self._means.clock.now_us())
             if rest_s is not None:
                 self._means.loop.call_soon_threadsafe(gate.rest, rest_s)
         return GuardedAnswer(visit, line, response, answer)
+
+    def _note(self, gate: HostGate, ended: FetchError | int | None) -> None:
+        note = partial(gate.note, failed=is_silence(ended))
+        self._means.loop.call_soon_threadsafe(note)
 
 
 class Line:

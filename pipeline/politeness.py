@@ -6,6 +6,8 @@ Rules:
   `max_retry_after_s`, we take that.
 * A Retry-After holds for the host, not for the URL. One longer than `max_retry_after_s` ends the
   host for this task: what is left of it is unreachable, and nothing more is sent.
+* A host that gave no answer, or 429 or 503, `MAX_FAILURES` times in a row is left alone for this
+  task too: it may be down, and each try costs both sides a time-out.
 * Only transient failures are tried again: no connection, no answer in time, 429, 500, 502, 503,
   504. A refusal (403, robots.txt, a header) never is.
 * Whoever waits holds no connection, so a stuck host does not hold up others.
@@ -24,6 +26,7 @@ from schemas.verdict import Outcome
 
 TRANSIENT_STATUS = frozenset({429, 500, 502, 503, 504})
 RETRY_AFTER_STATUS = frozenset({429, 503})  # RFC 9110 section 10.2.3, RFC 6585 section 4
+MAX_FAILURES = 20
 _TRANSIENT_OUTCOMES = frozenset({Outcome.UNREACHABLE, Outcome.TOO_SLOW})
 
 
@@ -32,6 +35,13 @@ def is_transient(failure: FetchError | int) -> bool:
     if isinstance(failure, int):
         return failure in TRANSIENT_STATUS
     return not failure.lasting and failure.outcome in _TRANSIENT_OUTCOMES
+
+
+def is_silence(failure: FetchError | int | None) -> bool:
+    """Say whether a host did not answer: no response, or one that only says "not now"."""
+    if isinstance(failure, int):
+        return failure in RETRY_AFTER_STATUS
+    return failure is not None and is_transient(failure)
 
 
 def retry_after_s(headers: Iterable[tuple[str, str]], now_us: int) -> float | None:
@@ -81,13 +91,14 @@ class HostGate:
         self._spacing = asyncio.Lock()
         self._delay_s = 0.0
         self._next_at = 0.0  # no request starts before
-        self._ended_by_s: float | None = None
+        self._failures = 0  # in a row
+        self._ended = ""  # why, once it is
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait until the host may be asked, and hold a connection inside the block.
 
-        Raises FetchError(UNREACHABLE) once the host asked for more rest than is waited for.
+        Raises FetchError(UNREACHABLE) once the host is ended for this task.
         """
         async with self._slots:
             if self._delay_s:
@@ -109,21 +120,26 @@ class HostGate:
 
     def rest(self, seconds: float) -> bool:
         """Ask nothing for so long. False where it is too long: the host is ended for this task."""
-        if seconds > self._config.max_retry_after_s:
-            self._ended_by_s = max(seconds, self._ended_by_s or 0.0)
+        longest_s = self._config.max_retry_after_s
+        if seconds > longest_s:
+            self._ended = (
+                f"asked for {seconds:.0f} s of rest, at most {longest_s:.0f} s are waited for"
+            )
             return False
         self._next_at = max(self._next_at, _now() + seconds)
         return True
 
+    def note(self, *, failed: bool) -> None:
+        """Take notice of how a request ended; failures in a row end the host for this task."""
+        self._failures = self._failures + 1 if failed else 0
+        if self._failures >= MAX_FAILURES:
+            self._ended = f"left alone after {self._failures} requests in a row without an answer"
+
     async def _rest(self) -> None:
         while True:
-            if self._ended_by_s is not None:
-                raise FetchError(
-                    Outcome.UNREACHABLE,
-                    f"{self._name}: asked for {self._ended_by_s:.0f} s of rest, at most "
-                    f"{self._config.max_retry_after_s:.0f} s are waited for",
-                    lasting=True,
-                )
+            if self._ended:
+                message = f"{self._name}: {self._ended}"
+                raise FetchError(Outcome.UNREACHABLE, message, lasting=True)
             # Read anew after each sleep: another answer may have asked for more.
             left = self._next_at - _now()
             if left <= 0:

@@ -71,7 +71,7 @@ class Server:
     port: int
     scheme: str = "http"
     asked: list[Asked] = field(default_factory=list)
-    most_open: int = 0  # requests under way at once
+    most_open: int = 0  # requests at once, from their arrival to the head of their answer
     connected: int = 0  # connections taken, ever
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
@@ -220,13 +220,13 @@ class _Running:
         try:
             found = self.handler(asked)
             answer = Answer(body=found) if isinstance(found, bytes) else found
-            return self._send(connection, answer)
-        finally:
+            self._wait(answer.head_delay_s)
+        finally:  # before the answer leaves: whoever has it may ask again at once
             with self.lock:
                 self.open_now -= 1
+        return self._send(connection, answer)
 
     def _send(self, connection: socket.socket, answer: Answer) -> bool:
-        self._wait(answer.head_delay_s)
         if answer.fault == "reset":
             return _reset(connection)
         if answer.fault == "close":

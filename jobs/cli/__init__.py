@@ -14,6 +14,7 @@ import typer
 
 from jobs.cli import build, optout, vault
 from jobs.cli.console import say_error
+from jobs.cli.options import with_listed_names
 from schemas.errors import ClaimError, CurationError, UsageError
 
 EXIT_FAILED = 1
@@ -23,7 +24,6 @@ app = typer.Typer(
     name="recuse",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
     help="Image-text training shards without those who asked to be left out, and the proof of it.",
 )
 build.register(app)
@@ -62,7 +62,7 @@ def root(
 def main() -> None:
     """Run the command line of this process and exit."""
     try:
-        app()
+        app(args=with_listed_names(sys.argv[1:]), prog_name="recuse")
     except CurationError as e:
         _fail(e, str(e), EXIT_USAGE if isinstance(e, UsageError | ClaimError) else EXIT_FAILED)
     except ImportError as e:

@@ -17,7 +17,7 @@ def build(  # noqa: PLR0917  # typer passes every argument by name
     out: Annotated[str, typer.Option("--out", help="Folder or URL of the release.")],
     config: Annotated[Path | None, typer.Option("--config", help="build.yaml.")] = None,
     work: Annotated[
-        str, typer.Option("--work", help="Folder for run and fetch store. [RELEASE.run]")
+        str, typer.Option("--work", help="Folder for run and fetch store. (default RELEASE.run)")
     ] = "",
     from_store: Annotated[
         str,

@@ -1,12 +1,13 @@
 """Command-line options for every key of build.yaml, made from the config's own fields.
 
-Each key is an option by its full path (`--fetch.per-host 2`), and by its last name alone where no
-other key has it (`--per-host 2`). A few have the name that people look for (ALIASES).
+Each key is an option by its last name where no other key has it (`--per-host 2`), else by its full
+path (`--fetch.retries 2`), and a few have the name that people look for (ALIASES). The full path is
+understood for every key (`with_listed_names`); help lists one name each.
 """
 
 import inspect
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_origin
 
@@ -79,7 +80,24 @@ def parameters() -> list[inspect.Parameter]:
     """Return one keyword parameter for each key, as typer reads them."""
     all_keys = list(keys())
     shared = Counter(k.leaf for k in all_keys)
-    return [_parameter(k, option_names(k, shared)) for k in all_keys]
+    return [_parameter(k, option_names(k, shared)[:1]) for k in all_keys]
+
+
+def with_listed_names(arguments: Sequence[str]) -> list[str]:
+    """Return command-line arguments with each option's full path replaced by its listed name."""
+    all_keys = list(keys())
+    shared = Counter(k.leaf for k in all_keys)
+    listed: dict[str, str] = {}
+    for key in all_keys:
+        short, *full = option_names(key, shared)
+        for name in full:
+            listed[name] = short
+            listed[_negated(name)] = _negated(short)
+    found = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        found.append(listed.get(name, name) + equals + value)
+    return found
 
 
 def _parameter(key: Key, names: list[str]) -> inspect.Parameter:
@@ -88,7 +106,7 @@ def _parameter(key: Key, names: list[str]) -> inspect.Parameter:
     shown = ",".join(default) if isinstance(default, tuple) else str(default)
     text = f"{key.field.description or key.leaf}"
     if shown and default is not None:
-        text += f" [{shown}]"
+        text += f" (default {shown})"
     kind: Any = str
     if key.is_flag:
         kind = bool

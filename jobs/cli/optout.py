@@ -1,6 +1,7 @@
 """`recuse optout`: what artists do with a registry."""
 
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,7 @@ TRUST = Annotated[
     bool, typer.Option("--trust-local", help="Take control as proved: a registry of your own.")
 ]
 SHORTEST_PREFIX = 6
+NEEDED = ("torch", "torchvision", "timm", "open_clip")  # by the matcher
 
 
 @app.command()
@@ -282,13 +284,19 @@ def _matcher() -> "Matcher | None":
     from pipeline.models.builtin_files import load_cohort
     from pipeline.models.loading import load_matcher
 
-    try:
-        embedder = load_matcher()
-    except ImportError:
+    if not all(_is_installed(name) for name in NEEDED):
         _say([NO_MATCHER])
         return None
+    embedder = load_matcher()
     _say([embedder.card.notice] if embedder.card.notice else [])
     return Matcher(embedder, load_cohort())
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _track(names: Sequence[str], doing: str) -> Iterable[str]:

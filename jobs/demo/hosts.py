@@ -5,6 +5,7 @@ is read from the Host header, as real servers do.
 """
 
 import socket
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -111,6 +112,11 @@ class _Server(ThreadingHTTPServer):
         self.answers: dict[tuple[str, str], Answer] = {}
         self.asked: list[tuple[str, str]] = []
         super().__init__(address, handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing where a client hung up; anything else is a fault of ours."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # typeshed: private union
 
 
 class _Handler(BaseHTTPRequestHandler):

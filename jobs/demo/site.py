@@ -18,7 +18,8 @@ NOAI, BROKEN, DEAD = "noai.localhost", "broken.localhost", "deadlinks.localhost"
 MAX_BYTES = 3_000_000
 TIMEOUT_S = 3.0
 CONFIG = {
-    "fetch": {"max_bytes": MAX_BYTES, "timeout_s": TIMEOUT_S, "retries": 1, "backoff_s": 0.2},
+    "fetch": {"max_bytes": MAX_BYTES, "timeout_s": TIMEOUT_S, "retries": 1, "backoff_s": 0.2,
+              "contact": "demo@example.org"},
     # one hand is a large share of a list this short: without it the flood guard would hold it all
     "match": {"share_cap": 300.0},
 }

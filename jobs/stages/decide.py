@@ -36,18 +36,20 @@ def run(context: Context, task: Task) -> Result:
     threshold = config.relate.similarity or context.plan.model.duplicate_threshold
     chosen = represent(decided, slim, edges, threshold, config)
     shard = shard_of(chosen["uid"], context.plan.shards)
+    decoded = pa.concat_tables(
+        [context.table(r).select(["uid", "stored_size_bytes"]) for r in task.refs("decoded")]
+    )
     outputs = {
         "decided": context.publish_buckets(task.path("decided"), chosen, shard),
-        "parts": parts(context, task, chosen, shard),
+        "parts": parts(context, task, chosen, shard, decoded),
     }
     return outputs, {"rows": chosen.num_rows}
 
 
-def parts(context: Context, task: Task, decided: pa.Table, shard: pa.Array) -> Ref:
+def parts(
+    context: Context, task: Task, decided: pa.Table, shard: pa.Array, decoded: pa.Table
+) -> Ref:
     """Publish the plan of the samples files: which released rows stand in which."""
-    decoded = pa.concat_tables(
-        [context.table(r).select(["uid", "stored_size_bytes"]) for r in task.refs("decoded")]
-    )
     kept = pc.equal(decided["verdict"], str(Verdict.KEEP))
     uids = decided["uid"].filter(kept)
     places = pc.index_in(uids, decoded["uid"].combine_chunks())

@@ -4,15 +4,15 @@ Nothing is released by this: without its manifest, which comes last, a folder is
 """
 
 import json
-from dataclasses import asdict
 
 from jobs.context import Context
 from jobs.stages import Result
 from pipeline.fetchstore import read_bodies
 from pipeline.plan import Task
 from pipeline.release import File, Form, Part, ShardTables, release_shard
+from pipeline.report.gallery import shard_pictures
+from pipeline.report.tally import tally
 from pipeline.storage import open_store
-from pipeline.tally import tally
 from pipeline.vault import fetched_file, held_as_fetched, vault_of
 from schemas.canonical import canonical_json
 from schemas.tables import DECIDED
@@ -41,10 +41,14 @@ def run(context: Context, task: Task) -> Result:
     listed = {
         "public": [f.entry.model_dump(mode="json") for f in files.public],
         "private": [f.entry.model_dump(mode="json") for f in [*files.private, *held]],
-        "tally": asdict(tally(tables.judged, tables.decided)),
+        "tally": tally(tables, str(config.signals.purpose)).as_json(),
     }
-    ref = context.publish(task.path("released", ".json"), canonical_json(listed))
-    return {"files": ref}, {"rows": tables.rows.num_rows}
+    shown = shard_pictures(tables, shard, context.plan.shards)
+    outputs = {
+        "files": context.publish(task.path("released", ".json"), canonical_json(listed)),
+        "pictures": context.publish_table(task.path("pictures"), shown),
+    }
+    return outputs, {"rows": tables.rows.num_rows}
 
 
 def parts_of(context: Context, task: Task, shard: int) -> list[Part]:

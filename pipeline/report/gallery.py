@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pipeline.release import ShardTables
 from pipeline.vault import forbids_mining
+from schemas import SCHEMA_VERSION
 from schemas.tables import DECIDED, TEXT, F, require
 from schemas.verdict import Reason, Verdict
 
@@ -25,6 +26,7 @@ GROUPS_SHOWN = 40
 THUMB_PX = 256
 THUMB_QUALITY = 80
 
+GROUPED = ["uid", "verdict", "reason", "claim_id"]
 NEVER_SHOWN = [str(r) for r in (Reason.SAFETY, Reason.SIGNAL_EMBEDDED, Reason.SIGNAL_COPY)]
 
 PICTURES = pa.schema(
@@ -48,28 +50,51 @@ PICTURES = pa.schema(
         F("thumb", pa.binary()),  # JPEG
         F("thumb_width", pa.int32()),
         F("thumb_height", pa.int32()),
-    ]
+    ],
+    metadata={"schema_version": str(SCHEMA_VERSION)},
 )
 
 
-def choose(decided: pa.Table, pictured: pa.Array) -> pa.Array:
+def shard_pictures(tables: ShardTables, shard: int, shards: int) -> pa.Table:
+    """Return PICTURES of one shard out of `shards`: about twice its share of what will be shown.
+
+    `thin` makes the final choice among the pictures of all shards.
+    """
+    share = 2 * RELEASED_SHOWN / shards
+    released = int((shard + 1) * share) - int(shard * share)  # adds up, though shares be fractions
+    withheld = -(-2 * WITHHELD_SHOWN // shards)
+    pictured = tables.stored["uid"].combine_chunks()
+    return pictures(tables, choose(tables.decided, pictured, released, withheld))
+
+
+def thin(found: pa.Table) -> pa.Table:
+    """Return the PICTURES of all shards, thinned out to what a page shows."""
+    chosen = _choose(pl.DataFrame(found.select(GROUPED)), RELEASED_SHOWN, WITHHELD_SHOWN)
+    return found.filter(pc.is_in(found["uid"], chosen)).sort_by("uid")
+
+
+def choose(decided: pa.Table, pictured: pa.Array, released: int, withheld: int) -> pa.Array:
     """Return the uids of rows to show: evenly spaced over the sorted uids of each group.
 
-    decided: DECIDED of a whole build. pictured: uids of rows that have a stored image.
+    decided: DECIDED. pictured: uids of rows that have a stored image. released, withheld: rows of
+    those released, and of each other verdict, reason and claim.
     """
     require(decided, DECIDED)
-    groups = ["verdict", "reason", "claim_id"]
-    rows = pl.DataFrame(decided.select(["uid", *groups])).filter(
+    rows = pl.DataFrame(decided.select(GROUPED)).filter(
         pl.col("uid").is_in(pl.Series(pictured).implode()),
         ~pl.col("reason").fill_null("").is_in(NEVER_SHOWN),
     )
+    return _choose(rows, released, withheld)
+
+
+def _choose(rows: pl.DataFrame, released: int, withheld: int) -> pa.Array:
     kept = rows.filter(pl.col("verdict") == str(Verdict.KEEP))
     others = rows.filter(pl.col("verdict") != str(Verdict.KEEP))
-    chosen = _spaced(sorted(kept["uid"].to_list()), RELEASED_SHOWN)
-    parts = others.sort("uid").partition_by(groups, maintain_order=True)
+    chosen = _spaced(sorted(kept["uid"].to_list()), released)
+    parts = others.sort("uid").partition_by(GROUPED[1:], maintain_order=True)
     parts.sort(key=lambda p: (-p.height, p["uid"][0]))
     for part in parts[:GROUPS_SHOWN]:
-        chosen += _spaced(part["uid"].to_list(), WITHHELD_SHOWN)
+        chosen += _spaced(part["uid"].to_list(), withheld)
     return pa.array(sorted(chosen), pa.string())
 
 

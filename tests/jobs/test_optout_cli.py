@@ -222,6 +222,13 @@ def test_without_a_model_hashes_names_and_hosts_are_taken(place, monkeypatch):
     assert found.header.matcher == ""
 
 
+def test_a_machine_without_torch_is_noticed(monkeypatch, capsys):
+    monkeypatch.undo()
+    monkeypatch.setattr(optout, "NEEDED", ("a_package_that_nobody_has",))
+    assert optout._matcher() is None
+    assert "no model is installed" in capsys.readouterr().out
+
+
 def test_a_registry_of_another_matcher_is_not_mixed(place, monkeypatch):
     submitted(place, fill(place / "works"))
     other = fake_matcher()

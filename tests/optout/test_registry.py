@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from optout import registry as module
 from optout import storage
 from optout.commitment import commit
 from optout.entry import Draft, draft_move, parse_leaf
@@ -171,23 +172,23 @@ def test_a_log_that_was_changed_is_found(registry, tmp_path, change):
         registry.view()
 
 
-def test_a_head_that_moved_is_read_again(registry, monkeypatch):
-    """Another database than SQLite lets two writers read the same head; one must lose."""
-    registry.append(draft(1))
-    real, raced = storage.writing, []
+def test_a_lost_race_leaves_nothing_and_is_run_again(registry, monkeypatch):
+    """Other databases than SQLite let two writers read the same head; one must lose."""
+    real, lost = module._swap_head, []
 
-    def writing(engine):
-        if not raced:
-            raced.append(True)
-            registry.append(draft(2))
-            stale = real(engine)
-            connection = stale.__enter__()
-            connection.execute(sa.update(HEAD).values(size=HEAD.c.size))
-            stale.__exit__(None, None, None)
-        return real(engine)
+    def swap(connection, head, frontier):
+        if len(lost) < 2:
+            lost.append(head.size)
+            connection.execute(sa.update(HEAD).values(size=HEAD.c.size + 1))  # is rolled back
+            stale = connection.execute(sa.select(HEAD)).one()
+            connection.execute(sa.update(HEAD).values(size=HEAD.c.size + 1))
+            real(connection, stale, frontier)
+        real(connection, head, frontier)
 
-    monkeypatch.setattr(storage, "writing", writing)
-    assert registry.append(draft(3)).seq == 2
+    monkeypatch.setattr(module, "_swap_head", swap)
+    assert registry.append(draft(1)).seq == 0
+    assert lost == [0, 0]
+    assert registry.append(draft(2)).size == len(registry.view().leaves) == 2
 
 
 def submit_many(where: str, seeds: list[int]) -> None:

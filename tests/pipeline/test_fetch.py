@@ -254,6 +254,17 @@ def test_a_host_that_asks_for_too_much_rest_is_left_alone() -> None:
     assert outcomes == ["status"] + ["unreachable"] * 9 + ["ok"]
     assert len(run.transport.asked) == 4
     assert "99999 s of rest" in fetched.observed["detail"][1].as_py()
+    assert fetched.observed["asked_at"].is_valid().to_pylist() == [True] + [False] * 9 + [True]
+
+
+def test_a_host_that_stopped_answering_costs_a_bounded_number_of_tries() -> None:
+    urls = [f"{A}/{i:03}.jpg" for i in range(100)]
+    run = scripted(dict.fromkeys(urls, FetchError(Outcome.TOO_SLOW, "slow")))
+
+    fetched = run(requests(*urls), retries=2, per_host=4)
+
+    assert set(fetched.observed["outcome"].to_pylist()) == {"too_slow", "unreachable"}
+    assert len(run.transport.asked) <= 1 + 20 + 4
 
 
 def test_nothing_listening_is_unreachable_not_gated() -> None:

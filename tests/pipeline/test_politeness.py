@@ -6,7 +6,14 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from pipeline.politeness import Politeness, back_off_s, is_transient, retry_after_s
+from pipeline.politeness import (
+    MAX_FAILURES,
+    Politeness,
+    back_off_s,
+    is_silence,
+    is_transient,
+    retry_after_s,
+)
 from schemas.config import FetchConfig
 from schemas.errors import FetchError
 from schemas.verdict import Outcome
@@ -161,3 +168,27 @@ def test_a_cancelled_turn_is_given_back() -> None:
             pass
 
     asyncio.run(run())
+
+
+def test_a_host_that_never_answers_is_ended_and_one_answer_starts_anew() -> None:
+    async def run() -> None:
+        gate = Politeness(FetchConfig()).host("a")
+        for failed in [True] * (MAX_FAILURES - 1) + [False] + [True] * (MAX_FAILURES - 1):
+            gate.note(failed=failed)
+        async with gate.turn():
+            pass
+        gate.note(failed=True)
+        async with gate.turn():
+            pass
+
+    with pytest.raises(FetchError, match="20 requests in a row"):
+        asyncio.run(run())
+
+
+def test_only_silence_ends_a_host() -> None:
+    assert is_silence(429)
+    assert is_silence(503)
+    assert is_silence(FetchError(Outcome.TOO_SLOW, ""))
+    assert not any(is_silence(status) for status in (200, 302, 404, 500, 502))
+    assert not is_silence(FetchError(Outcome.UNREACHABLE, "", lasting=True))
+    assert not is_silence(None)

@@ -1,8 +1,11 @@
 import asyncio
 import socket
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given, settings
 
+from pipeline.addresses import refused
 from pipeline.resolve import (
     SystemResolver,
     check_allow_hosts,
@@ -196,3 +199,37 @@ def test_system_resolver_gives_each_address_once() -> None:
             resolver.close()
 
     assert asyncio.run(ask()) == ["127.0.0.1"]
+
+
+@settings(deadline=None)
+@given(
+    st.one_of(
+        st.text(),
+        st.builds(
+            "{}://{}{}".format,
+            st.sampled_from(["http", "https", "HTTP", "ftp", "file"]),
+            st.text(alphabet="a1.0x:@[]%/\\#é。-", max_size=16),
+            st.text(max_size=8),
+        ),
+    )
+)
+def test_any_url_is_a_target_or_refused(url: str) -> None:
+    try:
+        asked = target(url)
+    except FetchError as e:
+        refusal = (e.outcome, e.lasting)
+        assert refusal == (Outcome.ADDRESS, True)
+        return
+    assert target(asked.url) == asked
+    assert asked.url.startswith(f"{asked.origin}/")
+
+
+@settings(deadline=None)
+@given(st.one_of(st.ip_addresses().map(str), st.text(alphabet="0123456789abcdefx.:%", max_size=20)))
+def test_nothing_inside_is_ever_pinned(host: str) -> None:
+    names = Names()
+    try:
+        found = asyncio.run(pinned(host, 80, names))
+    except FetchError:
+        return
+    assert all(refused(address) is None for address in found)

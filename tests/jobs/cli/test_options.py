@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.cli.options import keys, option_names, overrides, read_config
+from jobs.cli.options import keys, option_names, overrides, read_config, with_listed_names
 from schemas.config import BuildConfig
 from schemas.errors import UsageError
 
@@ -16,6 +16,13 @@ def test_every_key_has_an_option_of_its_own():
     assert "--fetch.per-host" in names
     assert "--per-host" in names
     assert "--registry" in names
+
+
+def test_full_path_of_a_key_is_understood():
+    given_arguments = ["--fetch.per-host", "2", "--decode.image-size=128", "--fetch.retries", "1"]
+    listed = ["--per-host", "2", "--image-size=128", "--fetch.retries", "1"]
+    assert with_listed_names(given_arguments) == listed
+    assert with_listed_names(["--relate.no-dedup"]) == ["--no-dedup"]
 
 
 def test_options_win_over_the_file():

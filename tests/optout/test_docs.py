@@ -1,0 +1,39 @@
+from pathlib import Path
+
+from optout.lifecycle import ACTS_FROM, LEVELS, MOVES, Event, Rule, State
+from schemas.verdict import Scope, Stance
+
+DOCS = Path(__file__).parents[2] / "docs"
+REGISTRY = (DOCS / "registry.md").read_text(encoding="utf-8")
+OPTOUT = (DOCS / "optout.md").read_text(encoding="utf-8")
+
+
+def row(first: str) -> list[str]:
+    """The cells of the table row whose first cell holds a word."""
+    (line,) = [t for t in REGISTRY.splitlines() if t.startswith("|") and first in t.split("|")[1]]
+    return [cell.strip(" `") for cell in line.strip("|").split("|")]
+
+
+def test_the_table_of_rules_is_the_one_in_the_code():
+    for rule in Rule:
+        said = row(f"`{rule}`")[1:]
+        levels = [
+            ACTS_FROM[stance].get(rule, "never") for stance in (Stance.OPT_OUT, Stance.OPT_IN)
+        ]
+        assert said == [str(level) for level in levels], rule
+
+
+def test_the_table_of_moves_is_the_one_in_the_code():
+    for state in State:
+        said = row(f"`{state}`" if state else "(none)")[1:]
+        assert said == [str(MOVES.get((state, event), "")) for event in Event], state
+
+
+def test_artists_are_told_every_level_and_kind():
+    for level, meaning in LEVELS.items():
+        assert (
+            f"| {level} | {meaning.replace('the claimant' + chr(39) + 's', 'your')}"
+            in OPTOUT.replace("your works", "the works")
+        )
+    for scope in Scope:
+        assert f"`{scope}`" in OPTOUT
