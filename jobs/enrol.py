@@ -189,7 +189,7 @@ def _style(
     found: intake.Exemplars, matcher: Matcher | None, others: Sequence[Other]
 ) -> StyleCalibration:
     if matcher is None:
-        return StyleCalibration(note=NO_MATCHER)
+        return StyleCalibration(note="look-alikes were not tested, for want of a model")
     counted = [found.works[place] for place in found.distinct]
     means = np.array([work.cohort_mean for work in counted], np.float32)
     works = Works(vectors_of(counted, "sty"), vectors_of(counted, "cpy"), means)

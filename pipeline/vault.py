@@ -161,7 +161,8 @@ def held_as_fetched(decided: pa.Table, judged: pa.Table, stored: pa.Table) -> pa
 def fetched_file(held: pa.Table, bodies: list[bytes], shard: int) -> tuple[str, bytes, int]:
     """Return path, bytes and rows of the file of held rows' bytes as fetched."""
     table = pa.table(
-        {"uid": held["uid"], "sha256": held["sha256"], "body": pa.array(bodies, pa.binary())}
+        {"uid": held["uid"], "sha256": held["sha256"], "body": pa.array(bodies, pa.binary())},
+        metadata={"schema_version": str(SCHEMA_VERSION)},
     )
     return f"{HELD_FOLDER}/{shard:05d}.fetched.parquet", write_parquet(table), table.num_rows
 
