@@ -52,7 +52,7 @@ def cluster(config: WorkersConfig) -> Iterator["Client"]:
     from distributed import Client  # noqa: PLC0415
 
     # Whoever gives the root logger a handler (model libraries do) would show each comm of Dask's.
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with dask.config.set(SETTINGS):
         if config.scheduler:
             try:
@@ -85,7 +85,7 @@ def _local(config: WorkersConfig) -> Iterator["Client"]:
             dashboard_address=dashboard,
             resources=dict.fromkeys(GROUPS, 1),
             env=WORKER_ENVIRONMENT,
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
         ) as local,
         Client(local, set_as_default=False) as client,
     ):

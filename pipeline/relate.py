@@ -33,6 +33,8 @@ KEYS = pa.schema(
     ]
 )
 PAIRS_AT_A_TIME = 1 << 18
+CONFIRMING = 0.70
+"""Cosine from which a vector confirms a near PDQ hash, as in the copy rule of a claim's works."""
 
 Column: TypeAlias = Any  # an Array or a ChunkedArray: pyarrow ships no types
 Flags = npt.NDArray[np.bool_]
@@ -220,7 +222,8 @@ def _evidence(rows: _Rows, i: Indices, j: Indices, radius: int, threshold: float
     units = np.zeros(len(i), np.int32)
     if rows.vectors is not None:
         units[near] = similarity_units(rows.vectors, i[near], j[near])
-    near &= units >= least_units(threshold)
+    # Beside a near PDQ hash the vector is a second key, not the only one: less of it will do.
+    near &= units >= np.where(alike, least_units(min(CONFIRMING, threshold)), least_units(threshold))
     held = sha | pixel | alike | near
     table = pa.table(
         {

@@ -187,7 +187,7 @@ EDGES = _table(
     F("sha256", pa.bool_()),
     F("pixel_sha256", pa.bool_()),
     F("pdq_distance", pa.int16()),  # null beyond the radius, or where a quality is too low
-    F("similarity", pa.float32()),  # null below the threshold
+    F("similarity", pa.float32()),  # null below the threshold; beside pdq_distance, below .70
 )
 
 SLIM = _table(

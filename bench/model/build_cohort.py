@@ -62,7 +62,8 @@ def main() -> None:
     whitening, arrays = {}, {}
     for name, dim in DIMS.items():
         parts = style.fit_whitening(data[name][rows["fit"]], dim, RIDGE[name])
-        mean, projection = (p.astype(np.float16) for p in parts)
+        # save_file writes memory as it lies: a transposed view would come back scrambled.
+        mean, projection = (np.ascontiguousarray(p, np.float16) for p in parts)
         whitening |= {f"{name}_mean": mean, f"{name}_projection": projection}
         for part, index in rows.items():
             arrays[f"{part}_{name}"] = whiten(data[name][index], mean, projection)

@@ -214,7 +214,7 @@ def test_images_of_a_sibling_hand_make_a_style_not_separable(place):
 def test_without_a_model_hashes_names_and_hosts_are_taken(place, monkeypatch):
     monkeypatch.setattr(optout, "_matcher", lambda: None)
     _, said = submitted(place, fill(place / "works"), "--kind", "style", "--trust-local")
-    assert "no model is installed" in said
+    assert "for want of a model" in said
     found = taken(place)
     assert found.works["matcher"].to_pylist() == [None] * 6
     assert found.works["cpy"].null_count == 6

@@ -247,3 +247,12 @@ def test_equal_uids_are_refused() -> None:
 def test_vectors_of_another_length_are_refused() -> None:
     with pytest.raises(SchemaError, match="one vector a row"):
         edges_of([row(1)], unit(np.ones((2, DIM))))
+
+
+def test_near_hash_needs_less_of_the_vector_than_the_vector_alone() -> None:
+    near = np.array([[1, 0], [0.8, 0.6]], np.float32)
+    other = bytes([0xFF]) + bytes(31)
+    far = bytes([0xFF] * 32)
+    confirmed = edges_of([row(1, pdq=bytes(32)), row(2, pdq=other)], near)
+    assert confirmed["similarity"].to_pylist() == [pytest.approx(0.8, abs=1e-3)]
+    assert edges_of([row(1, pdq=bytes(32)), row(2, pdq=far)], near).num_rows == 0
