@@ -23,6 +23,9 @@ from schemas.ports import Vectors
 __all__ = ["Candidates", "Exemplars", "Matches", "Rows", "Rule", "candidates", "match_copies"]
 
 T_COPY = 0.30  # cosine above the cohort mean: no false hit in 2,631 images x 312 works
+LEAST_COPY = 0.65
+"""No copy below it: far from the cohort every cohort mean is low, and a margin of .30 proves little
+(two painted pictures of different hands met at .55; crops of one lay at .74 and above)."""
 PDQ_RADIUS = 48
 PDQ_MIN_QUALITY = 50
 CONFIRMING_COSINE = 0.70  # the second key of a PDQ match
@@ -92,8 +95,13 @@ def match_copies(
 
 def least_cosines(works: Exemplars) -> Floats:
     """Return float64[m], the cosine below which no rule joins anything to a work."""
-    either = np.minimum(CONFIRMING_COSINE, works.mean.astype(np.float64) + T_COPY)
+    either = np.minimum(CONFIRMING_COSINE, own_cosines(works.mean))
     return np.where(works.mean > COMMON_MEAN, COMMON_COSINE, either)
+
+
+def own_cosines(mean: npt.NDArray[np.float32]) -> Floats:
+    """Return float64[m], the cosine from which a copy vector alone makes a copy of each work."""
+    return np.maximum(mean.astype(np.float64) + T_COPY, LEAST_COPY)
 
 
 def candidates(rows: Vectors, works: Vectors, least: Floats) -> tuple[Places, Places]:
@@ -128,7 +136,7 @@ def judge_pairs(rows: Rows, works: Exemplars, row: Places, work: Places, epsilon
     common = mean > COMMON_MEAN
     confirming = np.where(common, COMMON_COSINE, CONFIRMING_COSINE)
     near = (quality >= PDQ_MIN_QUALITY) & (distance <= np.where(common, COMMON_RADIUS, PDQ_RADIUS))
-    own = mean + T_COPY
+    own = own_cosines(works.mean[work])
     perceptual = near & met(cosine - confirming, epsilon)
     copy = ~common & met(cosine - own, epsilon)
     return _merged(

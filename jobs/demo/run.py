@@ -83,11 +83,11 @@ def gather(gallery: Path) -> Cast:
         for a in ARTISTS
     }
     photographs = [Work(gallery / p.path, p.caption, PHOTOS) for p in cut_photographs(gallery)]
-    free = ("Teo Marsh", "Lena Orlow", "Anouk Dray", "Ravi Quill")
+    free = ("Oskar Pell", "Lena Orlow", "Anouk Dray", "Ravi Quill")
     others = [work for turn in zip(*(works[name] for name in free), strict=True) for work in turn]
     return Cast(
         stylist=Person("Mira Venn", works["Mira Venn"], LISTED, ("ミラ・ヴェン",)),
-        host=Person("Oskar Pell", works["Oskar Pell"], LISTED),
+        host=Person("Teo Marsh", works["Teo Marsh"], LISTED),
         sibling=Person("Jon Holm", works["Jon Holm"], LISTED),
         others=(*others, *photographs),
         contrast=Person("Pia Holm", works["Pia Holm"], len(works["Pia Holm"])),

@@ -15,7 +15,6 @@ from pipeline.answers import documents_for_shards, explode_shards
 from pipeline.fetch import Fetched, fetch
 from pipeline.fetchstore import PackWriter
 from pipeline.plan import Ref, Task
-from pipeline.resolve import SystemResolver
 from pipeline.transport import AiohttpTransport
 from schemas.canonical import sha256_hex
 from schemas.tables import DOCUMENTS
@@ -43,25 +42,23 @@ def ask(context: Context, task: Task, known: pa.Table, folder: str) -> Fetched:
     requests = context.table(task.ref("chunk"))
     packs = PackWriter(context.work, folder)
     rng = random.Random(f"{context.config.seed} {task.name}")  # noqa: S311  # jitter, not secrets
-    rim = {"clock": context.clock, "rng": rng, "packs": packs}
     settings = context.config.fetch
+    if settings.engine == "img2dataset":
+        from pipeline.img2dataset_engine import fetch as fetch_with  # noqa: PLC0415  # pandas
+    else:
+        fetch_with = fetch
 
     async def all_of_it() -> Fetched:
         async with AiohttpTransport(settings) as transport:
-            if settings.engine == "img2dataset":
-                from pipeline.img2dataset_engine import fetch_by_img2dataset  # noqa: PLC0415  # pandas
-
-                return await fetch_by_img2dataset(
-                    requests,
-                    known,
-                    context.policy,
-                    settings,
-                    transport=transport,
-                    resolver=SystemResolver(),
-                    **rim,
-                )
-            return await fetch(
-                requests, known, context.policy, settings, transport=transport, **rim
+            return await fetch_with(
+                requests,
+                known,
+                context.policy,
+                settings,
+                transport=transport,
+                clock=context.clock,
+                rng=rng,
+                packs=packs,
             )
 
     return asyncio.run(all_of_it())
