@@ -14,7 +14,7 @@ from jobs.demo.hosts import Hosts
 
 STYLE = frozenset({"optout_style", "review"})
 LOOKALIKE = frozenset({*STYLE, "optout_work", "optout_copy"})
-CHANCE = frozenset({*STYLE, "optout_copy", "duplicate"})
+CHANCE = frozenset({*LOOKALIKE, "duplicate"})
 """Reasons that may meet a `keep` row by chance."""
 
 
@@ -63,7 +63,7 @@ class ClaimSpec:
 class Limits:
     """How much may go by chance or by likeness."""
 
-    false_styles: int = 3  # `keep` rows that a style may take
+    false_likeness: int = 3  # `keep` rows that a claim may take for its own by likeness
     chance_duplicates: int = 6  # `keep` rows that may count as a copy of another picture
     style_at_least: int = 0  # unregistered works of the style's own hand that must be caught
 
@@ -166,10 +166,10 @@ def _agrees(row: ExpectedRow, outcome: ActualRow) -> bool:
 
 def _over_limits(limits: Limits, rows: list[tuple[ExpectedRow, ActualRow]]) -> list[str]:
     lost = [a.reason for row, a in rows if row.verdict == "keep" and a.verdict != "keep"]
-    styles, copies = sum(r in STYLE for r in lost), sum(r == "duplicate" for r in lost)
+    likeness, copies = sum(r in LOOKALIKE for r in lost), sum(r == "duplicate" for r in lost)
     caught = sum(row.by_style and a.reason in LOOKALIKE for row, a in rows)
     found = (
-        (styles > limits.false_styles, f"at most {limits.false_styles} rows lost to a style of another hand, found {styles}"),
+        (likeness > limits.false_likeness, f"at most {limits.false_likeness} rows lost to the likeness of another hand, found {likeness}"),
         (copies > limits.chance_duplicates, f"at most {limits.chance_duplicates} chance duplicates, found {copies}"),
         (caught < limits.style_at_least, f"at least {limits.style_at_least} unregistered works of a claimed style caught, found {caught}"),
     )  # fmt: skip

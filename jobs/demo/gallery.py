@@ -45,7 +45,7 @@ ARTISTS = (
     Artist("Anouk Dray", "dots", "painting in dots", 3000),
     Artist("Teo Marsh", "cutout", "paper cut-out", 4000),
     Artist("Lena Orlow", "wash", "watercolour", 5000),
-    Artist("Ravi Quill", "opart", "glitch print", 6000),
+    Artist("Ravi Quill", "opart", "glitch print", 6100),
     Artist("Pia Holm", "clipart", "clip-art", 7300),
     Artist("Jon Holm", "clipart", "clip-art", 8400),
 )

@@ -106,7 +106,15 @@ def make_site(folder: Path, port: int = 0) -> Site:
 def submit_command(claim: ClaimSpec, registry: Path, folder: Path) -> list[str]:
     """Return the arguments of `recuse` that record a claim; key and receipt go into `folder`."""
     name = claim.folder.name
-    command = ["optout", "submit", str(claim.folder), "--artist", claim.artist, "--kind", claim.kind]
+    command = [
+        "optout",
+        "submit",
+        str(claim.folder),
+        "--artist",
+        claim.artist,
+        "--kind",
+        claim.kind,
+    ]
     for alias in claim.aliases:
         command += ["--alias", alias]
     for host in claim.hosts:
@@ -114,7 +122,13 @@ def submit_command(claim: ClaimSpec, registry: Path, folder: Path) -> list[str]:
     if claim.contrast:
         command += ["--contrast", str(claim.contrast)]
     command += ["--registry", str(registry), "--trust-local"]
-    return [*command, "--key", str(folder / f"{name}.pem"), "--receipt", str(folder / f"{name}.receipt.json")]
+    return [
+        *command,
+        "--key",
+        str(folder / f"{name}.pem"),
+        "--receipt",
+        str(folder / f"{name}.receipt.json"),
+    ]
 
 
 def write_list(site: Site, path: Path) -> None:
@@ -152,7 +166,14 @@ def run(root: Path) -> tuple[Comparison, Told]:
     for claim in site.claims:
         outcomes.append(recuse(submit_command(claim, places.registry, root / "claims"), quiet=True))
     with site.serve():
-        arguments = ["build", str(places.urls), "--out", str(places.release), "--config", str(places.config)]
+        arguments = [
+            "build",
+            str(places.urls),
+            "--out",
+            str(places.release),
+            "--config",
+            str(places.config),
+        ]
         recuse(arguments)
     done = compare(site, rows_of(places.release))
     seconds = {"paint": painted - started, "all": time.monotonic() - started}

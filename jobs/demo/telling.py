@@ -59,7 +59,9 @@ def tell(told: Told, console: Console | None = None) -> None:
     table.add_row(str(len(rows)), "rows in", "")
     table.add_row(str(reasons.pop(("keep", ""), 0)), "[green]released[/]", "")
     for verdict, colour in (("drop", "red"), ("hold", "yellow")):
-        chosen = sorted(((n, reason) for (v, reason), n in reasons.items() if v == verdict), reverse=True)
+        chosen = sorted(
+            ((n, reason) for (v, reason), n in reasons.items() if v == verdict), reverse=True
+        )
         for n, reason in chosen:
             told_as = "dropped" if verdict == "drop" else "held"
             table.add_row(str(n), f"[{colour}]{told_as}[/] {reason}", WHY.get(reason, ""))
@@ -104,7 +106,12 @@ def _verdict(told: Told, out: Console) -> None:
         out.print(f"[red]otherwise than expected:[/] {escape(text)}")
     if len(done.wrong) > SHOWN:
         out.print(f"... and {len(done.wrong) - SHOWN} more")
-    out.print(f"{told.seconds['all']:.0f} s in all, {told.seconds['paint']:.0f} s of them for the gallery")
+    out.print(
+        f"{told.seconds['all']:.0f} s in all, {told.seconds['paint']:.0f} s of them for the gallery"
+    )
     out.print(f"report   {escape(str(told.release / 'report.html'))}", soft_wrap=True)
     vault = told.release.with_name(f"{told.release.name}.vault")
-    out.print(f"review   {escape(str(vault / 'review.html'))} (private: what was left out)", soft_wrap=True)
+    out.print(
+        f"review   {escape(str(vault / 'review.html'))} (private: what was left out)",
+        soft_wrap=True,
+    )

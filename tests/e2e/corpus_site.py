@@ -26,7 +26,7 @@ from jobs.demo.site import CONFIG, claims, lay_out
 from tests.e2e.generated_site import cache_folder
 
 SCRIPT = Path(__file__).parents[3] / "shared" / "corpus" / "build_corpus.py"
-LIMITS = Limits(false_styles=4, chance_duplicates=20, style_at_least=3)
+LIMITS = Limits(false_likeness=4, chance_duplicates=20, style_at_least=3)
 STYLIST, HOST, SIBLING = "tuxpaint/asl", "oca/gerald g", "oca/francesco rollandin"
 """One manner and not in the matcher's cohort; many manners; no stable manner at all."""
 SERIES = frozenset({STYLIST, HOST, SIBLING, "oca/linda kim", "oca/yutaka kachi"})
@@ -134,4 +134,3 @@ def _pdq(body: bytes) -> tuple[np.ndarray, int]:
     pixels = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)
     bits, quality = pdqhash.compute(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
     return bits, quality
-

@@ -148,7 +148,10 @@ def test_one_and_four_workers_killed_or_not_give_the_same_bytes(tmp_path):
             env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         killed = 0
-        for wanted in (3, 12):  # a worker dies while sources are read, another while hosts are asked
+        for wanted in (
+            3,
+            12,
+        ):  # a worker dies while sources are read, another while hosts are asked
             while process.poll() is None and receipts(tmp_path / "hit.run") < wanted:
                 time.sleep(0.02)
             for worker in workers_of(process)[:1]:
@@ -177,7 +180,12 @@ def test_separately_started_cluster_gives_the_same_release(tmp_path):
         own = build(source, tmp_path / "own", *allowed, "--workers", "0")
         assert own.returncode == 0, own.stderr
         address_file = tmp_path / "scheduler.json"
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT, "env": env}
+        quiet = {
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.DEVNULL,
+            "cwd": ROOT,
+            "env": env,
+        }
         running = [
             subprocess.Popen(
                 [*dask, "--host", "127.0.0.1", "--port", "0", "--no-dashboard",

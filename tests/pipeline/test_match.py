@@ -63,7 +63,7 @@ def work(claim: str, n: int, **changes: object) -> dict:
         "matcher": MATCHER,
         "cpy": unit(n),
         "sty": unit(n),
-        "cohort_mean": 0.2,
+        "cohort_mean": 0.4,
     }
     return given | changes
 
@@ -127,9 +127,9 @@ def test_the_bytes_and_the_pixels_of_a_work_match():
         ({"pdq": flipped(pdq(8), 48), "cpy": at_cosine(unit(1), 0.45)}, []),  # one key alone
         ({"pdq": pdq(8), "pdq_quality": 49, "cpy": at_cosine(unit(1), 0.75)}, ["copy"]),
         ({"pdq": None, "cpy": at_cosine(unit(1), 0.75)}, ["copy"]),
-        ({"cpy": at_cosine(unit(1), 0.51)}, ["copy"]),
-        ({"cpy": at_cosine(unit(1), 0.4992)}, ["copy"]),  # within epsilon of .2 + .3
-        ({"cpy": at_cosine(unit(1), 0.49)}, []),
+        ({"cpy": at_cosine(unit(1), 0.71)}, ["copy"]),
+        ({"cpy": at_cosine(unit(1), 0.6992)}, ["copy"]),  # within epsilon of .4 + .3
+        ({"cpy": at_cosine(unit(1), 0.69)}, []),
         ({"cpy": np.full(DIM, np.nan, np.float16)}, ["copy"]),  # doubt falls on the claim's side
         ({"cpy": None}, []),  # not judged: `decide` holds it
     ],
@@ -143,6 +143,13 @@ def test_a_high_cohort_mean_leaves_two_keys_as_the_only_way_below_it():
     raised = taken([claim("c1")], [work("c1", 1, cohort_mean=0.6)])
     near = row("a", pdq=flipped(pdq(8), 40), cpy=at_cosine(unit(1), 0.8))
     assert [r for _, _, r, _ in found([near], raised)] == ["perceptual"]
+
+
+@pytest.mark.parametrize(("cosine", "rules"), [(0.64, []), (0.66, ["copy"])])
+def test_far_from_the_cohort_a_margin_alone_is_no_copy(cosine, rules):
+    far = taken([claim("c1")], [work("c1", 1, cohort_mean=0.1)])
+    near = row("a", pdq=None, cpy=at_cosine(unit(1), cosine))
+    assert [r for _, _, r, _ in found([near], far)] == rules
 
 
 @pytest.mark.parametrize(
@@ -176,7 +183,7 @@ def test_the_best_work_of_a_claim_is_named_and_margins_are_those_of_stored_vecto
     assert one["work_id"] == "001"
     stored = unit(1).astype(np.float64)
     assert one["similarity"] == pytest.approx(stored @ stored, abs=1e-7)
-    assert one["threshold"] == pytest.approx(0.5)
+    assert one["threshold"] == pytest.approx(0.7)
     assert one["margin"] == pytest.approx(one["similarity"] - one["threshold"], abs=1e-6)
 
 
