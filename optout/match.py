@@ -23,9 +23,9 @@ from schemas.ports import Vectors
 __all__ = ["Candidates", "Exemplars", "Matches", "Rows", "Rule", "candidates", "match_copies"]
 
 T_COPY = 0.30  # cosine above the cohort mean: no false hit in 2,631 images x 312 works
-LEAST_COPY = 0.65
+LEAST_COPY = 0.70
 """No copy below it: far from the cohort every cohort mean is low, and a margin of .30 proves little
-(two painted pictures of different hands met at .55; crops of one lay at .74 and above)."""
+(painted pictures of different hands met at .55 to .69; crops of one lay at .74 and above)."""
 PDQ_RADIUS = 48
 PDQ_MIN_QUALITY = 50
 CONFIRMING_COSINE = 0.70  # the second key of a PDQ match

@@ -196,7 +196,11 @@ def _floods(against: pl.DataFrame, rows: int, claims: pa.Table, config: BuildCon
     A style whose matches exceed `share_cap` times its declared rate is more likely to be a crowd
     than a hand; its look-alikes are held until somebody has looked.
     """
-    style = against.filter(pl.col("rule").is_in([str(r) for r in STYLE_RULES]))
+    by_style = pl.col("rule").is_in([str(r) for r in STYLE_RULES])
+    # Copies of the claim's own works say nothing about how far its style reaches.
+    style = against.filter(by_style).join(
+        against.filter(~by_style), on=["uid", "claim_id"], how="anti"
+    )
     if not style.height:
         return []
     in_force = pl.DataFrame(claims.select(["claim_id", "style_state", "style_alpha"]))

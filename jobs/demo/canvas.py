@@ -1,4 +1,4 @@
-"""Brushes, paper and noise that all hands share. Pixels are float32 in 0..1 until a picture is done.
+"""Brushes, paper and noise that all hands share. Pixels are float32 in 0..1 until the end.
 
 Everything is drawn from a generator that is passed in: the same seed paints the same picture.
 """
@@ -14,11 +14,12 @@ Field = npt.NDArray[np.float32]
 Paint = npt.NDArray[np.float32]
 """float32[height, width, 3]: RGB in 0..1."""
 Points = npt.NDArray[np.float64]
-"""float64[n, 2]: x to the right, y down, in units of the picture's own edge unless said."""
+"""float64[n, 2]: x to the right, y down, in units of the picture's edge unless said."""
 Colour = tuple[float, float, float]
 Random = np.random.Generator
 
 SUPERSAMPLE = 3
+HALF = 0.5
 
 
 def colour(code: str) -> Colour:
@@ -59,7 +60,7 @@ def streaks(random: Random, h: int, w: int, angle: float, length_px: int) -> Fie
     noise = random.normal(0, 1, (side, side)).astype(np.float32)
     drawn = cv2.blur(noise, (length_px, 1))
     turn = cv2.getRotationMatrix2D((side / 2, side / 2), -float(np.degrees(angle)), 1.0)
-    turn[:, 2] += (w / 2 - side / 2, h / 2 - side / 2)
+    turn[:, 2] += np.array([w / 2 - side / 2, h / 2 - side / 2])
     out = cv2.warpAffine(drawn, turn, (w, h), borderMode=cv2.BORDER_REFLECT)
     return field(np.clip(out * (0.28 * np.sqrt(length_px)), -1, 1))
 
@@ -71,7 +72,7 @@ def blur(values: Field, sigma: float) -> Field:
 
 def distance(mask: Field) -> Field:
     """Return the signed distance to a mask's edge in pixels, positive inside."""
-    inside = (mask > 0.5).astype(np.uint8)
+    inside = (mask > HALF).astype(np.uint8)
     within = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
     without = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
     far = float(sum(mask.shape))  # a mask without an edge is nowhere near one
@@ -80,7 +81,7 @@ def distance(mask: Field) -> Field:
 
 def whole(mask: Field) -> bool:
     """Say whether a mask covers the whole picture."""
-    return float(mask.min()) > 0.5
+    return float(mask.min()) > HALF
 
 
 def shifted(values: Field, down: int, right: int) -> Field:

@@ -37,7 +37,7 @@ def naming(cast: Cast) -> list[str]:
     return [
         f"A house by the sea in the style of {name}",
         f"{name.upper()}, untitled, 2021",
-        f"“Evening” — {name}’s newest print",
+        f"“Evening” — {name}\N{RIGHT SINGLE QUOTATION MARK}s newest print",
         f"#{name.replace(' ', '').lower()} #art",
         f"Portrait after {wide}",
         f"Poster by {other}, detail",

@@ -1,7 +1,7 @@
 """What a site promises about each of its rows, known before anything runs, and the comparison.
 
-`keep` rows may fall to two things that no construction can rule out: a style that takes a look-alike
-for its own, and two pictures so alike that one counts as the other's copy. Both are bounded.
+A row may fall to two things that no construction can rule out: a claim that takes a look-alike
+for its own, and two pictures so alike that one passes for a copy. Both are bounded.
 """
 
 from collections import Counter
@@ -14,16 +14,15 @@ from jobs.demo.hosts import Hosts
 
 STYLE = frozenset({"optout_style", "review"})
 LOOKALIKE = frozenset({*STYLE, "optout_work", "optout_copy"})
-CHANCE = frozenset({*LOOKALIKE, "duplicate"})
-"""Reasons that may meet a `keep` row by chance."""
+"""Reasons for which a claim takes a picture that it does not list."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedRow:
     """One row of the URL list with its verdict: keep, drop, hold, or any.
 
-    reasons: which of them a dropped or held row may have; of `any` rows too, and a kept `any` row is
-    fine. group: rows of one group are copies of each other, and exactly one is kept unless a claim
+    reasons: which of them a dropped or held row may have; an `any` row may have them or be kept.
+    group: rows of one group are copies of each other, and exactly one is kept unless a claim
     reaches them all. by_style: counts towards `Limits.style_at_least`.
     """
 
@@ -63,7 +62,7 @@ class ClaimSpec:
 class Limits:
     """How much may go by chance or by likeness."""
 
-    false_likeness: int = 3  # `keep` rows that a claim may take for its own by likeness
+    false_likeness: int = 3  # rows that a claim may take for its own by likeness
     chance_duplicates: int = 6  # `keep` rows that may count as a copy of another picture
     style_at_least: int = 0  # unregistered works of the style's own hand that must be caught
 
@@ -119,12 +118,14 @@ def compare(site: Site, actual: Iterable[ActualRow]) -> Comparison:
     pairs = []
     for place, row in _numbered(site.rows):
         pairs.append((row, found.pop((row.url, row.caption, place), None)))
-    wrong, leaked = [], []
+    wrong: list[str] = []
+    leaked: list[str] = []
     for row, outcome in pairs:
         if outcome is not None and _agrees(row, outcome):
             continue
         seen = "nowhere" if outcome is None else f"{outcome.verdict} {outcome.reason}".strip()
-        text = f"expected {row.verdict} {'/'.join(sorted(row.reasons))}, found {seen}: {row.note} ({row.url})"
+        wanted = f"{row.verdict} {'/'.join(sorted(row.reasons))}".strip()
+        text = f"expected {wanted}, found {seen}: {row.note} ({row.url})"
         released = (
             row.verdict in ("drop", "hold") and outcome is not None and outcome.verdict == "keep"
         )
@@ -159,20 +160,27 @@ def _by_row(actual: Iterable[ActualRow]) -> dict[tuple[str, str, int], ActualRow
 def _agrees(row: ExpectedRow, outcome: ActualRow) -> bool:
     if outcome.verdict == "keep":
         return row.verdict in ("keep", "any")
-    if row.verdict == "keep":
-        return outcome.reason in CHANCE  # counted against the limits
+    if _by_chance(row, outcome):
+        return True  # counted against the limits
     return row.verdict in ("any", outcome.verdict) and outcome.reason in row.reasons
 
 
+def _by_chance(row: ExpectedRow, outcome: ActualRow) -> bool:
+    """Say whether likeness alone took a row that no claim was meant to reach."""
+    alike = outcome.reason in LOOKALIKE and not row.reasons & LOOKALIKE
+    return alike or (row.verdict == "keep" and outcome.reason == "duplicate")
+
+
 def _over_limits(limits: Limits, rows: list[tuple[ExpectedRow, ActualRow]]) -> list[str]:
-    lost = [a.reason for row, a in rows if row.verdict == "keep" and a.verdict != "keep"]
+    lost = [a.reason for row, a in rows if _by_chance(row, a)]
     likeness, copies = sum(r in LOOKALIKE for r in lost), sum(r == "duplicate" for r in lost)
     caught = sum(row.by_style and a.reason in LOOKALIKE for row, a in rows)
+    most, least = (limits.false_likeness, limits.chance_duplicates), limits.style_at_least
     found = (
-        (likeness > limits.false_likeness, f"at most {limits.false_likeness} rows lost to the likeness of another hand, found {likeness}"),
-        (copies > limits.chance_duplicates, f"at most {limits.chance_duplicates} chance duplicates, found {copies}"),
-        (caught < limits.style_at_least, f"at least {limits.style_at_least} unregistered works of a claimed style caught, found {caught}"),
-    )  # fmt: skip
+        (likeness > most[0], f"at most {most[0]} rows lost to a likeness, found {likeness}"),
+        (copies > most[1], f"at most {most[1]} chance duplicates, found {copies}"),
+        (caught < least, f"at least {least} unregistered works caught, found {caught}"),
+    )
     return [f"expected {text}" for over, text in found if over]
 
 
@@ -184,7 +192,7 @@ def _groups(rows: list[tuple[ExpectedRow, ActualRow]]) -> list[str]:
     wrong = []
     for name, outcomes in sorted(groups.items()):
         kept = sum(o.verdict == "keep" for o in outcomes)
-        claimed = any(o.reason in {*STYLE, "optout_copy"} for o in outcomes)
+        claimed = any(o.reason in LOOKALIKE for o in outcomes)
         elsewhere = all(o.reason == "duplicate" for o in outcomes)  # of a picture that looks alike
         if kept != 1 and not (kept == 0 and (claimed or elsewhere)):
             wrong.append(f"expected one kept row of the copies {name}, found {kept}")

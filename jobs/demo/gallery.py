@@ -22,6 +22,7 @@ from schemas.canonical import sha256_hex
 WORKS_PER_ARTIST = 18
 SIZES = ((440, 440), (400, 520), (520, 400), (380, 560), (560, 400), (420, 480), (480, 640))
 INDEX = "gallery.json"
+PAINTER = ("canvas", "shapes", "scene", "scenes", "landscapes", "creatures", "things", "gallery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,5 @@ def paint_gallery(folder: Path, pictures: Sequence[Picture]) -> int:
 def _painter() -> str:
     """Return the digest of the code that paints."""
     here = Path(__file__).parent
-    names = ["canvas.py", "shapes.py", "scenes.py", "gallery.py"]
-    files = [here / n for n in names] + sorted((here / "hands").glob("*.py"))
+    files = [here / f"{name}.py" for name in PAINTER] + sorted((here / "hands").glob("*.py"))
     return sha256_hex(b"\0".join(f.read_bytes() for f in files))

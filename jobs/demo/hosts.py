@@ -127,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        assert isinstance(self.server, _Server)
+        assert isinstance(self.server, _Server)  # noqa: S101  # for mypy: it is always ours
         host = self.headers.get("Host", "").rsplit(":", 1)[0]
         self.server.asked.append((host, self.path))
         answer = self.server.answers.get((host, self.path), NOT_FOUND)

@@ -49,7 +49,7 @@ class Layout:
         kind = "image/png" if body.startswith(b"\x89PNG") else "image/jpeg"
         return self.hosts.put(host, path, Answer(body, content_type=kind, headers=headers))
 
-    def text(self, host: str, path: str, text: str, status: int = 200, kind: str = "text/plain",
+    def text(self, host: str, path: str, text: str, status: int = 200, *, kind: str = "text/plain",
              headers: tuple[tuple[str, str], ...] = ()) -> str:  # fmt: skip
         """Answer a path with text; return its URL."""
         return self.hosts.put(host, path, Answer(text.encode(), status, kind, headers))

@@ -1,4 +1,4 @@
-"""Reads back from a release what became of every row: shards for the kept, the vault for the rest."""
+"""Reads back what became of every row: shards for the kept, the vault for the rest."""
 
 from pathlib import Path
 

@@ -18,6 +18,8 @@ def contact_sheet(files: list[Path], columns: int = 6) -> np.ndarray:
     sheet = np.full((rows * TILE_PX, columns * TILE_PX, 3), 240, np.uint8)
     for k, file in enumerate(files):
         picture = cv2.imread(str(file))
+        if picture is None:
+            continue
         scale = (TILE_PX - 8) / max(picture.shape[:2])
         small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         h, w = small.shape[:2]
@@ -33,12 +35,11 @@ def main() -> None:
     pictures = catalogue()
     painted = paint_gallery(folder, pictures)
     photographs = cut_photographs(folder)
-    groups = {p.artist.slug: [] for p in pictures} | {"photographs": []}
-    for one in (*pictures, *photographs):
-        groups[Path(one.path).parent.name].append(folder / one.path)
+    groups: dict[str, list[Path]] = {}
+    for path in [p.path for p in pictures] + [p.path for p in photographs]:
+        groups.setdefault(Path(path).parent.name, []).append(folder / path)
     for name, files in groups.items():
-        if files:
-            cv2.imwrite(str(folder / f"sheet-{name}.png"), contact_sheet(files))
+        cv2.imwrite(str(folder / f"sheet-{name}.png"), contact_sheet(files))
     sys.stdout.write(f"painted {painted} of {len(pictures)} pictures; sheets in {folder}\n")
 
 

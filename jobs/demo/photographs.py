@@ -44,7 +44,6 @@ PHOTOGRAPHS = tuple(
         ("coffee", "coffee.png", (0.0, 0.0, 1.0, 1.0), "A cup of espresso with a spoon"),
         ("rocket", "rocket.jpg", (0.25, 0.0, 0.8, 1.0), "A rocket on its launch pad"),
         ("photographer", "camera.png", (0.0, 0.0, 0.62, 1.0), "A man with a camera on a tripod"),
-        ("moon", "moon.png", (0.0, 0.0, 1.0, 1.0), "The surface of the moon"),
         ("galaxies", "hubble_deep_field.jpg", (0.0, 0.0, 0.5, 0.5), "Galaxies, a deep field"),
         (
             "spiral-galaxy",

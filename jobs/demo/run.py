@@ -138,7 +138,10 @@ def write_list(site: Site, path: Path) -> None:
 
 
 def recuse(arguments: Sequence[str], *, quiet: bool = False) -> str:
-    """Run a command of recuse; return what it printed where `quiet`. Raises SystemExit if it fails."""
+    """Run a command of recuse; return what it printed where `quiet`.
+
+    Raises SystemExit where the command fails.
+    """
     sys.stdout.write(f"\n$ recuse {shlex.join(arguments)}\n")
     sys.stdout.flush()
     command = [sys.executable, "-m", "jobs", *arguments]
@@ -162,9 +165,10 @@ def run(root: Path) -> tuple[Comparison, Told]:
     write_list(site, places.urls)
     config = site.build_config(str(places.registry))
     places.config.write_text(yaml.safe_dump(config, sort_keys=True), encoding="utf-8")
-    outcomes = []
-    for claim in site.claims:
-        outcomes.append(recuse(submit_command(claim, places.registry, root / "claims"), quiet=True))
+    told = [
+        recuse(submit_command(claim, places.registry, root / "claims"), quiet=True)
+        for claim in site.claims
+    ]
     with site.serve():
         arguments = [
             "build",
@@ -177,7 +181,7 @@ def run(root: Path) -> tuple[Comparison, Told]:
         recuse(arguments)
     done = compare(site, rows_of(places.release))
     seconds = {"paint": painted - started, "all": time.monotonic() - started}
-    return done, Told(site, places.release, outcomes, done, seconds)
+    return done, Told(site, places.release, told, done, seconds)
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
 """Outlines in the unit square (x right, y down), drawn by hand as a few points each."""
 
+# ruff: noqa: E501  # a shape is a row of points
+
 from collections.abc import Callable, Sequence
 
 import numpy as np

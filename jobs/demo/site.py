@@ -6,6 +6,7 @@ that forbids a folder, a header, a copy of a registered work, a name in a captio
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from jobs.demo import captions, copies, trouble
 from jobs.demo.cast import Cast, Person, Work, exemplars
@@ -13,7 +14,7 @@ from jobs.demo.expect import ClaimSpec, ExpectedRow
 from jobs.demo.hosts import Hosts
 from jobs.demo.layout import COPY, LOOKALIKE, MIRROR, WORK, Layout
 
-CONFIG = {
+CONFIG: dict[str, dict[str, Any]] = {
     "fetch": {
         "max_bytes": trouble.MAX_BYTES,
         "timeout_s": trouble.TIMEOUT_S,
@@ -21,8 +22,6 @@ CONFIG = {
         "backoff_s": 0.2,
         "contact": "demo@example.org",
     },
-    # one hand is a large share of a list this short: the flood guard would hold all of it
-    "match": {"share_cap": 300.0},
 }
 EXACT, SAME_PIXELS, HALVED, MIRRORED = range(6), range(6, 10), range(10, 18), range(18, 22)
 """Which of the works that nobody claims have a copy elsewhere, and of what kind."""
@@ -60,7 +59,8 @@ def claims(cast: Cast, folder: Path) -> list[ClaimSpec]:
     contrast = exemplars(cast.contrast, folder) if cast.contrast else None
     domain = (f"{host.slug}.localhost",)
     return [
-        ClaimSpec(exemplars(stylist, folder), stylist.name, "style", stylist.aliases, style="active"),
+        ClaimSpec(exemplars(stylist, folder), stylist.name, "style", stylist.aliases,
+                  style="active"),
         ClaimSpec(exemplars(host, folder), host.name, "artist", host.aliases, domain),
         ClaimSpec(exemplars(sibling, folder), sibling.name, "style", sibling.aliases,
                   style="not separable", contrast=contrast),

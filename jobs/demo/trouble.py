@@ -13,6 +13,8 @@ ROBOTS = {
     BLOG: "User-agent: OtherBot\nDisallow: /\n\nUser-agent: *\nDisallow:\n",
     MIRROR: "# everybody is welcome\n",
 }
+FOUND = range(2)
+"""Which pictures of the closed folder are also shown where everybody may read."""
 HEADERS = (
     ("all", "noai", True),
     ("all", "noai, noimageai", True),
@@ -36,7 +38,7 @@ def signals(layout: Layout, pool: Iterator[Work]) -> None:
         work = next(pool)
         url = layout.hang(ARCHIVE, f"/private/{k}.jpg", work)
         layout.drop(url, work.caption, "signal_robots", "folder closed by robots.txt")
-        if k < 2:  # nobody read the bytes, so nobody can know that this is the same picture
+        if k in FOUND:  # nobody read the bytes, so nobody can know that it is the same picture
             url = layout.hang(MIRROR, f"/found/{k}.jpg", work)
             layout.keep(url, work.caption, "open copy of a picture behind robots.txt")
     for k in range(4):

@@ -1,4 +1,4 @@
-"""The end-to-end fixture over real images by real hands: ../shared/corpus, where that folder is there.
+"""The end-to-end fixture over real images by real hands: ../shared/corpus, where it is there.
 
 `site(folder)` lays out about 430 rows over 310 images. Who made an image is the corpus's word, what
 must become of a row is the layout's. Names of claimants are made up, so that no caption of the
@@ -30,7 +30,7 @@ LIMITS = Limits(false_likeness=4, chance_duplicates=20, style_at_least=3)
 STYLIST, HOST, SIBLING = "tuxpaint/asl", "oca/gerald g", "oca/francesco rollandin"
 """One manner and not in the matcher's cohort; many manners; no stable manner at all."""
 SERIES = frozenset({STYLIST, HOST, SIBLING, "oca/linda kim", "oca/yutaka kachi"})
-"""Hands whose images do not hang with the others: claimed, or so alike that they pass for copies."""
+"""Hands that do not hang with the others: claimed, or so alike that they pass for copies."""
 OTHERS = 250
 A_HAND = 30  # images of one hand among the others
 LEAST_EDGE_PX = 96

@@ -180,6 +180,14 @@ def test_a_flooding_claim_keeps_its_listed_works_and_other_styles_act() -> None:
     assert (out[0], out[1], out[2]) == ("optout_work", "optout_style", "review")
 
 
+def test_copies_of_its_own_works_do_not_count_as_reach_of_a_style() -> None:
+    count = HANDFUL + 5
+    matches = [match(n, "c", "style") for n in range(count)]
+    matches += [match(n, "c", "copy") for n in range(count - 3)]
+    out = reasons(decided([row(n) for n in range(count)], matches, [], [claim("c")]))
+    assert out[count - 1] == "optout_style"
+
+
 def test_copies_of_a_row_under_review_are_held_too() -> None:
     count = HANDFUL + 1
     rows = [row(n) for n in range(count + 1)]

@@ -1,1 +1,1 @@
-"""The hands: one module each, `paint(layers, random) -> Paint`. They share scenes, never a manner."""
+"""The hands: one module each, `paint(layers, random) -> Paint`. They share scenes, not manners."""

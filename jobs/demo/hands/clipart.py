@@ -1,17 +1,33 @@
-"""Clip-art. Two siblings draw it from one palette, of one set of subjects, in every technique at hand,
+"""Clip-art, drawn by two siblings from one palette, of one set of subjects, in every technique.
 
-so that nobody can tell their works apart, nor from clip-art at large: there is no style to claim.
+Nobody can tell their works apart, nor from clip-art at large: there is no style to claim.
 """
+
+# ruff: noqa: PLR2004  # its numbers are what makes a hand
 
 from collections.abc import Callable
 
 import numpy as np
 
 from jobs.demo.canvas import (
-    Colour, Field, Paint, Random, blur, colour, distance, fbm, field, grid, lay, plain, resized,
-    shifted, smoothstep, streaks,
-)  # fmt: skip
-from jobs.demo.scenes import Layer
+    Colour,
+    Field,
+    Paint,
+    Random,
+    blur,
+    colour,
+    distance,
+    fbm,
+    field,
+    grid,
+    lay,
+    plain,
+    resized,
+    shifted,
+    smoothstep,
+    streaks,
+)
+from jobs.demo.scene import Layer
 
 PALETTE = {
     "sky": "d6ecf3", "light": "ffd96b", "far": "a9d3c8", "near": "5fae8f", "water": "7cc3d8",
@@ -101,7 +117,7 @@ def _grey(picture: Paint, layer: Layer, tone: Colour, random: Random) -> Paint:
 
 
 def _stamp(picture: Paint, layer: Layer, tone: Colour, random: Random) -> Paint:
-    speck = smoothstep(-0.5, -0.1, fbm(random, *layer.mask.shape, 7, 2))
+    speck = smoothstep(-0.5, -0.1, fbm(random, layer.mask.shape[0], layer.mask.shape[1], 7, 2))
     return lay(picture, tone if layer.role != "light" else WHITE, field(layer.mask * speck))
 
 
@@ -122,7 +138,11 @@ def _halftone(picture: Paint, layer: Layer, tone: Colour, random: Random) -> Pai
 
 def _crayon(picture: Paint, layer: Layer, tone: Colour, random: Random) -> Paint:
     rub = smoothstep(
-        -0.3, 0.25, streaks(random, *layer.mask.shape, float(random.uniform(0.4, 1.1)), 31)
+        -0.3,
+        0.25,
+        streaks(
+            random, layer.mask.shape[0], layer.mask.shape[1], float(random.uniform(0.4, 1.1)), 31
+        ),
     )
     return lay(picture, tone, field(blur(layer.mask, 1.5) * rub))
 
@@ -135,7 +155,7 @@ def _airbrush(picture: Paint, layer: Layer, tone: Colour, random: Random) -> Pai
 
 
 def _line(picture: Paint, layer: Layer, tone: Colour, random: Random) -> Paint:
-    """Draw a line of the technique's own colour on its dark or brown sheet, hiding what is behind."""
+    """Draw lines on the technique's own dark sheet; what is behind is hidden."""
     del random
     h, w = layer.mask.shape
     sheet = plain(h, w, (float(picture[0, 0, 0]), float(picture[0, 0, 1]), float(picture[0, 0, 2])))

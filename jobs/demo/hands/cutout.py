@@ -1,15 +1,30 @@
 """Paper cut-outs: flat gouache colours cut with scissors, overlapping, with a hair of shadow."""
 
+# its numbers are what makes a hand
+
 import numpy as np
 
 from jobs.demo.canvas import (
-    Colour, Field, Paint, Random, blur, colour, field, lay, plain, polygon, shifted, smoothstep,
-    spline, streaks,
-)  # fmt: skip
-from jobs.demo.scenes import Layer
+    Colour,
+    Field,
+    Paint,
+    Random,
+    blur,
+    colour,
+    field,
+    lay,
+    plain,
+    polygon,
+    shifted,
+    smoothstep,
+    spline,
+    streaks,
+)
+from jobs.demo.scene import Layer
 
 SHEETS = tuple(colour(c) for c in (
-    "e4312b", "0f5fb8", "f7b32b", "0d8a5f", "f28ab2", "16213e", "fff6e6", "7a3fa0", "f26b21", "58b7e6",
+    "e4312b", "0f5fb8", "f7b32b", "0d8a5f", "f28ab2", "16213e", "fff6e6", "7a3fa0",
+    "f26b21", "58b7e6",
 ))  # fmt: skip
 
 

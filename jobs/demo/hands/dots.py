@@ -1,11 +1,25 @@
 """Pointillism: nothing but round touches of unmixed colour, each a little off its neighbour."""
 
+# ruff: noqa: PLR2004  # its numbers are what makes a hand
+
 import numpy as np
 
 from jobs.demo.canvas import (
-    Colour, Field, Paint, Random, blur, colour, discs, fbm, field, lay, paper, plain, shifted,
-)  # fmt: skip
-from jobs.demo.scenes import Layer
+    Colour,
+    Field,
+    Paint,
+    Random,
+    blur,
+    colour,
+    discs,
+    fbm,
+    field,
+    lay,
+    paper,
+    plain,
+    shifted,
+)
+from jobs.demo.scene import Layer
 
 CANVAS = colour("e6d3ae")
 PALETTES: tuple[dict[str, Colour], ...] = tuple(
@@ -21,7 +35,7 @@ PALETTES: tuple[dict[str, Colour], ...] = tuple(
 
 
 def paint(layers: list[Layer], random: Random) -> Paint:
-    """Return the scene in touches of colour: a coarse pass, a fine one, then sparks of the complement."""
+    """Return the scene in touches of colour: a coarse pass, then finer ones."""
     h, w = layers[0].mask.shape
     palette = PALETTES[int(random.integers(len(PALETTES)))]
     under, shade = _underpainting(layers, palette, random)

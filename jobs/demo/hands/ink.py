@@ -1,12 +1,27 @@
 """Flowing lines of ink on cream paper: every form is combed by lines that follow its own edge."""
 
+# ruff: noqa: PLR2004  # its numbers are what makes a hand
+
 import numpy as np
 
 from jobs.demo.canvas import (
-    Field, Paint, Random, blur, colour, distance, fbm, field, grid, lay, paper, shifted, smoothstep,
-    stain, whole,
-)  # fmt: skip
-from jobs.demo.scenes import Layer
+    Field,
+    Paint,
+    Random,
+    blur,
+    colour,
+    distance,
+    fbm,
+    field,
+    grid,
+    lay,
+    paper,
+    shifted,
+    smoothstep,
+    stain,
+    whole,
+)
+from jobs.demo.scene import Layer
 
 PAPER = colour("f6efdf")
 INK = colour("1b1a2b")
@@ -69,7 +84,7 @@ def _combed(phase: Field, tone: float, random: Random) -> Field:
     gy, gx = np.gradient(phase)
     slope = np.maximum(np.hypot(gx, gy), 1e-3)
     off = np.abs(phase - np.floor(phase) - 0.5) / slope  # pixels to the middle of the line
-    swell = 1 + 0.45 * fbm(random, *phase.shape, 70, 2)
+    swell = 1 + 0.45 * fbm(random, phase.shape[0], phase.shape[1], 70, 2)
     half = (0.45 + 2.0 * (1 - tone) ** 1.4) * swell
     half = np.minimum(half, 0.42 / slope)
     return field(np.clip(half - off + 0.5, 0, 1) * smoothstep(0.004, 0.02, field(slope)))

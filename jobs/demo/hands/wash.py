@@ -1,11 +1,25 @@
 """Watercolour: thin glazes that let the paper through, dark wet edges, blooms and granules."""
 
+# ruff: noqa: PLR2004  # its numbers are what makes a hand
+
 import numpy as np
 
 from jobs.demo.canvas import (
-    Field, Paint, Random, blur, colour, discs, distance, fbm, field, paper, plain, smoothstep, stain,
-)  # fmt: skip
-from jobs.demo.scenes import Layer
+    Field,
+    Paint,
+    Random,
+    blur,
+    colour,
+    discs,
+    distance,
+    fbm,
+    field,
+    paper,
+    plain,
+    smoothstep,
+    stain,
+)
+from jobs.demo.scene import Layer
 
 PAPER = colour("fbf8f1")
 PIGMENTS = {
@@ -43,7 +57,7 @@ def paint(layers: list[Layer], random: Random) -> Paint:
 
 
 def _glaze(layer: Layer, visible: Field, tooth: Field, random: Random) -> Field:
-    """Return how much pigment settles: uneven inside, heaped along the edge, in the paper's hollows."""
+    """Return how much pigment settles: uneven inside, heaped along edges and in hollows."""
     h, w = visible.shape
     wander = 0.34 * fbm(random, h, w, 26, 3) + 0.16 * fbm(random, h, w, 7, 2)
     wet = layer.role in ("sky", "far", "water") and random.random() < 0.75

@@ -1,12 +1,26 @@
 """Woodcut: black blocks opened by straight gouges, a coloured block printed a little off."""
 
+# ruff: noqa: PLR2004  # its numbers are what makes a hand
+
 import numpy as np
 
 from jobs.demo.canvas import (
-    Field, Paint, Random, blur, colour, distance, fbm, field, grid, lay, paper, shifted, smoothstep,
+    Field,
+    Paint,
+    Random,
+    blur,
+    colour,
+    distance,
+    fbm,
+    field,
+    grid,
+    lay,
+    paper,
+    shifted,
+    smoothstep,
     streaks,
-)  # fmt: skip
-from jobs.demo.scenes import Layer
+)
+from jobs.demo.scene import Layer
 
 PAPER = colour("efe6d2")
 BLACK = colour("14110f")
@@ -43,7 +57,7 @@ def paint(layers: list[Layer], random: Random) -> Paint:
 
 def _cut(mask: Field, random: Random) -> Field:
     """Return the mask as a knife leaves it: straight facets and small chips."""
-    jag = fbm(random, *mask.shape, 9, 2) * 0.22
+    jag = fbm(random, mask.shape[0], mask.shape[1], 9, 2) * 0.22
     return smoothstep(0.42, 0.58, field(blur(mask, 1.6) + jag * (np.abs(mask - 0.5) < 0.5) * 0.8))
 
 
