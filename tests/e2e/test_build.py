@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from jobs.demo.expect import ActualRow, Site, compare
+from jobs.demo.expect import Site, compare
 from jobs.demo.outcome import rows_of
+from jobs.demo.run import gather as demo_cast
 from jobs.demo.run import submit_command, write_list
 from tests.e2e import corpus_site, generated_site
 from tests.e2e.builds import (
@@ -27,7 +28,8 @@ from tests.e2e.builds import (
     scripted,
     url_list,
 )
-from tests.servers import serve
+from tests.e2e.generated_site import cache_folder
+from tests.servers import Answer, Asked, serve
 
 
 def recuse(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -118,7 +120,7 @@ def test_release_loads_where_people_load_it(generated):
     rows = manifest(out)["released"]
     files = str(out / "samples" / "*.parquet")
     assert pl.read_parquet(files).height == rows
-    assert duckdb.read_parquet(files).aggregate("count(*)").fetchone() == (rows,)
+    assert duckdb.read_parquet(files).aggregate("count(*)").fetchall() == [(rows,)]
     loaded = datasets.load_dataset(
         "parquet", data_files=files, split="train", cache_dir=str(out.parent / "cache")
     )
@@ -175,31 +177,41 @@ def test_other_forms_hold_the_same_rows(tmp_path, form):
         assert manifest(tmp_path / "again")["held"] == {"unchecked": 4}
 
 
-def test_newer_claim_decides_again_before_release_and_a_pinned_build_declines(tmp_path):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    for i in range(3):
-        (pictures / f"{i}.jpg").write_bytes(picture(i))
+@pytest.mark.parametrize("pinned", [False, True])
+def test_claim_recorded_during_the_build_is_honoured_unless_it_is_pinned(tmp_path, pinned):
+    works = [w.body() for w in demo_cast(cache_folder() / "gallery").others[:6]]
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "0.jpg").write_bytes(picture(0))
+    (tmp_path / "mine" / "0.jpg").write_bytes(works[0])
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "5.jpg").write_bytes(works[5])
     registry = str(tmp_path / "registry.db")
-    submitted = recuse(
-        "optout", "submit", str(tmp_path / "mine"), "--artist", "Ada Moss", "--registry", registry,
-        "--key", str(tmp_path / "ada.pem"), "--receipt", str(tmp_path / "ada.json"),
-    )  # fmt: skip
-    assert submitted.returncode == 0, submitted.stderr
-    options = (
-        "--workers", "0", "--accept-unchecked", "robots,x-robots-tag", "--registry", registry,
-        "--similarity", "0.9999",
-    )  # fmt: skip
-    done = build(pictures, tmp_path / "out", *options)
-    assert done.returncode == 0, done.stderr
+
+    def submit(name: str, artist: str) -> None:
+        who = ("--artist", artist, "--registry", registry, "--key", str(tmp_path / f"{name}.pem"))
+        receipt = ("--receipt", str(tmp_path / f"{name}.json"))
+        submitted = recuse("optout", "submit", str(tmp_path / name), *who, *receipt)
+        assert submitted.returncode == 0, submitted.stderr
+
+    def answer(asked: Asked) -> Answer:
+        if asked.path == "/robots.txt":
+            return Answer(404)
+        if asked.path == "/0.jpg" and not (tmp_path / "mine.json").exists():
+            submit("mine", "Ada Moss")  # while her picture is being asked for
+        return Answer(200, works[int(asked.path[1])])
+
+    submit("other", "Bo Lind")
+    with serve(answer) as server:
+        source = url_list(tmp_path / "urls.jsonl", [server.url(f"/{i}.jpg") for i in range(6)])
+        options = (
+            "--workers", "0", "--allow-hosts", server.at("127.0.0.1")[0], "--timeout-s", "120",
+            "--registry", registry,
+        )  # fmt: skip
+        done = build(source, tmp_path / "out", *options, *(["--pin"] if pinned else []))
+        assert done.returncode == 0, done.stderr
     said = manifest(tmp_path / "out")
-    assert said["dropped"] == {"optout_work": 1}
-    assert said["lists"][0]["claims_active"] == 1
-    assert said["lists"][0]["size"] == 1
-    rows = [ActualRow(r.url, r.caption, r.verdict, r.reason) for r in rows_of(tmp_path / "out")]
-    assert sorted(r.verdict for r in rows) == ["drop", "keep", "keep"]
+    assert said["dropped"] == {"optout_work": 1 if pinned else 2}
+    assert said["lists"][0]["size"] == (1 if pinned else 2)
+    assert said["lists"][0]["pinned"] == pinned
     shown = json.dumps(said)
     assert "Ada" not in shown
     assert registry not in shown
