@@ -223,7 +223,8 @@ def _evidence(rows: _Rows, i: Indices, j: Indices, radius: int, threshold: float
     if rows.vectors is not None:
         units[near] = similarity_units(rows.vectors, i[near], j[near])
     # Beside a near PDQ hash the vector is a second key, not the only one: less of it will do.
-    near &= units >= np.where(alike, least_units(min(CONFIRMING, threshold)), least_units(threshold))
+    beside = least_units(min(CONFIRMING, threshold))
+    near &= units >= np.where(alike, beside, least_units(threshold))
     held = sha | pixel | alike | near
     table = pa.table(
         {

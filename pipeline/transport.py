@@ -31,7 +31,7 @@ from pipeline.resolve import (
 )
 from schemas.config import FetchConfig
 from schemas.errors import FetchError, UsageError
-from schemas.ports import Request, Resolver, Response
+from schemas.ports import Exchange, Request, Resolver, Response
 from schemas.verdict import Outcome
 
 ACCEPT = "image/avif,image/webp,image/apng,image/*;q=0.9,*/*;q=0.5"
@@ -137,9 +137,10 @@ class AiohttpTransport:
             raise
         return AiohttpExchange(response, head, deadline)
 
-    async def release(self, exchange: "AiohttpExchange") -> None:
+    async def release(self, exchange: Exchange) -> None:
         """Give the connection back where the body was read, else close it."""
-        exchange.close()
+        if isinstance(exchange, AiohttpExchange):
+            exchange.close()
 
     async def _answer(self, asked: Target, request: Request, deadline: float) -> "_PeerResponse":
         if self._session is None:

@@ -249,7 +249,7 @@ SAMPLES = _table(
     F("attribution", TEXT),
     F("signals", pa.list_(SIGNAL)),
 )
-"""A released row. Columns of the source follow under their own names, `image` (IMAGE) comes last."""
+"""A released row. Columns of the source follow under their own names; `image` (IMAGE) is last."""
 
 VAULTED = _table(
     F("uid", TEXT),

@@ -65,5 +65,3 @@ def test_full_install_builds(tmp_path):
     )  # fmt: skip
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "rel" / "manifest.json").exists()
-
-

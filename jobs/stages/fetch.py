@@ -6,6 +6,7 @@ the web answers now. Packs come before facts, so that no fact points at bytes th
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 
 import pyarrow as pa
 
@@ -43,10 +44,11 @@ def ask(context: Context, task: Task, known: pa.Table, folder: str) -> Fetched:
     packs = PackWriter(context.work, folder)
     rng = random.Random(f"{context.config.seed} {task.name}")  # noqa: S311  # jitter, not secrets
     settings = context.config.fetch
+    fetch_with: Callable[..., Awaitable[Fetched]] = fetch
     if settings.engine == "img2dataset":
-        from pipeline.img2dataset_engine import fetch as fetch_with  # noqa: PLC0415  # pandas
-    else:
-        fetch_with = fetch
+        from pipeline import img2dataset_engine  # noqa: PLC0415  # pandas
+
+        fetch_with = img2dataset_engine.fetch
 
     async def all_of_it() -> Fetched:
         async with AiohttpTransport(settings) as transport:
