@@ -24,6 +24,12 @@ class Pinned:
     header: SnapshotHeader
 
 
+def require_registry(url: str) -> None:
+    """Raise RegistryError where a registry that a build names cannot be read: before any work."""
+    if url:
+        Registry.open(url, clock=clock_from_environment()).close()
+
+
 def newest_snapshot(registry_url: str, work: Store, matcher: str, *, trust_local: bool) -> Pinned:
     """Take the registry's newest snapshot and keep it in the work folder.
 

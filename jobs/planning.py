@@ -7,11 +7,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from jobs.claims import require_registry
 from jobs.context import PLAN_PATH, SECRET_PATH
 from pipeline.clock import clock_from_environment
 from pipeline.filters import check
 from pipeline.manifest import MANIFEST_PATH, read_manifest
 from pipeline.plan import ModelChoice, Plan, require_same, units
+from pipeline.resize import require_encodable
+from pipeline.resolve import check_allow_hosts
 from pipeline.slim import sample_names
 from pipeline.source import list_parts
 from pipeline.storage import open_store, read_anywhere
@@ -111,6 +114,9 @@ def make_plan(job: Job, old: Plan | None) -> Plan:
         )
     rows = source.rows_estimate
     check(config.filters, sample_names(source.extra_schema.names))
+    require_encodable(config.decode)
+    check_allow_hosts(config.fetch.allow_hosts)
+    require_registry(config.registry.url)
     asked = config.as_json()
     if old is not None and old.config["model"] == asked["model"]:
         model, matcher = old.model, old.matcher
@@ -149,9 +155,12 @@ def chosen_models(config: BuildConfig) -> tuple[ModelChoice, ModelChoice]:
 
     wanted = config.model
     precision, device = choose_precision(wanted.name, wanted.precision, wanted.device)
-    model = load_embedder(wanted.name, precision=precision, device=device)
+    size = wanted.batch_size
+    model = load_embedder(wanted.name, precision=precision, device=device, batch_size=size)
     matcher_precision, matcher_device = choose_precision(MATCHER, "auto", wanted.device)
-    matcher = load_matcher(MATCHER, precision=matcher_precision, device=matcher_device)
+    matcher = load_matcher(
+        MATCHER, precision=matcher_precision, device=matcher_device, batch_size=size
+    )
     return (
         model_choice(model, wanted.name, precision, device),
         model_choice(matcher, MATCHER, matcher_precision, matcher_device),
