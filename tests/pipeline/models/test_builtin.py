@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from pipeline.models import builtin, builtin_files
 from schemas.errors import ModelMismatchError, StorageError
@@ -134,3 +135,13 @@ def test_naming_models_imports_no_torch():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["cpy", "sty"])
+def test_whitening_directions_stand_at_right_angles(name) -> None:
+    """As principal axes do; a projection that was written in another memory order has none."""
+    arrays = load_file(builtin_files.FOLDER / "matcher.safetensors")
+    axes = arrays[f"{name}_projection"].astype(np.float64)
+    axes /= np.linalg.norm(axes, axis=0)
+    cosines = axes.T @ axes - np.eye(axes.shape[1])
+    assert np.abs(cosines).max() < 0.02
