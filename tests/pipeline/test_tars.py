@@ -4,57 +4,16 @@ import gc
 import io
 import json
 import tarfile
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from pipeline.shard import read_parquet
 from pipeline.tars import read_tar, tar_metadata, write_tar
 from schemas.errors import SchemaError
-from schemas.tables import SAMPLES, from_rows
-
-
-def picture(seed: int, width: int = 24, height: int = 16) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
-    sink = io.BytesIO()
-    Image.fromarray(pixels).save(sink, "JPEG", quality=95)
-    return sink.getvalue()
-
-
-def sample(n: int) -> dict[str, Any]:
-    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    return {
-        "uid": f"{n:032x}",
-        "url": f"http://a.example/{n}.jpg",
-        "caption": f"kött {n} <b>",
-        "width": 24,
-        "height": 16,
-        "original_width": 240,
-        "original_height": 160,
-        "sha256": f"{n:064x}",
-        "pdq": bytes([n]) * 32,
-        "pdq_quality": 77,
-        "clip_similarity": 0.25,
-        "http_status": 200,
-        "fetched_at": at,
-        "signals": [{"channel": "robots", "purpose": "mine", "verdict": "ALLOW", "at": at}],
-    }
-
-
-def samples(count: int = 3) -> pa.Table:
-    table = from_rows([sample(n) for n in range(count)], SAMPLES)
-    table = table.append_column("extra.punsafe", pa.array(np.arange(count, dtype=np.float32)))
-    return table.append_column("extra.width", pa.array(["w"] * count))
-
-
-def bodies(count: int = 3) -> pa.Array:
-    return pa.array([picture(n) for n in range(count)], pa.binary())
+from tests.pipeline.samples import bodies, picture, samples
 
 
 @pytest.mark.filterwarnings(  # webdataset leaves the closing of its file to the collector
