@@ -23,11 +23,11 @@ import cv2
 import numpy as np
 import pdqhash
 
-from pipeline.canonical import CanonicalHasher, canonical_pixels, pdq, pixel_sha256
 from pipeline.decode import prepare
-from pipeline.decoders import Decoder
-from pipeline.image_header import read_header
-from pipeline.resize import encoded, plan_resize, resized
+from pipeline.image.canonical import CanonicalHasher, canonical_pixels, pdq, pixel_sha256
+from pipeline.image.decoders import Decoder
+from pipeline.image.header import read_header
+from pipeline.image.resize import encoded, plan_resize, resized
 from schemas.canonical import sha256_hex
 from schemas.config import DecodeConfig
 

@@ -216,12 +216,12 @@ def ours(engine: str, base: str, folder: str) -> Work:
     """Return a runner of recuse's fetch, with or without decode."""
     from optout.signals.channels import SignalPolicy  # noqa: PLC0415 - not the peer's cost
     from pipeline import fetch as aiohttp_engine  # noqa: PLC0415
-    from pipeline import img2dataset_engine  # noqa: PLC0415
     from pipeline.buckets import write_bucketed  # noqa: PLC0415
     from pipeline.clock import SystemClock  # noqa: PLC0415
     from pipeline.fetchstore import PackWriter, read_bodies  # noqa: PLC0415
     from pipeline.storage import open_store  # noqa: PLC0415
     from pipeline.transport import AiohttpTransport  # noqa: PLC0415
+    from pipeline.web import img2dataset_engine  # noqa: PLC0415
     from schemas.config import DecodeConfig, FetchConfig  # noqa: PLC0415
     from schemas.tables import DOCUMENTS, REQUESTS, from_rows  # noqa: PLC0415
 

@@ -18,13 +18,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import cv2
 import numpy as np
 
-from pipeline.canonical import CanonicalHasher, canonical_pixels
-from pipeline.decoders import Decoder
-from pipeline.hamming import as_words, distance, pairs_within
-from pipeline.image_header import read_header
+from pipeline.image.canonical import CanonicalHasher, canonical_pixels
+from pipeline.image.decoders import Decoder
+from pipeline.image.header import read_header
 from pipeline.models.loading import load_embedder
-from pipeline.relate_cells import Join, near_pairs
-from pipeline.relate_scan import similarity_units
+from pipeline.near.cells import Join, near_pairs
+from pipeline.near.hamming import as_words, distance, pairs_within
+from pipeline.near.scan import similarity_units
 from schemas.errors import ImageError
 
 THRESHOLD = 0.95

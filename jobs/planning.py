@@ -11,13 +11,13 @@ from jobs.claims import require_registry
 from jobs.context import PLAN_PATH, SECRET_PATH
 from pipeline.clock import clock_from_environment
 from pipeline.filters import check
+from pipeline.image.resize import require_encodable
 from pipeline.manifest import MANIFEST_PATH, read_manifest
 from pipeline.plan import ModelChoice, Plan, require_same, units
-from pipeline.resize import require_encodable
-from pipeline.resolve import check_allow_hosts
 from pipeline.slim import sample_names
 from pipeline.source import list_parts
 from pipeline.storage import open_store, read_anywhere
+from pipeline.web.resolve import check_allow_hosts
 from schemas.canonical import canonical_json, digest, sha256_hex
 from schemas.config import BuildConfig
 from schemas.errors import PlanError, UsageError

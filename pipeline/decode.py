@@ -15,16 +15,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.canonical import (
+from pipeline.image.canonical import (
     CANONICAL_EDGE_PX,
     CanonicalHasher,
     bounded,
     canonical_pixels,
     content_keys,
 )
-from pipeline.decoders import Decoder
-from pipeline.image_header import read_header
-from pipeline.resize import encoded, plan_resize, resized
+from pipeline.image.decoders import Decoder
+from pipeline.image.header import read_header
+from pipeline.image.resize import encoded, plan_resize, resized
 from pipeline.safety import SafetyLists
 from schemas.canonical import canonical_json, sha256_hex
 from schemas.config import DecodeConfig

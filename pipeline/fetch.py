@@ -24,12 +24,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from optout.urls import host_of
-from pipeline.asking import Answer, Asker
 from pipeline.fetchstore import PackWriter
-from pipeline.gates import Gates
-from pipeline.origin_documents import Origin, OriginDocuments, plain
-from pipeline.redirects import REDIRECT_STATUS, redirected_to
-from pipeline.resolve import Target, target
+from pipeline.web.asking import Answer, Asker
+from pipeline.web.gates import Gates
+from pipeline.web.origin_documents import Origin, OriginDocuments, plain
+from pipeline.web.redirects import REDIRECT_STATUS, redirected_to
+from pipeline.web.resolve import Target, target
 from schemas.config import FetchConfig
 from schemas.errors import CurationError, FetchError, SchemaError
 from schemas.ports import Clock, Request, Response, Transport

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.hamming import Hashes, as_words, distance, pairs_within
-from pipeline.relate_cells import Join, near_pairs
-from pipeline.relate_groups import Groups, expanded, groups_of, identical_rows
-from pipeline.relate_scan import UNITS, Indices, Pairs, Stored, least_units, similarity_units
+from pipeline.near.cells import Join, near_pairs
+from pipeline.near.groups import Groups, expanded, groups_of, identical_rows
+from pipeline.near.hamming import Hashes, as_words, distance, pairs_within
+from pipeline.near.scan import UNITS, Indices, Pairs, Stored, least_units, similarity_units
 from schemas.config import RelateConfig
 from schemas.errors import SchemaError
 from schemas.tables import EDGES, KEY32, TEXT

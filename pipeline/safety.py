@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pipeline.hamming import Near, as_words
+from pipeline.near.hamming import Near, as_words
 from schemas.canonical import canonical_json
 from schemas.config import SafetyConfig
 from schemas.errors import UsageError

@@ -20,8 +20,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from optout.urls import is_address
-from pipeline.content_encoding import decoder
-from pipeline.resolve import (
+from pipeline.web.content_encoding import decoder
+from pipeline.web.resolve import (
     SystemResolver,
     Target,
     check_allow_hosts,

@@ -272,7 +272,7 @@ def _folder(path: str) -> "Folder | None":
 
 def _tools(*, needed: bool) -> "Tools":
     from jobs.enrol import Tools
-    from pipeline.canonical import CanonicalHasher
+    from pipeline.image.canonical import CanonicalHasher
 
     matcher = _matcher() if needed else None
     return Tools(CanonicalHasher(), matcher, _track)

@@ -46,7 +46,7 @@ def ask(context: Context, task: Task, known: pa.Table, folder: str) -> Fetched:
     settings = context.config.fetch
     fetch_with: Callable[..., Awaitable[Fetched]] = fetch
     if settings.engine == "img2dataset":
-        from pipeline import img2dataset_engine  # noqa: PLC0415  # pandas
+        from pipeline.web import img2dataset_engine  # noqa: PLC0415  # pandas
 
         fetch_with = img2dataset_engine.fetch
 

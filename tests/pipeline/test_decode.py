@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.canonical import CanonicalHasher
 from pipeline.decode import Decoded, Options, decode, decoded_batches, prepare, with_similarity
+from pipeline.image.canonical import CanonicalHasher
 from pipeline.safety import SafetyLists
 from schemas.canonical import sha256_hex
 from schemas.config import DecodeConfig, SafetyConfig

@@ -11,8 +11,8 @@ import pytest
 from optout.signals.channels import Document, SignalPolicy
 from pipeline.fetch import Fetched, fetch, next_round
 from pipeline.fetchstore import PackWriter, read_bodies
-from pipeline.origin_documents import documents_of, whole_lines
 from pipeline.transport import AiohttpTransport
+from pipeline.web.origin_documents import documents_of, whole_lines
 from schemas.config import FetchConfig
 from schemas.errors import FetchError, SchemaError, StorageError, UsageError
 from schemas.ports import Request

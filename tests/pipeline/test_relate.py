@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
+from pipeline.near.cells import Join, near_pairs
+from pipeline.near.scan import MOST_NEIGHBOURS, scan
 from pipeline.relate import KEYS, relate
-from pipeline.relate_cells import Join, near_pairs
-from pipeline.relate_scan import MOST_NEIGHBOURS, scan
 from schemas.config import RelateConfig
 from schemas.errors import SchemaError
 from schemas.tables import EDGES, from_rows, require

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.content_encoding import decoder
 from pipeline.transport import AiohttpTransport, tls_context, user_agent
+from pipeline.web.content_encoding import decoder
 from schemas.config import FetchConfig
 from schemas.errors import FetchError, UsageError
 from schemas.ports import Request, Response

@@ -1,0 +1,1 @@
+"""One image: its header, its decoders, colours, sizes, and the canonical decode with its keys."""

@@ -1,0 +1,107 @@
+"""The canonical decode and the content keys that come from it (docs/identity.md).
+
+No config can change it, so that samples, exemplars and what an auditor finds elsewhere compare:
+upright, sRGB, transparency on white, first frame; a JPEG at the smallest DCT scale whose shorter
+side is at least 256 px, the rest area-resized to that bound; nothing is enlarged.
+"""
+
+import hashlib
+import struct
+
+import cv2
+import numpy as np
+import pdqhash
+
+from pipeline.image.decoders import Decoder
+from pipeline.image.header import MAX_PIXELS, read_header
+from pipeline.image.headers.header import Format
+from pipeline.image.luma import luma
+from schemas.ports import ContentKeys, Pixels
+
+CANONICAL_EDGE_PX = 256
+
+
+class CanonicalHasher:
+    """The Hasher of samples and exemplars."""
+
+    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
+        self._max_pixels = max_pixels
+
+    def keys(self, body: bytes) -> ContentKeys:
+        """Return the content keys. Raises ImageError."""
+        decoder = self._decoder(body)
+        return content_keys(canonical_pixels(decoder), decoder.header.upright)
+
+    def pdq(self, body: bytes) -> tuple[bytes, int]:
+        """Return the PDQ hash and its quality alone. Raises ImageError."""
+        return pdq(canonical_pixels(self._decoder(body)))
+
+    def dihedral(self, body: bytes) -> list[bytes]:
+        """Return the eight PDQ hashes of the image, in the order of `turns`. Raises ImageError.
+
+        Each is the hash of turned pixels. PDQ's own shortcut through its coefficients takes its
+        sampling grid for symmetric, which it is not: mirrored copies came out 20 bits away, 10 % of
+        them beyond 31.
+        """
+        return [pdq(turned)[0] for turned in turns(canonical_pixels(self._decoder(body)))]
+
+    def _decoder(self, body: bytes) -> Decoder:
+        return Decoder(body, read_header(body, self._max_pixels))
+
+
+def canonical_pixels(decoder: Decoder) -> Pixels:
+    """Return the canonical decode. Raises ImageError."""
+    pixels = decoder.at_least(CANONICAL_EDGE_PX)
+    if decoder.header.format == Format.JPEG:
+        return pixels
+    return bounded(pixels, CANONICAL_EDGE_PX)
+
+
+def turns(pixels: Pixels) -> list[Pixels]:
+    """Return the eight ways to lay a picture.
+
+    Upright; turned against the clock by 90, 180 and 270 degrees; upside-down mirrored, left-right
+    mirrored; mirrored about the main and about the other diagonal.
+    """
+    across = pixels.swapaxes(0, 1)
+    ways = [np.rot90(pixels, k) for k in range(4)]
+    ways += [pixels[::-1], pixels[:, ::-1], across, across[::-1, ::-1]]
+    return [np.ascontiguousarray(way) for way in ways]
+
+
+def bounded(pixels: Pixels, edge_px: int) -> Pixels:
+    """Return pixels area-resized so that the shorter side is at most `edge_px`."""
+    height, width = pixels.shape[:2]
+    shorter = min(height, width)
+    if shorter <= edge_px:
+        return pixels
+    size = (round(width * edge_px / shorter), round(height * edge_px / shorter))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def content_keys(pixels: Pixels, size: tuple[int, int]) -> ContentKeys:
+    """Return the keys of a canonical decode; size: width and height of the upright original."""
+    found, quality = pdq(pixels)
+    return ContentKeys(pixel_sha256(pixels), found, quality, *size)
+
+
+def pixel_sha256(pixels: Pixels) -> str:
+    """Return hex SHA-256 over width and height (big-endian uint32 each), then RGB row by row."""
+    height, width = pixels.shape[:2]
+    digest = hashlib.sha256(struct.pack(">II", width, height))
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+def pdq(pixels: Pixels) -> tuple[bytes, int]:
+    """Return the PDQ hash (32 bytes, in the order of Meta's hex form) and its quality, 0 to 100."""
+    found, quality = pdqhash.compute(_three(luma(pixels)))
+    return _packed(found), int(quality)
+
+
+def _three(plane: Pixels) -> Pixels:
+    return np.repeat(plane[:, :, None], 3, axis=2)
+
+
+def _packed(bits: Pixels) -> bytes:
+    return np.packbits(bits.astype(np.uint8)).tobytes()

@@ -1,0 +1,1 @@
+"""Pairs of near things: Hamming distance, exact scans, and joins over cells."""

@@ -1,0 +1,1 @@
+"""Asking hosts: addresses, politeness, origin documents, redirects; img2dataset as an engine."""
