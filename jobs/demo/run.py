@@ -29,6 +29,7 @@ from jobs.demo.telling import Told, tell
 
 PORT = 8765  # a free one is taken where somebody else has it
 LISTED = 10
+TITLE = "A small web, without those who asked to be left out"
 PHOTOS = "photos.localhost"
 
 
@@ -163,7 +164,7 @@ def run(root: Path) -> tuple[Comparison, Told]:
     site = make_site(root, PORT)
     painted = time.monotonic()
     write_list(site, places.urls)
-    config = site.build_config(str(places.registry))
+    config = site.build_config(str(places.registry)) | {"output": {"title": TITLE}}
     places.config.write_text(yaml.safe_dump(config, sort_keys=True), encoding="utf-8")
     told = [
         recuse(submit_command(claim, places.registry, root / "claims"), quiet=True)
