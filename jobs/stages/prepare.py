@@ -17,6 +17,7 @@ from jobs.context import Context
 from jobs.stages import Result
 from pipeline.decode import Decoded, Options, decoded_batches, with_similarity
 from pipeline.embed import by_key, embed
+from pipeline.embedded import embedded
 from pipeline.fetchstore import read_bodies
 from pipeline.judge import judge
 from pipeline.plan import Task
@@ -43,6 +44,7 @@ def run(context: Context, task: Task) -> Result:
     observed = context.bucket(task.refs("observed"), shard, OBSERVED)
     documents = context.bucket(task.refs("documents"), shard, DOCUMENTS)
     judged = judge(rows, observed, documents, context.policy)
+    judged = embedded(judged, Bodies(context.bodies, judged), context.policy)
     decoded, stored, vectors = images(context, task, rows, judged)
     outputs = {
         "judged": context.publish_table(task.path("judged"), judged),

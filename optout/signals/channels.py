@@ -29,7 +29,8 @@ ROBOTS = "robots"
 
 DOCUMENT_CHANNELS = (Channel.ROBOTS,)
 HEADER_CHANNELS = (Channel.X_ROBOTS,)
-CHANNELS = (*DOCUMENT_CHANNELS, *HEADER_CHANNELS)
+BYTE_CHANNELS: tuple[Channel, ...] = ()  # no family reads bytes yet
+CHANNELS = (*DOCUMENT_CHANNELS, *HEADER_CHANNELS, *BYTE_CHANNELS)
 
 SIGNAL_HEADERS = frozenset({x_robots.HEADER})
 """Lower-case names of the headers that bear signals: what header evidence consists of."""
@@ -128,6 +129,11 @@ class SignalPolicy:
     def of_bytes(self, body: bytes, media_type: str) -> tuple[Signal, ...]:  # noqa: ARG002 - the hook's final form; no family fills it yet
         """Return what a body's embedded metadata says, before anything is decoded."""
         return ()
+
+    @property
+    def reads_bytes(self) -> bool:
+        """Whether any family looks into bodies; where none does, nobody need read them for it."""
+        return bool(BYTE_CHANNELS)
 
     def may_ask(self, url: str, documents: Mapping[str, Document]) -> bool:
         """Say whether a URL may be asked: no document forbids it, and none is unreadable."""

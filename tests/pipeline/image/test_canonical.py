@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests.pipeline.image.test_color import WIDE
 
 from pipeline.image.canonical import CanonicalHasher, canonical_pixels, pixel_sha256
 from pipeline.image.decoders import Decoder
@@ -18,6 +17,7 @@ from pipeline.near.hamming import as_words, distance
 from schemas.errors import ImageError
 from schemas.ports import ContentKeys, Hasher, Pixels
 from schemas.verdict import Reason
+from tests.pipeline.image.test_color import WIDE
 from tests.pipeline.pictures import FORMATS, exif, picture, saved
 
 HASHER: Hasher = CanonicalHasher()
