@@ -126,7 +126,10 @@ class Build:
 
     def chains(self, name: str, chains: Sequence[Sequence[Task]]) -> list[Receipt]:
         """Run chains of tasks of one stage."""
-        line = self.shown.stage(name, sum(len(c) for c in chains))
+        tasks = sum(len(c) for c in chains)
+        if not tasks:
+            return []
+        line = self.shown.stage(name, tasks)
         receipts = self.engine.run(chains, line.done)
         line.end()
         return receipts
