@@ -116,6 +116,14 @@ class Build:
             trust_local=registry.trust_local,
         )
 
+    def listed(self, refs: Sequence[Ref]) -> dict[str, object]:
+        """Publish a list of references; returns the argument that names it."""
+        return context_at(self.work.root).publish_refs(refs).as_json()
+
+    def columns(self, receipts: Sequence[Receipt], *names: str) -> dict[str, object]:
+        """Return several named outputs of all receipts as task arguments."""
+        return {name: self.listed(outputs(receipts, name)) for name in names}
+
     @property
     def parts(self) -> int:
         return len(self.plan.source["parts"])
@@ -139,14 +147,14 @@ class Build:
         return Task("source", f"{index:05d}", {"part": part, "index": index})
 
     def identify_tasks(self, sourced: list[Receipt]) -> list[Task]:
-        rows, given = as_json(outputs(sourced, "rows")), as_json(outputs(sourced, "given"))
+        rows, given = self.listed(outputs(sourced, "rows")), self.listed(outputs(sourced, "given"))
         return [
             Task("identify", f"{b:05d}", {"sourced": rows, "given": given, "bucket": b})
             for b in range(self.plan.identity_buckets)
         ]
 
     def screen_tasks(self, identified: list[Receipt], snapshot: Ref) -> list[Task]:
-        rows = as_json(outputs(identified, "rows"))
+        rows = self.listed(outputs(identified, "rows"))
         return [
             Task(
                 "screen",
@@ -166,14 +174,14 @@ class Build:
             asked += receipts
             if not sum(r.counts.get("moved", 0) for r in receipts):
                 break
-            facts = as_json(outputs(receipts, "facts"))
+            facts = self.listed(outputs(receipts, "facts"))
             moved = self.stage("redirects", [Task("redirects", f"{number:02d}", {"facts": facts})])
             wanted = outputs(moved, "requests")
         return asked
 
     def round(self, number: int, wanted: list[Ref]) -> list[Receipt]:
         """Ask one round of requests, host bucket by host bucket, chunk after chunk."""
-        args = {"requests": as_json(wanted), "round": number}
+        args = {"requests": self.listed(wanted), "round": number}
         planned = self.stage(
             "requests",
             [
@@ -207,7 +215,7 @@ class Build:
     def prepare_tasks(
         self, screened: list[Receipt], observed: list[Ref], documents: list[Ref]
     ) -> list[Task]:
-        seen, spoken = as_json(observed), as_json(documents)
+        seen, spoken = self.listed(observed), self.listed(documents)
         return [
             Task(
                 "prepare",
@@ -218,7 +226,7 @@ class Build:
         ]
 
     def relate_task(self, prepared: list[Receipt]) -> Task:
-        return Task("relate", "all", columns(prepared, "decoded", "judged", "vectors"))
+        return Task("relate", "all", self.columns(prepared, "decoded", "judged", "vectors"))
 
     def match_tasks(
         self, screened: list[Receipt], prepared: list[Receipt], snapshot: Ref
@@ -249,9 +257,9 @@ class Build:
             "decide",
             "all",
             {
-                **columns(matched, "slim", "matches", "grants"),
-                **columns(related, "edges"),
-                **columns(prepared, "decoded"),
+                **self.columns(matched, "slim", "matches", "grants"),
+                **self.columns(related, "edges"),
+                **self.columns(prepared, "decoded"),
                 "snapshot": snapshot.as_json(),
             },
         )
@@ -283,13 +291,3 @@ class Build:
 def outputs(receipts: Sequence[Receipt], name: str) -> list[Ref]:
     """Return one named output of each receipt that has it."""
     return [r.outputs[name] for r in receipts if name in r.outputs]
-
-
-def as_json(refs: Sequence[Ref]) -> list[dict[str, object]]:
-    """Return refs as task arguments."""
-    return [r.as_json() for r in refs]
-
-
-def columns(receipts: Sequence[Receipt], *names: str) -> dict[str, object]:
-    """Return several named outputs of all receipts as task arguments."""
-    return {name: as_json(outputs(receipts, name)) for name in names}

@@ -17,9 +17,9 @@ from optout.cohort import Cohort
 from optout.signals.channels import SignalPolicy
 from pipeline.buckets import read_bucket, write_bucketed
 from pipeline.clock import clock_from_environment
-from pipeline.plan import ModelChoice, Plan, Ref
+from pipeline.plan import ModelChoice, Plan, Ref, Task
 from pipeline.storage import open_store
-from schemas.canonical import sha256_hex
+from schemas.canonical import canonical_json, sha256_hex
 from schemas.config import BuildConfig
 from schemas.errors import StorageError
 from schemas.ports import Clock, Embedder, Store
@@ -94,6 +94,20 @@ class Context:
         if sha256_hex(body) != ref.sha256:
             raise StorageError(f"expected sha256 {ref.sha256} of {ref.path}, found other bytes")
         return pq.read_table(pa.BufferReader(body))
+
+    def refs(self, task: Task, name: str) -> list[Ref]:
+        """Return the refs of an argument that names a published list of them.
+
+        Every task of a stage may read what every task of another wrote: the list is a file, so that
+        tasks stay small however many there are.
+        """
+        listed = json.loads(self.work.read(task.ref(name).path))
+        return [Ref.from_json(r) for r in listed]
+
+    def publish_refs(self, refs: Sequence[Ref]) -> Ref:
+        """Publish a list of references under its own digest."""
+        body = canonical_json([r.as_json() for r in refs])
+        return self.publish(f"lists/{sha256_hex(body)}.json", body, len(refs))
 
     def foreign_table(self, store: Store, path: str) -> pa.Table:
         """Read a table of another build's work folder, which has no references here."""

@@ -102,10 +102,6 @@ class Task:
         """Return the path of an output in a folder."""
         return f"{folder}/{self.name}-{self.digest[:16]}{suffix}"
 
-    def refs(self, name: str) -> list[Ref]:
-        """Return the refs of an argument that holds a list of them."""
-        return [Ref.from_json(r) for r in self.args[name]]
-
     def ref(self, name: str) -> Ref:
         """Return the ref of an argument that holds one."""
         return Ref.from_json(self.args[name])

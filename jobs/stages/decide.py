@@ -19,7 +19,7 @@ from schemas.verdict import Verdict
 def run(context: Context, task: Task) -> Result:
     """args: slim, matches, grants, edges, decoded refs, snapshot ref. Publishes DECIDED, parts."""
     slim, matches, grants, edges = (
-        pa.concat_tables([context.table(r) for r in task.refs(n)])
+        pa.concat_tables([context.table(r) for r in context.refs(task, n)])
         for n in ("slim", "matches", "grants", "edges")
     )
     snapshot = context.snapshot(task.ref("snapshot"))
@@ -37,7 +37,10 @@ def run(context: Context, task: Task) -> Result:
     chosen = represent(decided, slim, edges, threshold, config)
     shard = shard_of(chosen["uid"], context.plan.shards)
     decoded = pa.concat_tables(
-        [context.table(r).select(["uid", "stored_size_bytes"]) for r in task.refs("decoded")]
+        [
+            context.table(r).select(["uid", "stored_size_bytes"])
+            for r in context.refs(task, "decoded")
+        ]
     )
     outputs = {
         "decided": context.publish_buckets(task.path("decided"), chosen, shard),

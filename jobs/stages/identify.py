@@ -11,11 +11,11 @@ from schemas.tables import OBSERVED, SOURCED
 def run(context: Context, task: Task) -> Result:
     """args: sourced refs, given refs, bucket. Publishes ROWS and OBSERVED of given bytes."""
     bucket, shards = int(task.args["bucket"]), context.plan.shards
-    sourced = context.bucket(task.refs("sourced"), bucket, SOURCED)
+    sourced = context.bucket(context.refs(task, "sourced"), bucket, SOURCED)
     rows = identify(sourced, context.plan.source["name"])
     shard = shard_of(rows["uid"], shards)
     outputs = {"rows": context.publish_buckets(task.path("identified"), rows, shard)}
-    given = context.bucket(task.refs("given"), bucket, OBSERVED)
+    given = context.bucket(context.refs(task, "given"), bucket, OBSERVED)
     if given.num_rows:
         observed, where = for_shards(given, rows, shards)
         outputs["observed"] = context.publish_buckets(task.path("observed"), observed, where)

@@ -41,8 +41,8 @@ def run(context: Context, task: Task) -> Result:
     """
     shard = int(task.args["shard"])
     rows = context.table(task.ref("rows"))
-    observed = context.bucket(task.refs("observed"), shard, OBSERVED)
-    documents = context.bucket(task.refs("documents"), shard, DOCUMENTS)
+    observed = context.bucket(context.refs(task, "observed"), shard, OBSERVED)
+    documents = context.bucket(context.refs(task, "documents"), shard, DOCUMENTS)
     judged = judge(rows, observed, documents, context.policy)
     judged = embedded(judged, Bodies(context.bodies, judged), context.policy)
     decoded, stored, vectors = images(context, task, rows, judged)

@@ -11,8 +11,8 @@ from pipeline.requests import host_bucket
 
 def run(context: Context, task: Task) -> Result:
     """args: facts refs (OBSERVED). Publishes REQUESTS by host bucket."""
-    observed = pa.concat_tables([context.table(r) for r in task.refs("facts")])
+    observed = pa.concat_tables([context.table(r) for r in context.refs(task, "facts")])
     wanted = next_round(observed)
     bucket = host_bucket(wanted["host"], context.plan.host_buckets)
     ref = context.publish_buckets(task.path("wanted"), wanted, bucket)
-    return {"requests": ref}, {"urls": wanted.num_rows}
+    return {"requests": ref}, {"rows": wanted.num_rows}

@@ -12,12 +12,12 @@ from pipeline.slim import content_keys
 
 def run(context: Context, task: Task) -> Result:
     """args: judged, decoded and vectors refs of all shards. Publishes EDGES."""
-    shards = zip(task.refs("judged"), task.refs("decoded"), strict=True)
+    shards = zip(context.refs(task, "judged"), context.refs(task, "decoded"), strict=True)
     keys = pa.concat_tables(
         [content_keys(context.table(judged), context.table(decoded)) for judged, decoded in shards]
     )
     vectors = pa.concat_tables(
-        [context.table(r).select(["uid", "sem"]) for r in task.refs("vectors")]
+        [context.table(r).select(["uid", "sem"]) for r in context.refs(task, "vectors")]
     )
     places = pc.index_in(keys["uid"], vectors["uid"].combine_chunks())
     config = context.config.relate

@@ -15,7 +15,7 @@ def run(context: Context, task: Task) -> Result:
     snapshot, after the fetch. Here the claims only keep URLs from being asked.
     """
     shard = int(task.args["shard"])
-    rows = context.bucket(task.refs("identified"), shard, ROWS).sort_by("uid")
+    rows = context.bucket(context.refs(task, "identified"), shard, ROWS).sort_by("uid")
     snapshot = context.snapshot(task.ref("snapshot"))
     screened = screen(rows, snapshot.claims, trust_local=snapshot.header.trust_local)
     wanted = requests(screened, shard)
