@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.cli.options import overrides, parameters, read_config
+from jobs.cli.options import as_yaml, overrides, parameters, read_config
 from schemas.errors import UsageError
 
 
@@ -43,6 +43,11 @@ def build(  # noqa: PLR0917  # typer passes every argument by name
     run_build(job, dry_run=dry_run)
 
 
+def show_config() -> None:
+    """Print build.yaml with every key, its default and what it means."""
+    typer.echo(as_yaml(), nl=False)
+
+
 def _read(path: Path | None) -> str | None:
     if path is None:
         return None
@@ -55,7 +60,7 @@ def _read(path: Path | None) -> str | None:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command with one option for each config key."""
+    """Add the command with one option for each config key, and the one that shows the keys."""
     own = [
         p
         for p in inspect.signature(build).parameters.values()
@@ -65,3 +70,4 @@ def register(app: typer.Typer) -> None:
     build.__signature__ = inspect.Signature(wanted)  # type: ignore[attr-defined]  # read by typer
     build.__annotations__ = {p.name: p.annotation for p in wanted}
     app.command("build")(build)
+    app.command("config")(show_config)

@@ -6,6 +6,7 @@ understood for every key (`with_listed_names`); help lists one name each.
 """
 
 import inspect
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -199,3 +200,20 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
             else value
         )
     return result
+
+
+def as_yaml() -> str:
+    """Return build.yaml with every key at its default, each with what it means."""
+    lines = ["# Every key of build.yaml at its default; leave out what you do not change."]
+    section = ""
+    for key in sorted(keys(), key=lambda k: "." in k.path):  # keys of no section first
+        head, _, leaf = key.path.rpartition(".")
+        if head != section:
+            lines += ["", f"{head}:"]
+            section = head
+        default = key.field.get_default()
+        value = list(default) if isinstance(default, tuple) else default
+        text = json.dumps(value) if value != float("inf") else ".inf"
+        indent = "  " if head else ""
+        lines.append(f"{indent}{leaf}: {text}  # {key.field.description}")
+    return "\n".join(lines) + "\n"

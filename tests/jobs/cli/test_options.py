@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.cli.options import keys, option_names, overrides, read_config, with_listed_names
+from jobs.cli.options import as_yaml, keys, option_names, overrides, read_config, with_listed_names
 from schemas.config import BuildConfig
 from schemas.errors import UsageError
 
@@ -46,6 +46,14 @@ def test_lists_are_cut_at_commas_but_filters_are_not():
     )
     assert config.fetch.allow_hosts == ("a.localhost:1", "b.localhost:2")
     assert config.filters == ("width in (1, 2)",)
+
+
+def test_shown_config_has_every_key_at_its_default():
+    shown = as_yaml()
+    assert read_config(shown, {}, "shown") == BuildConfig()
+    for key in keys():
+        assert f"{key.leaf}: " in shown
+        assert key.field.description, key.path
 
 
 def test_unknown_key_names_the_nearest_one():
