@@ -142,11 +142,12 @@ def _set(arrays: Mapping[str, npt.NDArray[Any]], part: str) -> tuple[dict[str, V
 def _unit(values: npt.NDArray[Any], name: str) -> Vectors:
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):  # noqa: PLR2004 - as above
         raise SchemaError(f"expected {name} as float[n, d], found {values.dtype}{values.shape}")
-    rows = values.astype(np.float32)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not np.all(np.isfinite(lengths)) or not np.all(lengths > 0):
-        raise SchemaError(f"expected finite rows other than zero in {name}")
-    return np.asarray(rows / lengths, np.float32)
+    with np.errstate(all="ignore"):  # what is not finite is refused below, not warned about
+        rows = values.astype(np.float32)
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        if not np.all(np.isfinite(lengths)) or not np.all(lengths > 0):
+            raise SchemaError(f"expected finite rows other than zero in {name}")
+        return np.asarray(rows / lengths, np.float32)
 
 
 def _metadata(body: bytes) -> dict[str, str]:
