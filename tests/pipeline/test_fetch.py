@@ -650,11 +650,11 @@ def test_a_stuck_host_does_not_hold_up_another() -> None:
         quick = [server.url(f"/{i}", "b.localhost") for i in range(20)]
         start = time.monotonic()
         fetched, _ = real(
-            server, requests(*stuck, *quick), per_host=2, connections=3, timeout_s=1.0, retries=0
+            server, requests(*stuck, *quick), per_host=2, connections=3, timeout_s=4.0, retries=0
         )
     outcomes = fetched.observed["outcome"].to_pylist()
     assert outcomes == ["gated"] * 20 + ["ok"] * 20
-    assert max(ended.values()) - start < 0.9
+    assert max(ended.values()) - start < 3
 
 
 def test_robots_beyond_the_limit_loses_its_cut_line_only() -> None:

@@ -125,7 +125,7 @@ def test_a_long_crawl_delay_is_kept_as_far_as_we_wait() -> None:
 def test_a_resting_host_waits_while_others_go_on() -> None:
     async def run() -> tuple[float, float]:
         politeness = Politeness(FetchConfig(connections=1))
-        assert politeness.host("a").rest(0.2)
+        assert politeness.host("a").rest(1.0)
         start = time.monotonic()
         resting = asyncio.create_task(crowd(politeness, ["a"]))
         await crowd(politeness, ["b"] * 3, hold_s=0)
@@ -134,8 +134,8 @@ def test_a_resting_host_waits_while_others_go_on() -> None:
         return others, time.monotonic() - start
 
     others, resting = asyncio.run(run())
-    assert others < 0.15
-    assert resting >= 0.2 - 0.005
+    assert others < 0.7
+    assert resting >= 1.0 - 0.005
 
 
 def test_a_host_that_asks_for_too_much_rest_is_ended() -> None:
