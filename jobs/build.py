@@ -16,8 +16,10 @@ from jobs.planning import Job, finished_release, plan_of
 from jobs.progress import RunProgress, progress
 from jobs.sealing import Finished, forget, seal
 from jobs.summary import say_plan, say_summary
+from pipeline.clock import clock_from_environment
 from pipeline.plan import Plan, Receipt, Ref, Task
 from pipeline.storage import open_store
+from pipeline.vault import purge_held
 from schemas.errors import UsageError
 from schemas.manifest import Manifest
 from schemas.ports import Store
@@ -39,6 +41,7 @@ def run_build(job: Job, *, dry_run: bool = False) -> None:
     if done is not None:
         if not job.config.output.keep_store:
             forget(work)  # where an earlier run was killed right after publishing
+        purge_held(open_store(job.vault, private=True), clock_from_environment().now_us())
         say_summary(out, job, done, again=True)
         return
     if dry_run:

@@ -3,7 +3,6 @@
 import json
 import time
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from schemas.config import BuildConfig
 from schemas.errors import PlanError, UsageError
 from schemas.manifest import Manifest
 from schemas.ports import Embedder, Store
+from schemas.version import installed_version
 
 MATCHER = "builtin:lite"
 """The matcher of a build without a registry, and of registries that name none."""
@@ -124,7 +124,7 @@ def make_plan(job: Job, old: Plan | None) -> Plan:
         model, matcher = chosen_models(config)
     return Plan(
         created=old.created if old is not None else created_now(),
-        tool_version=tool_version(),
+        tool_version=installed_version(),
         config=asked,
         source=source.as_json(),
         source_fingerprint=source.fingerprint,
@@ -186,14 +186,6 @@ def created_now() -> str:
     """Return the time that the manifest will carry."""
     seconds = clock_from_environment().now_us() // 1_000_000
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
-def tool_version() -> str:
-    """Return the version of the installed distribution."""
-    try:
-        return version("recuse")
-    except PackageNotFoundError:
-        return "0+unknown"
 
 
 def public_config(config: BuildConfig) -> dict[str, Any]:

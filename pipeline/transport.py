@@ -11,7 +11,6 @@ import functools
 import socket
 import ssl
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Self
 
@@ -33,6 +32,7 @@ from schemas.config import FetchConfig
 from schemas.errors import FetchError, UsageError
 from schemas.ports import Exchange, Request, Resolver, Response
 from schemas.verdict import Outcome
+from schemas.version import installed_version
 
 ACCEPT = "image/avif,image/webp,image/apng,image/*;q=0.9,*/*;q=0.5"
 MAX_HEADER_BYTES = 65_536  # of all header lines of one response together
@@ -52,7 +52,7 @@ def user_agent(config: FetchConfig) -> str:
         raise UsageError(
             f"fetch.contact: expected a URL or mail address of printable ASCII, found {contact!r}"
         )
-    product = f"{config.agent}/{_version()}"
+    product = f"{config.agent}/{installed_version()}"
     return f"{product} (+{contact})" if contact else product
 
 
@@ -280,11 +280,3 @@ def _translated(where: str, error: Exception) -> FetchError:
     )
     lasting = isinstance(error, tuple(refusals))
     return FetchError(Outcome.UNREACHABLE, f"{where}: {said}", lasting=lasting)
-
-
-@functools.cache
-def _version() -> str:
-    try:
-        return version("recuse")
-    except PackageNotFoundError:  # a checkout that was not installed
-        return "0"

@@ -7,7 +7,6 @@ need them, so that `--help` and the registry's commands start at once.
 import os
 import sys
 import traceback
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -16,6 +15,7 @@ from jobs.cli import build, optout, vault
 from jobs.cli.console import say_error
 from jobs.cli.options import with_listed_names
 from schemas.errors import ClaimError, CurationError, UsageError
+from schemas.version import installed_version
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -29,14 +29,6 @@ app = typer.Typer(
 build.register(app)
 app.add_typer(optout.app, name="optout")
 app.add_typer(vault.app, name="vault")
-
-
-def installed_version() -> str:
-    """Return the version of the distribution, or 0+unknown where it is not installed."""
-    try:
-        return version("recuse")
-    except PackageNotFoundError:
-        return "0+unknown"
 
 
 def _print_version(value: bool) -> None:
