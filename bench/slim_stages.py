@@ -34,7 +34,8 @@ from schemas.config import MatchConfig, SourceConfig
 from schemas.snapshot import Snapshot
 from schemas.tables import CLAIMS, DOCUMENTS, OBSERVED, WORKS, from_rows, vector
 
-WORDS = [
+WORDS = ("river", "stone", "light", "old", "woman", "market", "harbour", "green", "winter", "portrait",
+         "of", "the", "with", "and")  # fmt: skip
     "river",
     "stone",
     "light",
