@@ -34,22 +34,18 @@ from schemas.config import MatchConfig, SourceConfig
 from schemas.snapshot import Snapshot
 from schemas.tables import CLAIMS, DOCUMENTS, OBSERVED, WORKS, from_rows, vector
 
-WORDS = ("river", "stone", "light", "old", "woman", "market", "harbour", "green", "winter", "portrait",
-         "of", "the", "with", "and")  # fmt: skip
+WORDS = [
     "river",
     "stone",
     "light",
     "old",
     "woman",
-    "market",
     "harbour",
     "green",
     "winter",
-    "portrait",
     "of",
     "the",
     "with",
-    "and",
 ]
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 

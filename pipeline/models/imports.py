@@ -97,5 +97,5 @@ def _module(name: str) -> ModuleType:
             raise
         raise UsageError(
             f"expected {name} to be installed, found none: models need the build extra, "
-            "pip install 'recuse[build]'"
+            "pip install -c constraints.txt '.[build]'"
         ) from e
