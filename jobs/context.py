@@ -17,8 +17,10 @@ from optout.cohort import Cohort
 from optout.signals.channels import SignalPolicy
 from pipeline.buckets import read_bucket, write_bucketed
 from pipeline.clock import clock_from_environment
+from pipeline.fetchstore import PackWriter
 from pipeline.plan import ModelChoice, Plan, Ref, Task
-from pipeline.storage import open_store
+from pipeline.safety import SafetyLists
+from pipeline.storage import open_store, read_anywhere
 from schemas.canonical import canonical_json, sha256_hex
 from schemas.config import BuildConfig
 from schemas.errors import StorageError
@@ -56,6 +58,15 @@ class Context:
             return self.bodies.read(SECRET_PATH)
         self.work.publish_once(SECRET_PATH, secrets.token_bytes(32))
         return self.work.read(SECRET_PATH)
+
+    @cached_property
+    def safety(self) -> SafetyLists:
+        """The safety lists of the config."""
+        return SafetyLists.load(self.config.safety, read_anywhere)
+
+    def packs(self, folder: str) -> PackWriter:
+        """Return a writer of packs that stores nothing that a safety list names."""
+        return PackWriter(self.work, folder, never=self.safety.names)
 
     def embedder(self) -> Embedder:
         """Return the model of `sem`, loaded once a process and checked against the plan."""

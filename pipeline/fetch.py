@@ -153,7 +153,7 @@ class Seen:
         """Return the row; every body must have been published."""
         answer = self.answer
         response = answer.response if answer else None
-        place = packs.places[self.sha256] if self.sha256 else None
+        place = packs.places.get(self.sha256) if self.sha256 else None
         return {
             "url_key": self.url_key,
             "shards": self.shards,

@@ -6,7 +6,7 @@ to one writer are stored once. Inside a pack bodies are sorted by sha256: the or
 came in leaves no trace as long as they fit into one pack.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -35,19 +35,30 @@ class PackWriter:
     """Collects bodies and publishes them as packs below `folder`.
 
     flush_bytes: a pack is published before it would grow beyond this; one body may be larger.
+    never: says of a sha256 and a body that it must not be stored (safety lists); such a body has
+    no place, and nothing of it is written.
     """
 
-    def __init__(self, store: Store, folder: str, flush_bytes: int = FLUSH_BYTES) -> None:
+    def __init__(
+        self,
+        store: Store,
+        folder: str,
+        flush_bytes: int = FLUSH_BYTES,
+        *,
+        never: Callable[[str, bytes], bool] = lambda _sha256, _body: False,
+    ) -> None:
         self._store = store
         self._folder = folder
         self._flush_bytes = min(flush_bytes, MAX_PACK_BYTES)
+        self._never = never
+        self._refused: set[str] = set()
         self._waiting: dict[str, bytes] = {}
         self._waiting_bytes = 0
         self._places: dict[str, Place] = {}
 
     @property
     def places(self) -> Mapping[str, Place]:
-        """Where each body published so far lies, by sha256; all of them after `flush`."""
+        """Where each body published so far lies, by sha256; after `flush` all that may be kept."""
         return self._places
 
     def is_full(self, more_bytes: int) -> bool:
@@ -60,7 +71,10 @@ class PackWriter:
         Not for several threads at once.
         """
         sha256 = sha256_hex(body)
-        if sha256 not in self._places and sha256 not in self._waiting:
+        known = sha256 in self._places or sha256 in self._waiting or sha256 in self._refused
+        if not known and self._never(sha256, body):
+            self._refused.add(sha256)
+        elif not known:
             if self.is_full(len(body)):
                 self.flush()
             self._waiting[sha256] = body

@@ -9,12 +9,19 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.image.canonical import CanonicalHasher
 from pipeline.near.hamming import Near, as_words
 from schemas.canonical import canonical_json
 from schemas.config import SafetyConfig
-from schemas.errors import UsageError
+from schemas.errors import ImageError, UsageError
+from schemas.tables import JUDGED, require
+from schemas.verdict import Reason
 
 MIN_QUALITY = 50
+STAGE = "safety"
 HEX = re.compile(r"[0-9a-fA-F]{64}")
 SHOWN = 80  # characters of a bad line that a message quotes
 
@@ -43,6 +50,19 @@ class SafetyLists:
             tuple(path for _, path in hashes),
             {path: len(listed) for path, listed in (exact | near).items()},
         )
+
+    def names(self, sha256: str, body: bytes) -> bool:
+        """Say whether a list names these bytes or their picture, before anything of them is kept.
+
+        The picture is decoded only where there are PDQ lists; what is no image has no picture.
+        """
+        if self.hit(sha256) or not self.pdq_files:
+            return self.hit(sha256) is not None
+        try:
+            keys = CanonicalHasher().keys(body)
+        except ImageError:
+            return False
+        return self.hit(sha256, keys.pdq, keys.pdq_quality) is not None
 
     def hit(self, sha256: str, pdq: bytes | None = None, quality: int = 0) -> str | None:
         """Return what was hit as JSON (list, key, distance), None where nothing was.
@@ -82,3 +102,20 @@ def parse(body: bytes, path: str) -> list[str]:
 def _detail(path: str, key: str, bits: int) -> str:
     name = path.replace("\\", "/").rsplit("/", 1)[-1]
     return canonical_json({"list": name, "key": key, "distance": bits}).decode()
+
+
+def withheld(judged: pa.Table) -> pa.Table:
+    """Return JUDGED with a stop for each row whose bytes were seen and must not be kept.
+
+    Such a row has a sha256, no pack, and nothing that stops it so far.
+    """
+    require(judged, JUDGED)
+    refused = pc.and_(
+        pc.and_(pc.is_valid(judged["sha256"]), pc.is_null(judged["pack"])),
+        pc.is_null(judged["stop_reason"]),
+    )
+    for name, value in (("stop_stage", STAGE), ("stop_reason", str(Reason.SAFETY))):
+        place = judged.schema.get_field_index(name)
+        column = pc.if_else(refused, pa.scalar(value, pa.string()), judged[name])
+        judged = judged.set_column(place, judged.schema.field(place), column)
+    return judged

@@ -56,9 +56,9 @@ class Placed:
     """Given bytes that have been put into a pack."""
 
     url_key: str
-    pack: str
-    offset: int
-    length: int
+    pack: str | None  # null where a safety list forbids to keep them
+    offset: int | None
+    length: int | None
     sha256: str
     unchecked: tuple[str, ...]
     shards: tuple[int, ...] = ()

@@ -83,7 +83,7 @@ OBSERVED = _table(
     F("headers", pa.list_(HEADER)),  # of the final response, in order, with case
     F("asked_at", UTC),
     F("fetched_at", UTC),  # when the body was whole
-    F("pack", TEXT),  # path of the pack that holds the body, null without a body
+    F("pack", TEXT),  # of the body; null without one, or where a safety list forbids to keep it
     F("offset", pa.int64()),
     F("length", pa.int64()),
     F("sha256", TEXT),  # of the body

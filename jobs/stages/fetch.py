@@ -14,7 +14,6 @@ from jobs.context import Context
 from jobs.stages import Result
 from pipeline.answers import documents_for_shards, explode_shards
 from pipeline.fetch import Fetched, fetch
-from pipeline.fetchstore import PackWriter
 from pipeline.plan import Ref, Task
 from pipeline.transport import AiohttpTransport
 from schemas.canonical import sha256_hex
@@ -41,7 +40,7 @@ def run(context: Context, task: Task) -> Result:
 def ask(context: Context, task: Task, known: pa.Table, folder: str) -> Fetched:
     """Ask every URL of the task's chunk with the engine of the config."""
     requests = context.table(task.ref("chunk"))
-    packs = PackWriter(context.work, folder)
+    packs = context.packs(folder)
     rng = random.Random(f"{context.config.seed} {task.name}")  # noqa: S311  # jitter, not secrets
     settings = context.config.fetch
     fetch_with: Callable[..., Awaitable[Fetched]] = fetch

@@ -21,8 +21,7 @@ from pipeline.embedded import embedded
 from pipeline.fetchstore import read_bodies
 from pipeline.judge import judge
 from pipeline.plan import Task
-from pipeline.safety import SafetyLists
-from pipeline.storage import read_anywhere
+from pipeline.safety import withheld
 from schemas.ports import Store
 from schemas.tables import DECODED, DOCUMENTS, OBSERVED, STORED, with_metadata
 from schemas.verdict import Reason
@@ -43,7 +42,7 @@ def run(context: Context, task: Task) -> Result:
     rows = context.table(task.ref("rows"))
     observed = context.bucket(context.refs(task, "observed"), shard, OBSERVED)
     documents = context.bucket(context.refs(task, "documents"), shard, DOCUMENTS)
-    judged = judge(rows, observed, documents, context.policy)
+    judged = withheld(judge(rows, observed, documents, context.policy))
     judged = embedded(judged, Bodies(context.bodies, judged), context.policy)
     decoded, stored, vectors = images(context, task, rows, judged)
     outputs = {
@@ -64,7 +63,7 @@ def images(
     options = Options(
         config=config.decode,
         edge_px=max(embedder.edge_px, matcher.edge_px),
-        safety=SafetyLists.load(config.safety, read_anywhere),
+        safety=context.safety,
     )
     captions = dict(zip(rows["uid"].to_pylist(), rows["caption"].to_pylist(), strict=True))
     known = known_vectors(context, task)

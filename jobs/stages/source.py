@@ -1,12 +1,12 @@
 """source: one part of the source is read; bytes that come with it go into packs."""
 
 from collections.abc import Iterator
+from dataclasses import astuple
 
 import pyarrow as pa
 
 from jobs.context import Context
 from jobs.stages import Result
-from pipeline.fetchstore import PackWriter
 from pipeline.identify import identity_bucket
 from pipeline.plan import Task
 from pipeline.source import Part, Placed, Read, SourcePlan, given_observed, read_part
@@ -28,9 +28,10 @@ def run(context: Context, task: Task) -> Result:
 
 def placed(context: Context, read: Read) -> Iterator[Placed]:
     """Put given bytes into packs and yield where each lies."""
-    packs = PackWriter(context.work, "fetch/given")
+    packs = context.packs("fetch/given")
     bodies = [(body.url_key, packs.add(body.body), body.unchecked) for body in read.bodies()]
     packs.flush()
     for url_key, sha256, unchecked in bodies:
-        place = packs.places[sha256]
-        yield Placed(url_key, place.pack, place.offset, place.length, sha256, unchecked)
+        place = packs.places.get(sha256)
+        pack, offset, length = astuple(place) if place else (None, None, None)
+        yield Placed(url_key, pack, offset, length, sha256, unchecked)

@@ -3,11 +3,14 @@
 The fixtures know each row's verdict by construction; nothing here asks the code under test.
 """
 
+import hashlib
 import json
 import subprocess
 import sys
 
+import cv2
 import duckdb
+import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +20,7 @@ from jobs.demo.expect import Site, compare
 from jobs.demo.outcome import rows_of
 from jobs.demo.run import gather as demo_cast
 from jobs.demo.run import submit_command, write_list
+from pipeline.image.canonical import CanonicalHasher
 from tests.e2e import corpus_site, generated_site
 from tests.e2e.builds import (
     ROOT,
@@ -215,3 +219,28 @@ def test_claim_recorded_during_the_build_is_honoured_unless_it_is_pinned(tmp_pat
     shown = json.dumps(said)
     assert "Ada" not in shown
     assert registry not in shown
+
+
+def test_nothing_of_what_a_safety_list_names_is_ever_stored(tmp_path):
+    works = [w.body() for w in demo_cast(cache_folder() / "gallery").others[:4]]
+    keys = CanonicalHasher().keys(works[1])
+    (tmp_path / "bytes.txt").write_text(hashlib.sha256(works[0]).hexdigest() + "\n")
+    (tmp_path / "pictures.txt").write_text(keys.pdq.hex() + "\n")
+    again = cv2.imencode(".jpg", cv2.imdecode(np.frombuffer(works[1], np.uint8), 1))[1].tobytes()
+    served = {f"/{i}.jpg": body for i, body in enumerate([works[0], again, works[2], works[3]])}
+    with serve({**served, "/robots.txt": Answer(404)}) as server:
+        source = url_list(tmp_path / "urls.jsonl", [server.url(path) for path in served])
+        options = (
+            "--workers", "0", "--allow-hosts", server.at("127.0.0.1")[0], "--keep-store",
+            "--safety.sha256", str(tmp_path / "bytes.txt"),
+            "--safety.pdq", str(tmp_path / "pictures.txt"),
+        )  # fmt: skip
+        done = build(source, tmp_path / "out", *options)
+    assert done.returncode == 0, done.stderr
+    said = manifest(tmp_path / "out")
+    assert said["dropped"] == {"safety": 2}
+    assert said["released"] == 2
+    kept = b"".join(p.read_bytes() for p in tmp_path.glob("out*/**/*") if p.is_file())
+    assert works[2] in kept  # the store was kept, as asked
+    assert works[0] not in kept
+    assert again not in kept

@@ -133,3 +133,13 @@ def test_near_bodies_are_read_together() -> None:
     places = pack(store, [bytes([i]) * 1000 for i in range(50)], 1_000_000)
     read_bodies(store, places)
     assert spans == [1]
+
+
+def test_body_that_must_not_be_stored_has_no_place_and_leaves_nothing() -> None:
+    store = MemoryStore()
+    writer = PackWriter(store, "fetch", never=lambda _sha256, body: body == b"never")
+    listed, kept = writer.add(b"never"), writer.add(b"kept")
+    assert writer.add(b"never") == listed
+    writer.flush()
+    assert set(writer.places) == {kept}
+    assert b"never" not in b"".join(store.files.values())

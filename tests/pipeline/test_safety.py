@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.safety import SafetyLists, parse
+from pipeline.safety import SafetyLists, parse, withheld
 from schemas.config import SafetyConfig
 from schemas.errors import UsageError
+from schemas.tables import JUDGED, from_rows
 
 SHA = "ab" * 32
 PDQ = "0f" * 32
@@ -63,3 +64,15 @@ def test_bytes_that_are_no_text_are_refused() -> None:
 def test_any_bytes_give_hashes_or_our_error(body: bytes) -> None:
     with suppress(UsageError):
         assert all(len(h) == 64 for h in parse(body, "f"))
+
+
+def test_row_whose_bytes_were_seen_and_not_kept_is_stopped() -> None:
+    rows = [
+        {"uid": "a", "sha256": "1" * 64},
+        {"uid": "b", "sha256": "2" * 64, "pack": "p"},
+        {"uid": "c", "stop_reason": "http_status"},
+        {"uid": "d"},
+    ]
+    found = withheld(from_rows(rows, JUDGED))
+    assert found["stop_reason"].to_pylist() == ["safety", None, "http_status", None]
+    assert found["stop_stage"].to_pylist() == ["safety", None, None, None]
