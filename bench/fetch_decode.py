@@ -11,6 +11,7 @@ after each answer, as where every image lies on another host; img2dataset never 
 
 img2dataset       Downloader, 32 threads, Resizer 256 keep_ratio q95, sha256, its Parquet writer
 img2dataset-raw   the same without decoding: bytes as fetched (disable_all_reencoding)
+aiohttp           aiohttp's own session and sha256, nothing else: the floor of this machine
 recuse-fetch      robots.txt, gates, headers kept, sha256, packs published, OBSERVED written
 recuse            the same, and decode: canonical keys (pixel_sha256, PDQ), 256 keep_ratio q95,
                   PDQ and sha256 of the stored bytes
@@ -19,6 +20,7 @@ recuse-i2d        fetch.engine: img2dataset, behind guard and gates, no decoding
 
 import argparse
 import asyncio
+import hashlib
 import json
 import os
 import platform
@@ -47,7 +49,7 @@ CONNECTIONS = 32
 AGENT = "bench"
 PAINTED = 24
 WIDTH, HEIGHT, TARGET_BYTES = 917, 687, 85_000
-ENGINES = ("img2dataset", "img2dataset-raw", "recuse-fetch", "recuse", "recuse-i2d")
+ENGINES = ("img2dataset", "img2dataset-raw", "aiohttp", "recuse-fetch", "recuse", "recuse-i2d")
 LINKS = ("http keep", "http close", "https close")
 
 
@@ -168,6 +170,8 @@ def timed(engine: str, server: dict[str, str], n: int) -> dict[str, float]:
 def client(engine: str, base: str, n: int) -> dict[str, float]:
     """Return milliseconds per image of one engine, start-up left out."""
     run = downloads if engine.startswith("img2dataset") else ours
+    if engine == "aiohttp":
+        run = bare
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         work = run(engine, base, folder)
@@ -210,6 +214,25 @@ def downloads(engine: str, base: str, folder: str) -> Work:
         return int(stats["successes"])
 
     return work
+
+
+def bare(_engine: str, base: str, _folder: str) -> Work:
+    """Return a runner of aiohttp alone."""
+    import aiohttp  # noqa: PLC0415 - not the peer's cost
+
+    context = ssl.create_default_context()
+
+    async def fetched(numbers: range) -> int:
+        connector = aiohttp.TCPConnector(limit=CONNECTIONS, ssl=context)
+        async with aiohttp.ClientSession(connector=connector) as session:
+
+            async def one(number: int) -> bool:
+                async with session.get(f"{base}/{number}.jpg") as answer:
+                    return bool(hashlib.sha256(await answer.read()).digest())
+
+            return sum(await asyncio.gather(*map(one, numbers)))
+
+    return lambda numbers: asyncio.run(fetched(numbers))
 
 
 def ours(engine: str, base: str, folder: str) -> Work:
