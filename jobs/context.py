@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from jobs.claims import snapshot_at
 from optout.cohort import Cohort
 from optout.signals.channels import SignalPolicy
-from pipeline.buckets import read_bucket, write_bucketed
+from pipeline.buckets import gather_bucket, write_bucketed
 from pipeline.clock import clock_from_environment
 from pipeline.fetchstore import PackWriter
 from pipeline.plan import ModelChoice, Plan, Ref, Task
@@ -126,11 +126,7 @@ class Context:
 
     def bucket(self, refs: Sequence[Ref], bucket: int, schema: pa.Schema) -> pa.Table:
         """Read one bucket out of several published files, in the order of `refs`."""
-        parts = [read_bucket(self.work, r.path, bucket) for r in refs]
-        parts = [p for p in parts if p.num_rows]
-        if not parts:
-            return schema.empty_table()
-        return pa.concat_tables(parts, promote_options="permissive").combine_chunks()
+        return gather_bucket(self.work, [r.path for r in refs], bucket, schema).combine_chunks()
 
 
 @lru_cache(maxsize=4)

@@ -169,7 +169,7 @@ def draft_manifest(
         models=[model_entry("sem", plan.model), model_entry("matcher", plan.matcher)],
         lists=lists(job, finished),
         thresholds={
-            "duplicate_similarity": config.relate.similarity or plan.model.duplicate_threshold,
+            "duplicate_similarity": plan.duplicate_similarity(),
             "pdq_radius": float(config.relate.pdq_radius),
             "match_epsilon": config.match.epsilon,
             "style_budget": config.match.style_budget,

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.image.canonical import (
     CANONICAL_EDGE_PX,
@@ -58,6 +59,16 @@ class Decoded:
     table: pa.Table  # DECODED
     stored: pa.Table  # STORED: the rows that nothing speaks against so far
     pixels: dict[str, Pixels]  # by pixel_sha256, of the same rows
+
+    def embeddable(self) -> tuple[list[str], list[str]]:
+        """Return uid and pixel_sha256 of the rows that have pixels and that nothing stops."""
+        unstopped, decoded = (
+            self.table["stop_reason"].is_null(),
+            self.table["pixel_sha256"].is_valid(),
+        )
+        free = pc.and_(unstopped, decoded)
+        rows = self.table.filter(free)
+        return rows["uid"].to_pylist(), rows["pixel_sha256"].to_pylist()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,18 @@ not judged instead of passing every comparison. One image is embedded once, howe
 it, and not at all where its vectors are known under the same fingerprints.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.errors import SchemaError
 from schemas.ports import Embedder, Pixels, Vectors
-from schemas.tables import vector
+from schemas.tables import DECODED, require, vector
+from schemas.verdict import Reason
 
 Halves = npt.NDArray[np.float16]
 Known = Mapping[str, Mapping[str, Halves]]
@@ -22,6 +25,7 @@ Known = Mapping[str, Mapping[str, Halves]]
 Pass = tuple[Embedder, dict[str, int]]
 """A model with the names and widths of the vectors that are kept of it."""
 
+STAGE = "embed"
 LEAST_LENGTH = 0.5  # of a vector that says anything: unit rows have 1, what failed has 0 or NaN
 
 
@@ -56,6 +60,21 @@ def embed(
     if embedder is None:
         return table, pa.nulls(len(uids), pa.float32())
     return table, _similarity(vectors["sem"], captions, embedder)
+
+
+def hold_unsound(decoded: pa.Table, vectors: pa.Table) -> pa.Table:
+    """Return DECODED with a stop for each row that lacks one of its vectors: held, never passed.
+
+    vectors: as `embed` gave them, of rows of `decoded` that nothing stopped.
+    """
+    require(decoded, DECODED)
+    lacking = functools.reduce(pc.or_, (vectors[n].is_null() for n in vectors.column_names[1:]))
+    bad = pc.is_in(decoded["uid"], vectors["uid"].filter(lacking).combine_chunks())
+    for name, value in (("stop_stage", STAGE), ("stop_reason", str(Reason.NOT_JUDGED))):
+        place = decoded.schema.get_field_index(name)
+        column = pc.if_else(bad, pa.scalar(value, pa.string()), decoded[name])
+        decoded = decoded.set_column(place, decoded.schema.field(place), column)
+    return decoded
 
 
 def passes(embedder: Embedder | None, matcher: Embedder | None) -> list[Pass]:

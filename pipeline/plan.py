@@ -179,6 +179,11 @@ class Plan(BaseModel):
         """Return the config as values."""
         return BuildConfig.model_validate(self.config)
 
+    def duplicate_similarity(self) -> float:
+        """Return the cosine that makes near-copies: the config's, else the model card's."""
+        chosen: float = self.build_config().relate.similarity
+        return chosen or self.model.duplicate_threshold
+
     def notices(self) -> list[str]:
         """Return what whoever uses the plan's models is told, each line once."""
         return list(dict.fromkeys(m.notice for m in (self.model, self.matcher) if m.notice))

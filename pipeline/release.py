@@ -94,6 +94,18 @@ def name_of(number: int) -> str:
     return f"{number:05d}"
 
 
+def released_sizes(decided: pa.Table, shard: pa.Array, decoded: pa.Table) -> pa.Table:
+    """Return what `plan_parts` takes: shard, uid and size_bytes of each released row.
+
+    decided: DECIDED. shard: of each of its rows. decoded: uid and stored_size_bytes of all rows.
+    """
+    kept = _is_kept(decided).combine_chunks()
+    uids = decided["uid"].filter(kept)
+    places = pc.index_in(uids, decoded["uid"].combine_chunks())
+    sizes = decoded["stored_size_bytes"].take(places)
+    return pa.table({"shard": shard.filter(kept), "uid": uids, "size_bytes": sizes})
+
+
 def plan_parts(released: pa.Table, shard_mb: int) -> list[Part]:
     """Return the samples files of a release, numbered through all shards.
 

@@ -17,22 +17,9 @@ from optout.lifecycle import Rule, acts
 from optout.names import find_names
 from optout.urls import canonical_url, is_address, twin_url
 from pipeline.identify import addresses
-from pipeline.requests import chunks, host_bucket, merge_requests, public_urls, requests
 from schemas.errors import UsageError
-from schemas.tables import CLAIMS, ROWS, STOP, TEXT, require
+from schemas.tables import CLAIMS, GRANTS, ROWS, STOP, TEXT, require
 from schemas.verdict import Reason, Scope, Stance
-
-__all__ = [
-    "GRANTS",
-    "chunks",
-    "count_stops",
-    "grants",
-    "host_bucket",
-    "merge_requests",
-    "public_urls",
-    "requests",
-    "screen",
-]
 
 STAGE = "screen"
 
@@ -49,9 +36,6 @@ REASONS = {
     Rule.NAME: Reason.OPTOUT_NAME,
 }
 _COLUMNS = {Rule.URL: "urls", Rule.HOST: "hosts", Rule.NAME: "names"}
-
-GRANTS = pa.schema([pa.field("uid", TEXT), pa.field("claim_id", TEXT), pa.field("rule", TEXT)])
-"""Rows that an opt-in claim grants by exact URL or host; sorted by uid, rule, claim."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from schemas.canonical import canonical_json, digest, sha256_hex
 from schemas.errors import SchemaError, StorageError
 from schemas.manifest import FileEntry
 from schemas.ports import Store
-from schemas.tables import EDGES, LEDGER, MATCHES, STORED, VAULTED, require
+from schemas.tables import EDGES, LEDGER, MATCHES, STORED, require
 from schemas.verdict import Purpose, Reason, Say, Verdict
 
 ROWS_FOLDER = "rows"
@@ -178,12 +178,6 @@ def matches_file(matches: pa.Table) -> bytes:
     require(matches, MATCHES)
     order = [(n, "ascending") for n in ("uid", "claim_id", "rule", "work_id")]
     return write_parquet(matches.sort_by(order))
-
-
-def check_vaulted(table: pa.Table) -> None:
-    """Raise SchemaError unless the table is VAULTED, vectors and `extra.` columns aside."""
-    if table.column_names[: len(VAULTED)] != VAULTED.names:
-        raise SchemaError(f"expected columns {VAULTED.names}, found {table.column_names}")
 
 
 # --- the folder

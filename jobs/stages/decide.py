@@ -3,17 +3,15 @@
 from dataclasses import asdict
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from jobs.context import Context
 from jobs.stages import Result
 from pipeline.decide import decide
 from pipeline.identify import shard_of
 from pipeline.plan import Ref, Task
-from pipeline.release import plan_parts
+from pipeline.release import plan_parts, released_sizes
 from pipeline.represent import represent
 from schemas.canonical import canonical_json
-from schemas.verdict import Verdict
 
 
 def run(context: Context, task: Task) -> Result:
@@ -33,8 +31,7 @@ def run(context: Context, task: Task) -> Result:
         config,
         trust_local=snapshot.header.trust_local,
     )
-    threshold = config.relate.similarity or context.plan.model.duplicate_threshold
-    chosen = represent(decided, slim, edges, threshold, config)
+    chosen = represent(decided, slim, edges, context.plan.duplicate_similarity(), config)
     shard = shard_of(chosen["uid"], context.plan.shards)
     decoded = pa.concat_tables(
         [
@@ -53,15 +50,6 @@ def parts(
     context: Context, task: Task, decided: pa.Table, shard: pa.Array, decoded: pa.Table
 ) -> Ref:
     """Publish the plan of the samples files: which released rows stand in which."""
-    kept = pc.equal(decided["verdict"], str(Verdict.KEEP))
-    uids = decided["uid"].filter(kept)
-    places = pc.index_in(uids, decoded["uid"].combine_chunks())
-    released = pa.table(
-        {
-            "shard": shard.filter(kept.combine_chunks()),
-            "uid": uids,
-            "size_bytes": decoded["stored_size_bytes"].take(places),
-        }
-    )
+    released = released_sizes(decided, shard, decoded)
     planned = [asdict(p) for p in plan_parts(released, context.config.output.shard_mb)]
     return context.publish(task.path("parts", ".json"), canonical_json(planned))

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from jobs.context import Context
 from jobs.stages import Result
-from pipeline.decode import Decoded, Options, decoded_batches, with_similarity
-from pipeline.embed import by_key, embed
+from pipeline.decode import Options, decoded_batches, with_similarity
+from pipeline.embed import by_key, embed, hold_unsound
 from pipeline.embedded import embedded
 from pipeline.fetchstore import read_bodies
 from pipeline.judge import judge
@@ -24,7 +24,6 @@ from pipeline.plan import Task
 from pipeline.safety import withheld
 from schemas.ports import Store
 from schemas.tables import DECODED, DOCUMENTS, OBSERVED, STORED, with_metadata
-from schemas.verdict import Reason
 
 AHEAD = 2  # batches that may be decoded before the model takes them
 BODIES_AT_ONCE = 256
@@ -71,7 +70,7 @@ def images(
     stored: list[pa.Table] = [STORED.empty_table()]
     vectors: list[pa.Table] = []
     for batch in ahead(decoded_batches(judged, Bodies(context.bodies, judged), options)):
-        uids, keys = embeddable(batch)
+        uids, keys = batch.embeddable()
         found, similarity = embed(
             pa.array(uids, pa.string()),
             [batch.pixels[k] for k in keys],
@@ -83,7 +82,7 @@ def images(
         )
         known |= by_key(found, keys)
         table = with_similarity(batch.table, dict(zip(uids, similarity.to_pylist(), strict=True)))
-        tables.append(not_judged(table, unsound(found)))
+        tables.append(hold_unsound(table, found))
         stored.append(batch.stored)
         vectors.append(found)
     if not vectors:
@@ -94,34 +93,6 @@ def images(
         matcher=context.plan.matcher.fingerprint,
     )
     return pa.concat_tables(tables).combine_chunks(), pa.concat_tables(stored), marked
-
-
-def embeddable(batch: Decoded) -> tuple[list[str], list[str]]:
-    """Return uid and pixel_sha256 of the rows that have pixels and are not stopped."""
-    live = batch.table.filter(pc.is_null(batch.table["stop_reason"]))
-    with_pixels = live.filter(pc.is_valid(live["pixel_sha256"]))
-    return with_pixels["uid"].to_pylist(), with_pixels["pixel_sha256"].to_pylist()
-
-
-def unsound(vectors: pa.Table) -> list[str]:
-    """Return the uids that lack one of their vectors."""
-    bad = pa.array(np.zeros(vectors.num_rows, bool))
-    for name in vectors.column_names[1:]:
-        bad = pc.or_(bad, vectors[name].is_null())
-    return vectors["uid"].filter(bad).to_pylist()
-
-
-def not_judged(decoded: pa.Table, uids: list[str]) -> pa.Table:
-    """Stop rows whose vectors could not be computed: they are held, never passed."""
-    if not uids:
-        return decoded
-    bad = pc.is_in(decoded["uid"], pa.array(uids, pa.string()))
-    values = {"stop_stage": "embed", "stop_reason": str(Reason.NOT_JUDGED)}
-    for name, value in values.items():
-        place = decoded.schema.get_field_index(name)
-        column = pc.if_else(bad, pa.scalar(value, pa.string()), decoded[name])
-        decoded = decoded.set_column(place, decoded.schema.field(place), column)
-    return decoded
 
 
 def known_vectors(context: Context, task: Task) -> Known:

@@ -25,7 +25,7 @@ def run(context: Context, task: Task) -> Result:
         keys,
         vectors["sem"].take(places),
         config=config,
-        threshold=config.similarity or context.plan.model.duplicate_threshold,
+        threshold=context.plan.duplicate_similarity(),
         seed=context.config.seed,
     )
     return {"edges": context.publish_table(task.path("edges"), edges)}, {

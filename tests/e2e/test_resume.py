@@ -193,7 +193,9 @@ def test_separately_started_cluster_gives_the_same_release(tmp_path):
             )
         ]  # fmt: skip
         try:
+            deadline = time.monotonic() + 60
             while not address_file.exists():
+                assert time.monotonic() < deadline, "the scheduler did not start"
                 time.sleep(0.1)
             running += [
                 subprocess.Popen(

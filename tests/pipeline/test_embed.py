@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.embed import by_key, column, embed, halves, unit_rows
+from pipeline.embed import by_key, column, embed, halves, hold_unsound, unit_rows
 from schemas.errors import SchemaError
 from schemas.ports import ModelCard, VectorSpec
-from schemas.tables import vector
+from schemas.tables import DECODED, from_rows, vector
 from tests.fakes import FakeEmbedder
 
 
@@ -150,3 +150,18 @@ def test_columns_read_back_what_was_stored_even_from_a_slice():
     np.testing.assert_array_equal(halves(table.slice(1, 3)["sem"]), rows[1:4])
     two = pa.concat_tables([table.slice(0, 2), table.slice(2, 4)])
     np.testing.assert_array_equal(halves(two["sem"]), rows)
+
+
+def test_row_without_one_of_its_vectors_is_held_and_the_others_pass() -> None:
+    decoded = from_rows([{"uid": u} for u in "abc"], DECODED)
+    sound, none = [1.0, 0.0], None
+    vectors = pa.table(
+        {
+            "uid": ["a", "b"],
+            "sem": pa.array([sound, sound], vector(2)),
+            "cpy": pa.array([sound, none], vector(2)),
+        }
+    )
+    held = hold_unsound(decoded, vectors)
+    assert held["stop_reason"].to_pylist() == [None, "not_judged", None]
+    assert held["stop_stage"].to_pylist() == [None, "embed", None]

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optout.urls import host_of
-from pipeline.screen import GRANTS, count_stops, grants, screen
+from pipeline.screen import count_stops, grants, screen
 from schemas.errors import SchemaError
-from schemas.tables import CLAIMS, ROWS, from_rows
+from schemas.tables import CLAIMS, GRANTS, ROWS, from_rows
 
 
 def rows(*given_rows: dict[str, Any]) -> pa.Table:
