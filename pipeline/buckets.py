@@ -142,9 +142,9 @@ class _BucketFile:
             self._parquet = pq.ParquetFile(
                 pa.PythonFile(self._bytes, mode="r"), page_checksum_verification=True
             )
-        except (pa.ArrowException, OSError) as e:
+            self._schema: pa.Schema = self._parquet.schema_arrow
+        except (pa.ArrowException, OSError, ValueError) as e:  # names need not be UTF-8
             raise StorageError(f"{path}: expected a Parquet footer, found {e}") from e
-        self._schema: pa.Schema = self._parquet.schema_arrow
         self._check_version()
         self.buckets = self._read_buckets()
 
@@ -156,7 +156,7 @@ class _BucketFile:
             for group in groups:  # one read for a row group, not one for each column chunk
                 self._bytes.fetch(*_extent(metadata.row_group(group)))
             table = self._parquet.read_row_groups(groups, use_threads=False)
-        except (pa.ArrowException, OSError) as e:
+        except (pa.ArrowException, OSError, ValueError) as e:
             raise StorageError(f"{self._path}: expected row groups {groups}, found {e}") from e
         return table.replace_schema_metadata(self._schema.metadata)
 

@@ -172,3 +172,10 @@ def test_damaged_files_give_the_table_or_our_error(data: st.DataObject) -> None:
     for body in (whole[:cut], bytes(damaged), data.draw(st.binary())):
         with contextlib.suppress(StorageError, SchemaError):
             read_bucketed(Files(f=body), "f")
+
+
+def test_a_name_that_is_no_text_is_a_damaged_file() -> None:
+    whole = bytearray(write_bucketed(requests("a"), int32(0)))
+    whole[whole.index(b"url_key")] ^= 0x80
+    with pytest.raises(StorageError, match="expected a Parquet footer"):
+        read_bucketed(Files(f=bytes(whole)), "f")
