@@ -237,7 +237,7 @@ def bare(_engine: str, base: str, _folder: str) -> Work:
 
 def ours(engine: str, base: str, folder: str) -> Work:
     """Return a runner of recuse's fetch, with or without decode."""
-    from optout.signals.channels import SignalPolicy  # noqa: PLC0415 - not the peer's cost
+    from optout.signals.policy import SignalPolicy  # noqa: PLC0415 - not the peer's cost
     from pipeline import fetch as aiohttp_engine  # noqa: PLC0415
     from pipeline.buckets import write_bucketed  # noqa: PLC0415
     from pipeline.clock import SystemClock  # noqa: PLC0415

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from optout.signals.channels import SignalPolicy, found
+
 from optout.snapshot import empty
 from pipeline.identify import identify
 from pipeline.judge import judge

@@ -1,7 +1,10 @@
 """A build from SOURCE to RELEASE: which tasks run when. What they decide stands in pipeline/.
 
-source → identify → screen → (requests → fetch → redirects)* → prepare → relate
-       → newest snapshot → match → decide → release → seal
+source → identify → screen → lists → pages → sift → images → prepare → relate
+       → newest snapshot → match → decide → release → evidence → seal
+
+Pages and images are journeys: (requests → fetch → redirects)*, round after round while answers
+move to other hosts. Lists and pages are asked only where the config or the source names any.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +20,7 @@ from jobs.progress import RunProgress, progress
 from jobs.sealing import Finished, forget, seal
 from jobs.summary import say_plan, say_summary
 from pipeline.clock import clock_from_environment
+from pipeline.fetch import Errand
 from pipeline.plan import Plan, Receipt, Ref, Task
 from pipeline.storage import open_store
 from pipeline.vault import purge_held
@@ -88,10 +92,17 @@ class Build:
         identified = self.stage("identify", self.identify_tasks(sourced))
         start = self.snapshot()
         screened = self.stage("screen", self.screen_tasks(identified, start.ref))
-        answers = self.answers(screened)
-        observed = outputs(identified, "observed") + outputs(answers, "observed")
-        documents = outputs(answers, "documents")
-        prepared = self.stage("prepare", self.prepare_tasks(screened, observed, documents))
+        self.require_contact(screened)
+        listed = self.stage("lists", self.list_tasks(screened, start.ref))
+        pages = self.journeys(Errand.PAGE, outputs(screened, "pages"))
+        known = self.known(listed, pages)
+        sifted = self.stage("sift", self.sift_tasks(screened, start.ref, known))
+        images = self.journeys(Errand.IMAGE, outputs(sifted, "requests"))
+        known |= {
+            "observed": self.listed(outputs(identified, "observed") + outputs(images, "observed")),
+            "documents": self.listed(outputs(pages, "documents") + outputs(images, "documents")),
+        }
+        prepared = self.stage("prepare", self.prepare_tasks(screened, known))
         related = self.stage("relate", [self.relate_task(prepared)])
         final = start
         if not self.job.config.registry.pin:
@@ -99,8 +110,10 @@ class Build:
         matched = self.stage("match", self.match_tasks(screened, prepared, final.ref))
         decided = self.stage("decide", [self.decide_task(prepared, matched, related, final.ref)])
         released = self.stage("release", self.release_tasks(screened, prepared, decided))
+        evidence = self.stage("evidence", self.evidence_tasks(prepared))
         receipts = {
-            "answers": answers,
+            "answers": [*pages, *images],
+            "evidence": evidence,
             "prepared": prepared,
             "related": related,
             "matched": matched,
@@ -167,28 +180,64 @@ class Build:
             for s in range(self.plan.shards)
         ]
 
-    def answers(self, screened: list[Receipt]) -> list[Receipt]:
+    def list_tasks(self, screened: list[Receipt], snapshot: Ref) -> list[Task]:
+        """Ask lists of others about the URLs of each shard, where any is configured."""
+        lists = self.plan.build_config().lists
+        if not lists.spawning_url and not lists.declarations:
+            return []
+        return [
+            Task(
+                "lists",
+                f"{s:05d}",
+                {"rows": rows.as_json(), "snapshot": snapshot.as_json(), "shard": s},
+            )
+            for s, rows in enumerate(outputs(screened, "rows"))
+        ]
+
+    def known(self, listed: list[Receipt], pages: list[Receipt]) -> dict[str, object]:
+        """Return what is known before images are asked for, as task arguments."""
+        return {
+            "listed": self.listed(outputs(listed, "listed")),
+            "pages": self.listed(outputs(pages, "observed")),
+            "documents": self.listed(outputs(pages, "documents")),
+        }
+
+    def sift_tasks(
+        self, screened: list[Receipt], snapshot: Ref, known: dict[str, object]
+    ) -> list[Task]:
+        return [
+            Task(
+                "sift",
+                f"{s:05d}",
+                {"rows": rows.as_json(), "snapshot": snapshot.as_json(), "shard": s, **known},
+            )
+            for s, rows in enumerate(outputs(screened, "rows"))
+        ]
+
+    def journeys(self, errand: Errand, wanted: list[Ref]) -> list[Receipt]:
         """Ask the web, round after round while answers move to other hosts; or ask the store."""
-        self.require_contact(screened)
         asked: list[Receipt] = []
-        wanted = outputs(screened, "requests")
+        if not wanted:
+            return asked
         for number in range(self.plan.build_config().fetch.max_redirects + 1):
-            receipts = self.round(number, wanted)
+            receipts = self.round(errand, number, wanted)
             asked += receipts
             if not sum(r.counts.get("moved", 0) for r in receipts):
                 break
             facts = self.listed(outputs(receipts, "facts"))
-            moved = self.stage("redirects", [Task("redirects", f"{number:02d}", {"facts": facts})])
+            name = f"{errand}-{number:02d}"
+            moved = self.stage("redirects", [Task("redirects", name, {"facts": facts})])
             wanted = outputs(moved, "requests")
         return asked
 
-    def round(self, number: int, wanted: list[Ref]) -> list[Receipt]:
+    def round(self, errand: Errand, number: int, wanted: list[Ref]) -> list[Receipt]:
         """Ask one round of requests, host bucket by host bucket, chunk after chunk."""
         args = {"requests": self.listed(wanted), "round": number}
+        name = f"{errand}-{number:02d}"
         planned = self.stage(
             "requests",
             [
-                Task("requests", f"{number:02d}-{b:05d}", {**args, "bucket": b})
+                Task("requests", f"{name}-{b:05d}", {**args, "bucket": b})
                 for b in range(self.plan.host_buckets)
             ],
         )
@@ -197,8 +246,13 @@ class Build:
             [
                 Task(
                     stage,
-                    f"{number:02d}-{bucket:05d}-{chunk}",
-                    {"chunk": ref.as_json(), "bucket": bucket, "round": number},
+                    f"{name}-{bucket:05d}-{chunk}",
+                    {
+                        "chunk": ref.as_json(),
+                        "bucket": bucket,
+                        "round": number,
+                        "errand": str(errand),
+                    },
                 )
                 for chunk, ref in sorted(receipt.outputs.items())
             ]
@@ -215,17 +269,17 @@ class Build:
                 "public hosts, found none: sites must be able to reach whoever asks"
             )
 
-    def prepare_tasks(
-        self, screened: list[Receipt], observed: list[Ref], documents: list[Ref]
-    ) -> list[Task]:
-        seen, spoken = self.listed(observed), self.listed(documents)
+    def prepare_tasks(self, screened: list[Receipt], known: dict[str, object]) -> list[Task]:
         return [
-            Task(
-                "prepare",
-                f"{s:05d}",
-                {"rows": r.as_json(), "observed": seen, "documents": spoken, "shard": s},
-            )
-            for s, r in enumerate(outputs(screened, "rows"))
+            Task("prepare", f"{s:05d}", {"rows": rows.as_json(), "shard": s, **known})
+            for s, rows in enumerate(outputs(screened, "rows"))
+        ]
+
+    def evidence_tasks(self, prepared: list[Receipt]) -> list[Task]:
+        evidence = self.listed(outputs(prepared, "evidence"))
+        return [
+            Task("evidence", f"{b:05d}", {"out": self.job.out, "evidence": evidence, "bucket": b})
+            for b in range(self.plan.shards)
         ]
 
     def relate_task(self, prepared: list[Receipt]) -> Task:

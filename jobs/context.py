@@ -7,6 +7,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property, lru_cache
 
 import pyarrow as pa
@@ -14,10 +15,14 @@ import pyarrow.parquet as pq
 
 from jobs.claims import snapshot_at
 from optout.cohort import Cohort
-from optout.signals.channels import SignalPolicy
+from optout.signals.declarations import Declarations
+from optout.signals.declarations import parse as parse_declarations
+from optout.signals.policy import SignalPolicy
 from pipeline.buckets import gather_bucket, write_bucketed
 from pipeline.clock import clock_from_environment
 from pipeline.fetchstore import PackWriter
+from pipeline.judge import Facts, stale_before_us
+from pipeline.lists import declared_contents
 from pipeline.plan import ModelChoice, Plan, Ref, Task
 from pipeline.safety import SafetyLists
 from pipeline.storage import open_store, read_anywhere
@@ -26,6 +31,7 @@ from schemas.config import BuildConfig
 from schemas.errors import StorageError
 from schemas.ports import Clock, Embedder, Store
 from schemas.snapshot import Snapshot
+from schemas.tables import DOCUMENTS, LISTED, OBSERVED
 
 PLAN_PATH = "plan.json"
 SECRET_PATH = "fetch/secret"  # noqa: S105  # a file name
@@ -46,6 +52,21 @@ class Context:
     @cached_property
     def policy(self) -> SignalPolicy:
         return SignalPolicy.from_config(self.config)
+
+    @cached_property
+    def created_us(self) -> int:
+        """Return the time that the manifest will carry."""
+        return int(datetime.fromisoformat(self.plan.created).timestamp() * 1_000_000)
+
+    @cached_property
+    def stale_before_us(self) -> int | None:
+        """Return the time before which signals are too old to release on; None without a limit."""
+        return stale_before_us(self.created_us, self.config.signals.max_signal_age_h)
+
+    @cached_property
+    def declarations(self) -> list[Declarations]:
+        """The files of declarations of the config. Raises SignalError for an unreadable one."""
+        return [parse_declarations(read_anywhere(p)) for p in self.config.lists.declarations]
 
     @cached_property
     def bodies(self) -> Store:
@@ -119,6 +140,27 @@ class Context:
         """Publish a list of references under its own digest."""
         body = canonical_json([r.as_json() for r in refs])
         return self.publish(f"lists/{sha256_hex(body)}.json", body, len(refs))
+
+    def facts(self, task: Task, shard: int) -> Facts:
+        """Return what is known of a shard's URLs: arguments documents, pages, listed, observed.
+
+        An argument that a task does not have is nothing observed yet.
+        """
+        observed = self._observed(task, "observed", shard)
+        listed = self.bucket(self.refs(task, "listed"), shard, LISTED)
+        if self.config.lists.declarations:
+            more = declared_contents(observed, self.declarations, self.created_us)
+            listed = pa.concat_tables([listed, more])
+        return Facts(
+            observed=observed,
+            documents=self.bucket(self.refs(task, "documents"), shard, DOCUMENTS),
+            pages=self._observed(task, "pages", shard),
+            listed=listed,
+        )
+
+    def _observed(self, task: Task, name: str, shard: int) -> pa.Table:
+        refs = self.refs(task, name) if name in task.args else []
+        return self.bucket(refs, shard, OBSERVED)
 
     def foreign_table(self, store: Store, path: str) -> pa.Table:
         """Read a table of another build's work folder, which has no references here."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.claims import require_registry
 from jobs.context import PLAN_PATH, SECRET_PATH
+from optout.signals.declarations import parse as parse_declarations
 from pipeline.clock import clock_from_environment
 from pipeline.filters import check
 from pipeline.image.resize import require_encodable
@@ -140,10 +141,19 @@ def make_plan(job: Job, old: Plan | None) -> Plan:
 
 
 def lists_digest(config: BuildConfig) -> str:
-    """Return the digest over the content of the safety lists in force."""
+    """Return the digest over the content of the safety lists and declarations in force.
+
+    Raises SignalError where a file of declarations cannot be read: the run stops before it begins.
+    """
+    for path in config.lists.declarations:
+        parse_declarations(read_anywhere(path))
     lists = {
         kind: sorted(sha256_hex(read_anywhere(path)) for path in paths)
-        for kind, paths in (("sha256", config.safety.sha256), ("pdq", config.safety.pdq))
+        for kind, paths in (
+            ("sha256", config.safety.sha256),
+            ("pdq", config.safety.pdq),
+            ("declarations", config.lists.declarations),
+        )
     }
     return digest(lists)
 
@@ -194,4 +204,6 @@ def public_config(config: BuildConfig) -> dict[str, Any]:
 
     shown = lasting(config.as_json())
     shown["safety"] = {"pdq_radius": config.safety.pdq_radius}
+    named = [f"sha256:{sha256_hex(read_anywhere(p))}" for p in config.lists.declarations]
+    shown["lists"] = {**shown["lists"], "declarations": named}
     return shown

@@ -5,7 +5,7 @@ stage begins and ends. The log is JSON lines, one event each, under run/ (never 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,8 @@ LABELS = {
     "source": "read source",
     "identify": "identify",
     "screen": "screen",
+    "lists": "ask lists",
+    "sift": "sift",
     "requests": "plan requests",
     "fetch": "fetch",
     "lookup": "look up in store",
@@ -39,6 +41,7 @@ LABELS = {
     "match": "match claims",
     "decide": "decide",
     "release": "write release",
+    "evidence": "keep evidence",
 }
 
 
@@ -139,6 +142,18 @@ def progress(console: Console, log_path: Path | None) -> Iterator[RunProgress]:
     finally:
         if log_file is not None:
             log_file.close()
+
+
+@contextmanager
+def told(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function that is told (done, all); a live line on a terminal, silence elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _done, _all: None
+        return
+    with _live(console) as live:
+        line = live.add_task(label, total=None, rate="")
+        yield lambda done, of: live.update(line, completed=done, total=of)
 
 
 def _logger(target: TextIO | None) -> structlog.stdlib.BoundLogger:

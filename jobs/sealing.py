@@ -16,7 +16,7 @@ from jobs.context import PLAN_PATH, Context
 from jobs.lock import LOCK_PATH
 from jobs.planning import LOGS, Job, public_config
 from optout.snapshot import load
-from pipeline.evidence import private_evidence, public_evidence
+from pipeline.evidence import EVIDENCE_INDEX, public_evidence
 from pipeline.manifest import MANIFEST_PATH, assemble, manifest_bytes, row_counts
 from pipeline.match import unjudged
 from pipeline.plan import ModelChoice, Receipt
@@ -38,10 +38,8 @@ from pipeline.vault import (
 )
 from schemas.manifest import FileEntry, ListEntry, Manifest, ModelEntry
 from schemas.ports import Store
-from schemas.tables import DECIDED, DOCUMENTS, OBSERVED
+from schemas.tables import DECIDED, DOCUMENTS
 
-HEADERS_PATH = "evidence/headers.parquet"
-EVIDENCE_INDEX = "evidence/index.parquet"
 REPORT_PATH = "report.html"
 REVIEW_PATH = "review.html"
 
@@ -99,13 +97,12 @@ class Listed:
 def shard_files(finished: Finished) -> Listed:
     """Read back what the release tasks published."""
     work = finished.context.work
-    documents = [
-        json.loads(work.read(r.outputs["files"].path)) for r in finished.receipts["released"]
-    ]
+    receipts = [*finished.receipts["released"], *finished.receipts["evidence"]]
+    documents = [json.loads(work.read(r.outputs["files"].path)) for r in receipts]
     return Listed(
         [FileEntry(**f) for d in documents for f in d["public"]],
         [FileEntry(**f) for d in documents for f in d["private"]],
-        merge(Tally.from_json(d["tally"]) for d in documents),
+        merge(Tally.from_json(d["tally"]) for d in documents if "tally" in d),
     )
 
 
@@ -125,18 +122,16 @@ def evidence_files(finished: Finished) -> list[File]:
 
 
 def vault_files(job: Job, finished: Finished) -> list[File]:
-    """Return what the vault holds beside the rows: edges, matches, headers, secret, time limit."""
+    """Return what the vault holds beside rows and evidence: edges, matches, secret, time limit."""
     plan = finished.context.plan
     edges = finished.context.table(finished.receipts["related"][0].outputs["edges"])
     matches = pa.concat_tables(
         [finished.context.table(r.outputs["matches"]) for r in finished.receipts["matched"]]
     )
-    headers = private_evidence(finished.tables("answers", "facts", OBSERVED))
     created_us = int(datetime.fromisoformat(plan.created).timestamp() * 1_000_000)
     return [
         File(EDGES_PATH, edges_file(edges), edges.num_rows),
         File(MATCHES_PATH, matches_file(matches), matches.num_rows),
-        File(HEADERS_PATH, write_parquet(headers), headers.num_rows),
         File(HELD_UNTIL, held_until(created_us, job.config.output.hold_days)),
         File(SECRET_PATH, finished.context.secret()),
     ]
@@ -166,6 +161,7 @@ def draft_manifest(
         held=held,
         unchecked=dict(said.unchecked),
         signals={channel: dict(counts) for channel, counts in said.signals.items()},
+        signal_profile=finished.context.policy.profile.as_json(),
         models=[model_entry("sem", plan.model), model_entry("matcher", plan.matcher)],
         lists=lists(job, finished),
         thresholds={

@@ -7,8 +7,8 @@ from rich.table import Table
 
 from jobs.cli.console import safe
 from jobs.planning import Job
-from optout.signals.channels import CHANNELS
 from pipeline.estimate import estimate
+from pipeline.formats.parts import UNCHECKED
 from pipeline.plan import Plan
 from schemas.manifest import Manifest
 from schemas.verdict import Reason
@@ -72,10 +72,9 @@ def say_summary(out: Console, job: Job, manifest: Manifest, *, again: bool) -> N
         table.add_row("released unchecked", named)
     out.print(table)
     if manifest.held.get(Reason.UNCHECKED):
-        channels = ",".join(c for c in CHANNELS if c not in job.config.signals.accept_unchecked)
         out.print(
-            f"rows held as unchecked: nobody can read these channels for them any more; "
-            f"--accept-unchecked {channels} releases them, and the manifest will say so"
+            "rows held as unchecked: nobody can read some signals for them any more; "
+            f"--accept-unchecked {','.join(UNCHECKED)} releases them, and the manifest will say so"
         )
     out.print(f"report: {safe(job.out)}/report.html")
     out.print(f"review of dropped and held rows (private): {safe(job.vault)}/review.html")

@@ -47,7 +47,8 @@ def documents_for_shards(facts: pa.Table, documents: pa.Table) -> tuple[pa.Table
     hops = _frame(facts, "shards", "hops")
     named = (
         hops.explode("hops")
-        .select("shards", document_id=pl.col("hops").struct.field("robots"))
+        .select("shards", document_id=pl.col("hops").struct.field("documents"))
+        .explode("document_id")
         .drop_nulls("document_id")
         .explode("shards")
         .unique()

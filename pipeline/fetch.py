@@ -10,34 +10,53 @@ the judge comes to the same end from the same facts. Rules:
   another host ends here as `moved` and is asked by the task that holds that host;
 * the limit of redirects counts those of earlier rounds;
 * only status 200 brings a body. No answer is sought again under another name or address.
+
+What is fetched is an *errand*: images are kept, pages are read for what they say about rights and
+forgotten (their tags stay), and a recheck wants response heads, or documents alone.
 """
 
 import asyncio
 import itertools
+import json
 import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from optout.signals import page
+from optout.signals.page_tags import READ_BYTES, PageTags
+from optout.signals.response import bears_signal
 from optout.urls import host_of
 from pipeline.fetchstore import PackWriter
 from pipeline.web.asking import Answer, Asker
 from pipeline.web.gates import Gates
-from pipeline.web.origin_documents import Origin, OriginDocuments, plain
+from pipeline.web.origin_documents import OriginDocuments, Spoken, plain
 from pipeline.web.redirects import REDIRECT_STATUS, redirected_to
 from pipeline.web.resolve import Target, target
+from schemas.canonical import canonical_json
 from schemas.config import FetchConfig
 from schemas.errors import CurationError, FetchError, SchemaError
 from schemas.ports import Clock, Request, Response, Transport
 from schemas.tables import OBSERVED, REQUESTS, from_rows, require
 from schemas.verdict import Outcome
 
-ROBOTS = "robots"
 OK_STATUS = 200
+PAGE_ACCEPT = (("Accept", "text/html, application/xhtml+xml;q=0.9, */*;q=0.5"),)
+
+
+class Errand(StrEnum):
+    """What is wanted of a URL."""
+
+    IMAGE = "image"  # its bytes
+    PAGE = "page"  # what its head says about rights
+    HEAD = "head"  # its response headers; the body stays unread
+    ORIGIN = "origin"  # what its origin's documents say; it is not asked itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +77,7 @@ async def fetch(
     clock: Clock,
     rng: random.Random,
     packs: PackWriter,
+    errand: Errand = Errand.IMAGE,
 ) -> Fetched:
     """Return OBSERVED, one row per request sorted by url_key, and the DOCUMENTS asked for it.
 
@@ -70,7 +90,7 @@ async def fetch(
     require(requests, REQUESTS)
     asker = Asker(config, transport, clock, rng)
     documents = OriginDocuments(known, gates, asker, clock, config.allow_hosts)
-    rim = Rim(gates, config, asker, documents, Shelf(packs))
+    rim = Rim(gates, config, asker, documents, Shelf(packs), errand)
     journeys = [Journey(row, rim) for row in requests_of(requests)]
     try:
         async with asyncio.TaskGroup() as group:
@@ -133,15 +153,16 @@ class Seen:
     detail: str | None = None
     unchecked: list[str] = field(default_factory=list)
     keeps_headers: bool = True
+    page_tags: str | None = None
 
     @classmethod
     def of(cls, request: dict[str, Any]) -> "Seen":
         """Return the beginning of a row: what earlier rounds saw."""
         return cls(request["url_key"], request["shards"] or [], list(request["hops"] or []))
 
-    def hop(self, url: str, status: int | None, robots: str | None) -> None:
-        """Add an address on the way."""
-        self.hops.append({"url": url, "status": status, "robots": robots})
+    def hop(self, url: str, status: int | None, documents: list[str]) -> None:
+        """Add an address on the way, with the ids of the documents that spoke for it."""
+        self.hops.append({"url": url, "status": status, "documents": documents})
         self.final_url = url
 
     def end(self, outcome: str, detail: str = "") -> None:
@@ -170,6 +191,7 @@ class Seen:
             "sha256": self.sha256,
             "unchecked": self.unchecked,
             "detail": self.detail,
+            "page_tags": self.page_tags,
         }
 
 
@@ -189,6 +211,7 @@ class Rim:
     asker: Asker
     documents: OriginDocuments
     shelf: Shelf
+    errand: Errand
 
 
 class Journey:
@@ -202,6 +225,7 @@ class Journey:
         self._asker = rim.asker
         self._documents = rim.documents
         self._shelf = rim.shelf
+        self._errand = rim.errand
 
     async def go(self) -> None:
         """Ask address after address until there is an outcome."""
@@ -210,7 +234,7 @@ class Journey:
             try:
                 asked = target(url, self._config.allow_hosts)
             except FetchError as e:
-                self.seen.hop(plain(url), None, None)
+                self.seen.hop(plain(url), None, [])
                 self.seen.end(e.outcome, str(e))
                 return
             url = await self._ask(asked)
@@ -218,37 +242,47 @@ class Journey:
     async def _ask(self, asked: Target) -> str | None:
         """Ask one address; return the next one on the same host, None at the end."""
         self.seen.answer = None  # headers and status are those of the final address alone
-        origin = await self._documents.of(asked.origin)
-        robots = origin.document_id(ROBOTS)
-        if not self._may_ask(asked, origin):
-            self.seen.hop(asked.url, None, robots)
+        spoken = await self._documents.of(asked.origin, asked.url)
+        if not self._may_ask(asked, spoken):
+            self.seen.hop(asked.url, None, spoken.ids)
             return None
-        answer = await self._asker.ask(asked.host, Request(asked.url), self._limit)
+        if self._errand is Errand.ORIGIN:
+            self.seen.hop(asked.url, None, spoken.ids)
+            self.seen.end(Outcome.UNREAD)
+            return None
+        accept = PAGE_ACCEPT if self._errand is Errand.PAGE else ()
+        limit = partial(self._limit, spoken)
+        answer = await self._asker.ask(asked.host, Request(asked.url, accept), limit)
         self.seen.answer = answer
-        self.seen.hop(asked.url, answer.response.status if answer.response else None, robots)
+        self.seen.hop(asked.url, answer.response.status if answer.response else None, spoken.ids)
         to = redirected_to(answer.response) if answer.response else None
         if to is not None:
             return self._follow(asked, to)
         await self._arrive(answer)
+        await self._licences(asked, answer, spoken)
         return None
 
-    def _may_ask(self, asked: Target, origin: Origin) -> bool:
-        if origin.error is not None:
-            self.seen.end(origin.error.outcome, str(origin.error))
+    def _may_ask(self, asked: Target, spoken: Spoken) -> bool:
+        if spoken.error is not None:
+            self.seen.end(spoken.error.outcome, str(spoken.error))
             return False
-        if not self._gates.may_ask(asked.url, origin.documents):
+        if not self._gates.may_ask(asked.url, spoken.documents):
             self.seen.end(Outcome.GATED)
             return False
-        delay_s = self._gates.crawl_delay_s(origin.documents)
+        delay_s = self._gates.crawl_delay_s(spoken.documents)
         self._asker.politeness.host(asked.host).space(delay_s)
         return True
 
-    def _limit(self, response: Response) -> int | Outcome:
+    def _limit(self, spoken: Spoken, response: Response) -> int | Outcome:
         """Return how much of a body to read, or why none."""
         if response.status != OK_STATUS:
             return Outcome.STATUS
-        if not self._gates.may_read(response.url, response.headers):
+        if self._errand is Errand.PAGE:
+            return READ_BYTES
+        if not self._gates.may_read(response.url, response.headers, spoken.documents):
             return Outcome.STOPPED
+        if self._errand is Errand.HEAD:
+            return Outcome.UNREAD
         if declared_bytes(response) > self._config.max_bytes:
             return Outcome.TOO_LARGE
         return self._config.max_bytes
@@ -265,13 +299,45 @@ class Journey:
         return to
 
     async def _arrive(self, answer: Answer) -> None:
-        if answer.error is not None:
+        if self._errand is Errand.PAGE and (html := html_of(answer)) is not None:
+            self.seen.page_tags = tags_of(answer, html)
+            self.seen.end(Outcome.OK)
+        elif answer.error is not None:
             self.seen.end(answer.error.outcome, str(answer.error))
         elif answer.body is None:
             self.seen.end(answer.unread or Outcome.STATUS)
         else:
             self.seen.sha256 = await self._shelf.put(answer.body)
             self.seen.end(Outcome.OK)
+
+    async def _licences(self, asked: Target, answer: Answer, spoken: Spoken) -> None:
+        """Ask for the licences that a response or a page names; they speak at its last hop."""
+        response = answer.response
+        if response is None or response.status != OK_STATUS:
+            return
+        if self._errand is Errand.PAGE:
+            if self.seen.page_tags is None:  # its body broke off
+                return
+            tags = PageTags.from_json(json.loads(self.seen.page_tags))
+            wanted = self._gates.wanted_page_licences(asked.url, tags, spoken.documents)
+        else:
+            wanted = self._gates.wanted_licences(asked.url, response.headers, spoken.documents)
+        found = await self._documents.licences(wanted)
+        self.seen.hops[-1]["documents"] += [document.document_id for document in found]
+
+
+def html_of(answer: Answer) -> bytes | None:
+    """Return the beginning of a page, whole or cut at the limit; None where nothing was read."""
+    if answer.error is not None and answer.error.outcome == Outcome.TOO_LARGE:
+        return answer.error.prefix
+    return answer.body if answer.error is None else None
+
+
+def tags_of(answer: Answer, html: bytes) -> str:
+    """Return canonical JSON of what a page says in its head and in its own response headers."""
+    headers = answer.response.headers if answer.response else ()
+    kept = [(name, value) for name, value in headers if bears_signal(name, value)]
+    return canonical_json(page.extract(html, headers=kept).as_json()).decode()
 
 
 def same_host(asked: Target, to: str, config: FetchConfig) -> bool:

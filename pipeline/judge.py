@@ -5,30 +5,51 @@ fetched is not looked at. So a body that a newer policy denies is denied althoug
 and a URL that an older policy kept from being asked is held as not observed. Signals are listed
 for kept rows too, one for each channel, purpose and document, SILENT where nothing was said.
 Findings against a row, the first that holds: a denial, a failure of the web, an unreadable
-channel, an unread one.
+channel, nothing observed, an unread family, signals too old.
+
+`find` judges one row's facts and knows no tables: an auditor's replay calls it with facts read
+back from evidence.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from optout.signals.channels import DOCUMENT_CHANNELS, HEADER_CHANNELS, SignalPolicy
+from optout.signals.page_tags import PageTags
+from optout.signals.policy import SignalPolicy, list_channel
 from optout.signals.signal import Signal
-from pipeline.evidence import (
-    HeaderLines,
-    Library,
-    have_headers,
-    header_documents,
-    microseconds,
-    signal_headers,
+from pipeline.columns import timestamps
+from pipeline.evidence import Evidence, Library
+from pipeline.facts import ANSWER, PAGE, Answer, answers_of
+from pipeline.standing import VERDICT_OF
+from schemas.canonical import canonical_json
+from schemas.tables import (
+    DOCUMENTS,
+    JUDGED,
+    LISTED,
+    OBSERVED,
+    ROWS,
+    SIGNAL,
+    STOP,
+    TEXT,
+    TRACED,
+    require,
 )
-from schemas.canonical import canonical_json, sha256_hex
-from schemas.errors import SchemaError
-from schemas.tables import DOCUMENTS, JUDGED, OBSERVED, ROWS, SIGNAL, STOP, TEXT, require
-from schemas.verdict import CHANNEL_REASON, Outcome, Reason, Say, Verdict
+from schemas.verdict import (
+    FAMILY,
+    FAMILY_REASON,
+    Channel,
+    Family,
+    Outcome,
+    Purpose,
+    Reason,
+    Say,
+    Verdict,
+)
 
 FETCH, JUDGE = "fetch", "judge"
 """Stages under which a stop is counted: the web's doing, or a signal's."""
@@ -44,8 +65,37 @@ FAILURES: Mapping[Outcome, Reason] = {
 WITH_BYTES = frozenset({Outcome.OK, Outcome.GIVEN})
 """All other outcomes end before a body, by a gate or on the way to another host."""
 
-_OBSERVED = [f.name for f in JUDGED if f.name in OBSERVED.names and f.name != "unchecked"]
+GONE = frozenset({404, 410})
+"""Statuses of a page that is no more: it says nothing."""
+
+OF_DOCUMENTS = (Family.ROBOTS, Family.WELL_KNOWN)
+
+_FROM_ANSWER = ["outcome", "final_url", "http_status", "fetched_at", "sha256", "pack", "offset"]
+_FROM_ANSWER += ["length"]
 _STOP = [f.name for f in STOP]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was observed for some rows.
+
+    observed: OBSERVED of images; several answers for one url_key are rounds of one journey, of
+    which the last counts. documents: DOCUMENTS. pages: OBSERVED of pages. listed: LISTED.
+    """
+
+    observed: pa.Table
+    documents: pa.Table
+    pages: pa.Table = field(default_factory=OBSERVED.empty_table)
+    listed: pa.Table = field(default_factory=LISTED.empty_table)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of rows: JUDGED, TRACED of the same rows, and the evidence that both name."""
+
+    table: pa.Table
+    traced: pa.Table
+    evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,166 +108,287 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One row of OBSERVED, as far as it matters here. headers is None where none were read."""
+class Known:
+    """An answer under the digest of its evidence, which stands for it in comparisons."""
 
-    outcome: Outcome
-    hops: tuple[Mapping[str, Any], ...]
-    final_url: str | None
-    http_status: int | None
-    headers: HeaderLines | None
-    header_evidence: str
+    value: Answer = field(compare=False, repr=False)
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a list of others answered, under the digest of its evidence."""
+
+    answer: Mapping[str, Any] = field(compare=False, repr=False)
+    evidence: str
     at_us: int | None
-    has_body: bool
-    unchecked: frozenset[str]
-    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowFacts:
+    """All that is known of one row before its bytes are opened."""
+
+    answer: Known | None
+    page: Known | None = None
+    listed: tuple[Listed, ...] = ()
+
+
+Timed = tuple[Signal, int | None]
+"""A signal, and the time of its evidence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What an answer means for every row that asked for its URL."""
+    """What the facts of a row mean."""
 
-    signals: tuple[tuple[Signal, int | None], ...] = ()  # with the time of its evidence
+    signals: tuple[Timed, ...] = ()
     unchecked: tuple[str, ...] = ()
     stop: Stop | None = None
 
 
-UNASKED = Finding(stop=Stop(FETCH, Reason.NOT_OBSERVED, {}))
-
-
 def judge(
-    rows: pa.Table, observed: pa.Table, documents: pa.Table, policy: SignalPolicy
-) -> pa.Table:
+    rows: pa.Table, facts: Facts, policy: SignalPolicy, *, stale_before_us: int | None = None
+) -> Judged:
     """Join rows with what was observed of their URLs, and say what speaks against each.
 
-    rows: ROWS. observed: OBSERVED; several answers for one url_key are rounds of one journey, of
-    which the last counts. documents: DOCUMENTS.
-    Returns JUDGED: the uids of rows, sorted. A row that was stopped before keeps its stop and has
-    null in all other columns.
+    rows: ROWS. stale_before_us: signals read before that time are too old to release on.
+    Returns JUDGED and TRACED: the uids of rows, sorted. A row that was stopped before keeps its
+    stop and has null in all other columns.
     Raises SchemaError where a table departs from its schema or holds an unknown outcome.
     """
     require(rows, ROWS)
-    require(observed, OBSERVED)
-    require(documents, DOCUMENTS)
-    rows = rows.select(["uid", "url_key", *_STOP]).sort_by("uid")
-    place = _last_answers(observed)
+    require(facts.observed, OBSERVED)
+    require(facts.documents, DOCUMENTS)
+    require(facts.listed, LISTED)
+    evidence = Evidence()
+    index = _Index(facts, evidence)
+    names = ["uid", "url_key", "page_key", "page_tags", *_STOP]
+    rows = rows.select(names).sort_by("uid")
     live = pc.is_null(rows["stop_reason"]).to_pylist()
+    keys = zip(*(rows[n].to_pylist() for n in names[1:4]), strict=True)
+    known = [index.of(*key) if alive else None for key, alive in zip(keys, live, strict=True)]
+    findings: dict[RowFacts, int] = {}
+    slots = [None if f is None else findings.setdefault(f, len(findings)) for f in known]
+    found = [find(f, index.library, policy, stale_before_us) for f in findings]
     keys = rows["url_key"].to_pylist()
-    asked = [place.get(key) if alive else None for key, alive in zip(keys, live, strict=True)]
-    chosen = sorted({index for index in asked if index is not None})
-    slot = {index: at for at, index in enumerate(chosen)}
-    answers = observed.take(pa.array(chosen, pa.int64()))
-    library = Library(documents)
-    found = [_find(answer, library, policy) for answer in _answers(answers)]
-    slots = [None if index is None else slot[index] for index in asked]
-    findings = [
-        (found[at] if at is not None else UNASKED) if alive else None
-        for at, alive in zip(slots, live, strict=True)
-    ]
-    return _table(rows, answers.take(pa.array(slots, pa.int64())), findings)
+    places = [None if f is None else index.place(key) for f, key in zip(known, keys, strict=True)]
+    observed = facts.observed.take(pa.array(places, pa.int64()))
+    table = _table(rows, observed, found, pa.array(slots, pa.int32()))
+    return Judged(table, _traced(rows, known), evidence)
 
 
-def _last_answers(observed: pa.Table) -> dict[str, int]:
-    """Return the row of each url_key's last answer."""
-    hops = pc.fill_null(pc.list_value_length(observed["hops"]), 0).to_pylist()
-    ended = pc.not_equal(observed["outcome"], Outcome.MOVED.value).to_pylist()
-    at = microseconds(observed["asked_at"])
-    ranks = [(e, n, t or 0) for e, n, t in zip(ended, hops, at, strict=True)]
-    last: dict[str, int] = {}
-    for index, key in enumerate(observed["url_key"].to_pylist()):
-        known = last.get(key)
-        if known is None or ranks[index] > ranks[known]:
-            last[key] = index
-    return last
+_Last = dict[str, tuple[int | None, Known | None]]
+"""By URL: the row of its last answer, and the answer."""
 
 
-def _answers(observed: pa.Table) -> Iterable[Answer]:
-    read = have_headers(observed).to_pylist()
-    lines = signal_headers(observed["headers"])
-    evidence = [sha256_hex(body) for body in header_documents(observed)]
-    asked_at, fetched_at = microseconds(observed["asked_at"]), microseconds(observed["fetched_at"])
-    names = ["outcome", "hops", "final_url", "http_status", "sha256", "unchecked", "detail"]
-    for index, row in enumerate(observed.select(names).to_pylist()):
-        fetched = fetched_at[index]
-        yield Answer(
-            outcome=_outcome(row["outcome"]),
-            hops=tuple(row["hops"] or ()),
-            final_url=row["final_url"],
-            http_status=row["http_status"],
-            headers=lines[index] if read[index] else None,
-            header_evidence=evidence[index],
-            at_us=asked_at[index] if fetched is None else fetched,
-            has_body=row["sha256"] is not None,
-            unchecked=frozenset(row["unchecked"] or ()),
-            detail=row["detail"],
+class _Index:
+    """The facts by URL; what is known of one URL is one object, so that findings are shared."""
+
+    def __init__(self, facts: Facts, evidence: Evidence) -> None:
+        self.library = Library(facts.documents)
+        self._evidence = evidence
+        self._answers: _Last = self._last(facts.observed, ANSWER)
+        self._pages: _Last = self._last(facts.pages, PAGE)
+        self._given: dict[str, Known] = {}
+        self._listed: dict[str, list[Listed]] = {}
+        at = timestamps(facts.listed["at"])
+        for row, at_us in zip(facts.listed.drop_columns(["at"]).to_pylist(), at, strict=True):
+            digest = evidence.add("list", row["body"])
+            one = Listed(json.loads(row["body"]), digest, at_us)
+            self._listed.setdefault(row["url_key"], []).append(one)
+
+    def of(self, url_key: str, page_key: str | None, page_tags: str | None) -> RowFacts:
+        page = self._pages.get(page_key or "", (None, None))[1]
+        if page_tags is not None:
+            page = self._given_page(page_key, page_tags)
+        listed = tuple(self._listed.get(url_key, ()))
+        return RowFacts(self._answers.get(url_key, (None, None))[1], page, listed)
+
+    def place(self, url_key: str) -> int | None:
+        """Return the row of OBSERVED that holds a URL's answer."""
+        return self._answers.get(url_key, (None, None))[0]
+
+    def _last(self, observed: pa.Table, kind: str) -> "_Last":
+        """Return each url_key's last answer, with its row."""
+        ranks = list(
+            zip(
+                pc.not_equal(observed["outcome"], Outcome.MOVED.value).to_pylist(),
+                pc.fill_null(pc.list_value_length(observed["hops"]), 0).to_pylist(),
+                [at or 0 for at in timestamps(observed["asked_at"])],
+                strict=True,
+            )
         )
+        last: dict[str, int] = {}
+        for index, key in enumerate(observed["url_key"].to_pylist()):
+            before = last.get(key)
+            if before is None or ranks[index] > ranks[before]:
+                last[key] = index
+        chosen = sorted(last.items(), key=lambda pair: pair[1])
+        answers = answers_of(observed.take(pa.array([at for _, at in chosen], pa.int64())))
+        found: _Last = {}
+        for (key, at), answer in zip(chosen, answers, strict=True):
+            known = Known(answer, self._evidence.add(kind, answer.document(kind)))
+            found[key] = (at, known)
+        return found
+
+    def _given_page(self, page_key: str | None, tags: str) -> Known:
+        """Return a page that came with the source: nothing was asked, so it has no time."""
+        key = f"{page_key} {tags}"
+        if key not in self._given:
+            answer = given_page(page_key, tags)
+            self._given[key] = Known(answer, self._evidence.add(PAGE, answer.document(PAGE)))
+        return self._given[key]
 
 
-def _outcome(value: str) -> Outcome:
-    try:
-        return Outcome(value)
-    except ValueError as e:
-        raise SchemaError(f"expected an outcome of {list(Outcome)}, found {value!r}") from e
+def stale_before_us(created_us: int, max_age_h: float) -> int | None:
+    """Return the time before which signals are too old for a release; None without a limit."""
+    return created_us - int(max_age_h * 3_600_000_000) if max_age_h else None
 
 
-def _find(answer: Answer, library: Library, policy: SignalPolicy) -> Finding:
-    said = [*_of_hops(answer, library, policy), *_of_headers(answer, policy)]
-    unread = _unchecked(answer)
+def given_page(page_key: str | None, tags: str) -> Answer:
+    """Return the facts of a page whose tags stand in the source."""
+    return Answer(
+        outcome=Outcome.GIVEN, hops=(), final_url=page_key, http_status=None, headers=None,
+        asked_at_us=None, fetched_at_us=None, sha256=None, unchecked=(), detail=None,
+        page_tags=tags,
+    )  # fmt: skip
+
+
+# --- one row
+
+
+def find(
+    facts: RowFacts, library: Library, policy: SignalPolicy, stale_before_us: int | None = None
+) -> Finding:
+    """Return what the facts of one row mean.
+
+    Signals come in the order of work: lists, documents of every address on the way, the page,
+    response headers.
+    """
+    answer = facts.answer.value if facts.answer is not None else None
+    spoken = tuple(_of_answer(facts.answer, library, policy)) if facts.answer is not None else ()
+    headers = [pair for pair in spoken if FAMILY[pair[0].channel] is Family.HEADERS]
+    documents = [pair for pair in spoken if FAMILY[pair[0].channel] is not Family.HEADERS]
+    said = (*_of_lists(facts, policy), *documents, *_of_page(facts, library, policy), *headers)
+    unread = _unchecked(answer, facts.listed, policy) if answer is not None else frozenset()
+    return Finding(
+        said, tuple(sorted(unread)), _stop(answer, said, unread, policy, stale_before_us)
+    )
+
+
+def _stop(  # noqa: PLR0911 - one return for each finding, the weightiest first
+    answer: Answer | None,
+    said: Sequence[Timed],
+    unread: frozenset[str],
+    policy: SignalPolicy,
+    stale_before_us: int | None,
+) -> Stop | None:
     signals = [signal for signal, _ in said]
     verdict = policy.verdict(signals)
-    stop: Stop | None = None
     if verdict is Verdict.DROP:
-        stop = _signal_stop(signals, Say.DENY, policy)
-    elif answer.outcome in FAILURES:
-        stop = Stop(FETCH, FAILURES[answer.outcome], _asking(answer))
-    elif verdict is Verdict.HOLD:
-        stop = _signal_stop(signals, Say.ERROR, policy)
-    elif answer.outcome not in WITH_BYTES or not answer.has_body:
-        stop = Stop(FETCH, Reason.NOT_OBSERVED, _asking(answer))
-    elif not unread <= policy.accept_unchecked:
-        channels = sorted(unread - policy.accept_unchecked)
-        stop = Stop(JUDGE, Reason.UNCHECKED, {"channels": channels})
-    return Finding(tuple(said), tuple(sorted(unread)), stop)
+        return signal_stop(signals, Say.DENY, policy)
+    if answer is not None and answer.outcome in FAILURES:
+        return Stop(FETCH, FAILURES[answer.outcome], _asking(answer))
+    if verdict is Verdict.HOLD:
+        return signal_stop(signals, Say.ERROR, policy)
+    if answer is None or answer.outcome not in WITH_BYTES or answer.sha256 is None:
+        return Stop(FETCH, Reason.NOT_OBSERVED, _asking(answer) if answer is not None else {})
+    if not unread <= policy.accept_unchecked:
+        families = sorted(unread - policy.accept_unchecked)
+        return Stop(JUDGE, Reason.UNCHECKED, {"families": families})
+    oldest = min((at for _, at in said if at is not None), default=None)
+    if stale_before_us is not None and oldest is not None and oldest < stale_before_us:
+        hours = (stale_before_us - oldest) // 3_600_000_000
+        return Stop(JUDGE, Reason.SIGNAL_STALE, {"hours_too_old": hours})
+    return None
 
 
-def _of_hops(
-    answer: Answer, library: Library, policy: SignalPolicy
-) -> Iterable[tuple[Signal, int | None]]:
-    """Yield what documents say about every address on the way, each statement once."""
+def _of_lists(facts: RowFacts, policy: SignalPolicy) -> Iterable[Timed]:
+    for one in facts.listed:
+        for signal in policy.of_listed(one.answer):
+            yield signal.with_evidence(one.evidence), one.at_us
+
+
+def _of_answer(known: Known, library: Library, policy: SignalPolicy) -> Iterable[Timed]:
+    """Yield what documents and headers say about every address on the way, each statement once."""
+    answer = known.value
+    headers: tuple[Signal, ...] = ()
+    if answer.headers is not None:
+        documents = library.named(answer.hops[-1].documents) if answer.hops else {}
+        headers = policy.of_headers(answer.final_url or "", answer.headers, documents)
     seen = set()
-    for hop in answer.hops:
-        documents = library.of_hop(hop, policy)
-        if not documents and hop["status"] is None:
+    for number, hop in enumerate(answer.hops, 1):
+        documents = library.named(hop.documents)
+        if not documents and hop.status is None:
             continue  # refused or unreachable before anything of it was asked
         at = {document.document_id: document.asked_at_us for document in documents.values()}
-        for signal in policy.of_documents(hop["url"], documents):
-            if signal.evidence is None and signal.channel in answer.unchecked:
+        last = number == len(answer.hops)
+        said = policy.of_documents(hop.url, documents, answer.headers or () if last else ())
+        if last:
+            said = policy.in_force(said, headers)
+        for signal in said:
+            if signal.evidence is None and FAMILY[signal.channel] in answer.unchecked:
                 continue  # a document that nobody could read: the row says so
             key = (signal.channel, signal.purpose, signal.say, signal.evidence)
             if key not in seen:
                 seen.add(key)
                 yield signal, at.get(signal.evidence or "")
+    for signal in headers:
+        if signal.evidence is None:
+            yield signal.with_evidence(known.evidence), answer.at_us
+        else:  # a licence that a header names
+            yield signal, library.asked_at_us(signal.evidence)
 
 
-def _of_headers(answer: Answer, policy: SignalPolicy) -> Iterable[tuple[Signal, int | None]]:
-    if answer.headers is None:
+def _of_page(facts: RowFacts, library: Library, policy: SignalPolicy) -> Iterable[Timed]:
+    """Yield what the page around the image says, and what its host's documents say about it.
+
+    A robots.txt that closes the page closes the page and not the image: then nobody could read it.
+    """
+    if facts.page is None:
         return
-    for signal in policy.of_headers(answer.headers):
-        yield signal.with_evidence(answer.header_evidence), answer.at_us
+    answer = facts.page.value
+    for hop in answer.hops:
+        for signal in policy.of_documents(hop.url, library.named(hop.documents)):
+            if signal.say is Say.DENY and signal.purpose is not Purpose.FETCH:
+                yield signal, library.asked_at_us(signal.evidence or "")
+    documents = library.named(answer.hops[-1].documents) if answer.hops else {}
+    for signal in policy.of_page(answer.final_url or "", tags_of(answer), documents):
+        if signal.evidence is None:
+            yield signal.with_evidence(facts.page.evidence), answer.at_us
+        else:
+            yield signal, library.asked_at_us(signal.evidence)
 
 
-def _unchecked(answer: Answer) -> frozenset[str]:
-    """Return the channels that nobody read for an answer with bytes."""
+def tags_of(answer: Answer) -> PageTags | None:
+    """Return what a page says, nothing where it is gone; None where nobody could read it."""
+    if answer.page_tags is not None:
+        return PageTags.from_json(json.loads(answer.page_tags))
+    if answer.outcome is Outcome.STATUS and answer.http_status in GONE:
+        return PageTags()
+    return None
+
+
+def _unchecked(answer: Answer, listed: Sequence[Listed], policy: SignalPolicy) -> frozenset[str]:
+    """Return the families that nobody read for an answer with bytes."""
     unread = set(answer.unchecked)
     if answer.outcome in WITH_BYTES:
-        unread |= set(DOCUMENT_CHANNELS) if not answer.hops else set()
-        unread |= set(HEADER_CHANNELS) if answer.headers is None else set()
-    return frozenset(str(channel) for channel in unread)
+        unread |= set(OF_DOCUMENTS) if not answer.hops else set()
+        unread |= {Family.HEADERS} if answer.headers is None else set()
+        answered = {list_channel(one.answer) for one in listed}
+        unread |= {Family.LISTS} if not policy.lists <= answered else set()
+    if not unread:
+        return frozenset()
+    read = {FAMILY[channel] for channel in Channel if policy.profile.reads(channel)}
+    return frozenset(str(family) for family in unread if family in read)
 
 
-def _signal_stop(signals: Iterable[Signal], say: Say, policy: SignalPolicy) -> Stop:
+def signal_stop(
+    signals: Iterable[Signal], say: Say, policy: SignalPolicy, stage: str = JUDGE
+) -> Stop:
+    """Return the stop by the first signal that says so and binds."""
     signal = next(s for s in signals if s.say is say and policy.binds(s))
-    reason = Reason.SIGNAL_ERROR if say is Say.ERROR else CHANNEL_REASON[signal.channel]
+    reason = FAMILY_REASON[FAMILY[signal.channel]]
     detail = {
         "channel": signal.channel.value,
         "purpose": signal.purpose.value,
@@ -226,42 +397,61 @@ def _signal_stop(signals: Iterable[Signal], say: Say, policy: SignalPolicy) -> S
         "place": signal.place,
         "note": signal.note,
     }
-    return Stop(JUDGE, reason, {k: v for k, v in detail.items() if v not in (None, "")})
+    kept = {k: v for k, v in detail.items() if v not in (None, "")}
+    return Stop(stage, Reason.SIGNAL_ERROR if say is Say.ERROR else reason, kept)
 
 
 def _asking(answer: Answer) -> dict[str, Any]:
     asked = {
         "outcome": answer.outcome.value,
-        "url": answer.final_url or (answer.hops[-1]["url"] if answer.hops else None),
+        "url": answer.final_url or (answer.hops[-1].url if answer.hops else None),
         "status": answer.http_status,
         "detail": answer.detail,
     }
     return {key: value for key, value in asked.items() if value is not None}
 
 
-def _table(rows: pa.Table, facts: pa.Table, findings: list[Finding | None]) -> pa.Table:
-    """Assemble JUDGED; a finding of None is a row that was stopped before."""
+# --- tables
+
+
+def _table(
+    rows: pa.Table, observed: pa.Table, found: Sequence[Finding], slots: pa.Array
+) -> pa.Table:
+    """Assemble JUDGED; a slot of null is a row that was stopped before."""
     columns: dict[str, Any] = {"uid": rows["uid"]}
-    columns |= {name: facts[name] for name in _OBSERVED}
-    columns["signals"] = _signals(findings)
-    unchecked = [None if finding is None else list(finding.unchecked) for finding in findings]
-    columns["unchecked"] = pa.array(unchecked, pa.list_(TEXT))
-    stops = zip(findings, rows.select(_STOP).to_pylist(), strict=True)
-    stopped = [row if finding is None else _stop_columns(finding.stop) for finding, row in stops]
+    columns |= {name: observed[name] for name in _FROM_ANSWER}
+    columns["signals"] = signals_array([f.signals for f in found]).take(slots)
+    unchecked = pa.array([list(f.unchecked) for f in found], pa.list_(TEXT))
+    columns["unchecked"] = unchecked.take(slots)
+    for name in ("digital_source_type", "rights"):
+        columns[name] = pa.nulls(rows.num_rows, JUDGED.field(name).type)
+    stops = [stop_columns(f.stop) for f in found]
+    before = pc.is_null(slots)
     for name in _STOP:
-        columns[name] = pa.array([stop[name] for stop in stopped], TEXT)
+        own = pa.array([stop[name] for stop in stops], TEXT).take(slots)
+        columns[name] = pc.if_else(before, rows[name].combine_chunks(), own)
     return pa.Table.from_arrays([columns[name] for name in JUDGED.names], schema=JUDGED)
 
 
-def _stop_columns(stop: Stop | None) -> dict[str, str | None]:
+def weightier(first: Stop | None, second: Stop | None) -> Stop | None:
+    """Return the stop that counts: one that drops before one that holds, else the first."""
+    if first is None or second is None:
+        return first or second
+    holds = VERDICT_OF[first.reason] is Verdict.HOLD
+    return second if holds and VERDICT_OF[second.reason] is Verdict.DROP else first
+
+
+def stop_columns(stop: Stop | None) -> dict[str, str | None]:
+    """Return the four columns of a stop, null without one."""
     if stop is None:
         return dict.fromkeys(_STOP)
     detail = canonical_json(dict(stop.detail)).decode()
     return dict(zip(_STOP, (stop.stage, stop.reason.value, None, detail), strict=True))
 
 
-def _signals(findings: list[Finding | None]) -> pa.Array:
-    said = [pair for finding in findings if finding for pair in finding.signals]
+def signals_array(lists: Sequence[Sequence[Timed]]) -> pa.Array:
+    """Return list<SIGNAL>, one list each."""
+    said = [pair for own in lists for pair in own]
     values = {
         "channel": [signal.channel.value for signal, _ in said],
         "purpose": [signal.purpose.value for signal, _ in said],
@@ -269,12 +459,22 @@ def _signals(findings: list[Finding | None]) -> pa.Array:
         "evidence": [signal.evidence for signal, _ in said],
         "at": [at for _, at in said],
     }
-    arrays = [pa.array(values[field.name], field.type) for field in SIGNAL]
-    offsets: list[int] = [0]
-    for finding in findings:
-        offsets.append(offsets[-1] + (len(finding.signals) if finding else 0))
+    arrays = [pa.array(values[f.name], f.type) for f in SIGNAL]
+    offsets = [0]
+    for own in lists:
+        offsets.append(offsets[-1] + len(own))
     return pa.ListArray.from_arrays(
-        pa.array(offsets, pa.int32()),
-        pa.StructArray.from_arrays(arrays, fields=list(SIGNAL)),
-        mask=pa.array([finding is None for finding in findings], pa.bool_()),
+        pa.array(offsets, pa.int32()), pa.StructArray.from_arrays(arrays, fields=list(SIGNAL))
     )
+
+
+def _traced(rows: pa.Table, known: Sequence[RowFacts | None]) -> pa.Table:
+    columns = {
+        "uid": rows["uid"],
+        "url_key": rows["url_key"],
+        "answer": [f.answer.evidence if f and f.answer else None for f in known],
+        "page": [f.page.evidence if f and f.page else None for f in known],
+        "lists": [[one.evidence for one in f.listed] if f else None for f in known],
+        "embedded": [None] * rows.num_rows,
+    }
+    return pa.table([columns[name] for name in TRACED.names], schema=TRACED)

@@ -20,7 +20,7 @@ from schemas.canonical import canonical_json, digest
 from schemas.config import BuildConfig
 from schemas.errors import PlanError, SchemaError
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raised whenever a stage would give other bytes for the same arguments."""
 
 TRACELESS = {
@@ -42,11 +42,14 @@ GROUPS = {
     "source": "search",
     "identify": "search",
     "screen": "search",
+    "lists": "network",
+    "sift": "search",
     "requests": "search",
     "fetch": "network",
     "lookup": "search",
     "redirects": "search",
     "prepare": "model",
+    "evidence": "search",
     "relate": "search",
     "match": "search",
     "decide": "search",

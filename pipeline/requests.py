@@ -18,7 +18,20 @@ def requests(rows: pa.Table, shard: int) -> pa.Table:
     rows: ROWS. Bytes that came with the source are not asked for.
     """
     require(rows, ROWS)
-    keys = rows["url_key"].filter(pc.is_null(rows["stop_reason"]))
+    return _requests(rows["url_key"].filter(pc.is_null(rows["stop_reason"])), shard)
+
+
+def page_requests(rows: pa.Table, shard: int) -> pa.Table:
+    """Return REQUESTS of the pages around the images of a uid shard that nothing stops.
+
+    rows: ROWS. A page whose tags came with the source is not asked for.
+    """
+    require(rows, ROWS)
+    live = pc.and_(pc.is_null(rows["stop_reason"]), pc.is_null(rows["page_tags"]))
+    return _requests(rows["page_key"].filter(live), shard)
+
+
+def _requests(keys: pa.ChunkedArray, shard: int) -> pa.Table:
     asked = sorted(
         (host_of(key), key)
         for key in pc.unique(keys.drop_null()).to_pylist()

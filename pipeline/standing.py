@@ -35,6 +35,7 @@ _DENIED = (
 _HELD = (
     Reason.SIGNAL_ERROR,
     Reason.UNCHECKED,
+    Reason.SIGNAL_STALE,
     Reason.NOT_OBSERVED,
     Reason.NOT_JUDGED,
     Reason.REVIEW,

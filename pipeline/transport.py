@@ -1,4 +1,4 @@
-"""The only module that speaks HTTP: one GET at a time, on a pinned connection, within limits.
+"""The only module that speaks HTTP: one request at a time, on a pinned connection, within limits.
 
 No redirect is followed, no cookie kept, no proxy or password taken from the environment. Bodies
 are decoded here and not by aiohttp, because the limit counts decoded bytes: a gzip bomb costs what
@@ -148,8 +148,12 @@ class AiohttpTransport:
         headers = {**dict(self._headers), "Accept-Encoding": "gzip", **dict(request.headers)}
         try:
             async with asyncio.timeout_at(deadline):
-                response = await self._session.get(
-                    URL(asked.url, encoded=True), headers=headers, allow_redirects=False
+                response = await self._session.request(
+                    request.method,
+                    URL(asked.url, encoded=True),
+                    headers=headers,
+                    data=request.body or None,
+                    allow_redirects=False,
                 )
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as e:
             raise _translated(asked.host, e) from e

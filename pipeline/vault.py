@@ -28,6 +28,10 @@ from schemas.verdict import Purpose, Reason, Say, Verdict
 ROWS_FOLDER = "rows"
 HELD_FOLDER = "held"
 HELD_UNTIL = f"{HELD_FOLDER}/until.json"
+EVIDENCE_ROWS = "evidence/rows"
+"""TRACED of each uid shard: which private evidence speaks for which row."""
+PRIVATE_EVIDENCE = "evidence/private"
+"""EVIDENCED, bucketed by digest."""
 EDGES_PATH = "edges.parquet"
 MATCHES_PATH = "matches.parquet"
 SECRET_PATH = "secret"  # noqa: S105  # a file name

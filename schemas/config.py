@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from schemas.verdict import Purpose, Stance
+from schemas.verdict import Family, Purpose, Stance
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -39,6 +39,11 @@ class SourceConfig(Section):
     url_col: str = Field("", description="column with the URL; default: recognised")
     caption_col: str = Field("", description="column with the caption; default: recognised")
     uid_col: str = Field("", description="column with a 32-hex uid; default: uid")
+    page_col: str = Field(
+        "", description="column with the URL of the page around the image; it is asked too"
+    )
+    html_col: str = Field("", description="column with the page's HTML, read without network")
+    wat_col: str = Field("", description="column with the page's Common Crawl WAT record, likewise")
     rows_per_task: Positive = Field(100_000, description="rows that one task reads")
     max_caption_bytes: Positive = Field(65_536, description="longer captions are malformed")
 
@@ -79,11 +84,38 @@ class SignalsConfig(Section):
     """What machine-readable signals decide."""
 
     purpose: Purpose = Field(Purpose.TRAIN_GEN, description="what the release is for")
-    accept_unchecked: tuple[str, ...] = Field(
-        (), description="channels that may be unread, e.g. robots,x-robots-tag"
+    profile: Literal["default", "strict", "rfc-literal"] = Field(
+        "default", description="how disputed signals are read: recuse signals profiles"
     )
-    index_tokens: bool = Field(
-        True, description="noindex and noimageindex deny too, as in img2dataset"
+    robots_tokens: Literal["", "own-only", "upstream", "any-training-token"] = Field(
+        "", description="whose robots.txt groups bind beside our own; default: the profile's"
+    )
+    index_tokens: bool | None = Field(
+        None, description="noindex and noimageindex deny too; default: the profile's"
+    )
+    rsl_attribution: bool | None = Field(
+        None, description="an RSL licence for attribution alone permits; default: the profile's"
+    )
+    accept_unchecked: tuple[Family, ...] = Field(
+        (), description="families that may be unread: robots,well-known,page,headers,embedded,lists"
+    )
+    max_signal_age_h: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="hours after which what was read is too old to release on; 0: no limit"
+    )
+
+
+class ListsConfig(Section):
+    """Registries of others, off unless named."""
+
+    spawning_url: str = Field("", description="address of a Spawning-style URL list API")
+    spawning_key_env: str = Field(
+        "SPAWNING_OPTS_KEY", description="environment variable that holds its key"
+    )
+    batch_urls: Annotated[int, Field(gt=0, le=10_000)] = Field(
+        10_000, description="URLs in one question"
+    )
+    declarations: tuple[str, ...] = Field(
+        (), description="files of declarations (TDM-AI), one JSON object a line"
     )
 
 
@@ -184,6 +216,7 @@ class BuildConfig(Section):
     source: SourceConfig = SourceConfig()
     fetch: FetchConfig = FetchConfig()
     signals: SignalsConfig = SignalsConfig()
+    lists: ListsConfig = ListsConfig()
     decode: DecodeConfig = DecodeConfig()
     model: ModelConfig = ModelConfig()
     filters: tuple[str, ...] = Field((), description="expressions that a row must meet")

@@ -64,8 +64,9 @@ class Manifest(Entry):
     released: int
     dropped: dict[str, int]  # by reason
     held: dict[str, int]
-    unchecked: dict[str, int]  # released rows whose channel could not be read
+    unchecked: dict[str, int]  # released rows whose channels of a family could not be read
     signals: dict[str, dict[str, int]]  # channel -> what it said for the purpose -> rows
+    signal_profile: dict[str, Any]  # how signals were read: optout.signals.profiles.Profile
     models: list[ModelEntry]
     lists: list[ListEntry]
     thresholds: dict[str, float]

@@ -59,10 +59,15 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One GET. `headers` are added to the transport's own (User-Agent, Accept)."""
+    """One GET, or a question in a body. `headers` are added to the transport's own.
+
+    Those are User-Agent and Accept. Neither headers nor body are shown: they may hold a key.
+    """
 
     url: str
-    headers: Sequence[tuple[str, str]] = ()
+    headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    method: str = "GET"
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,11 @@ SIGNAL = pa.struct(
     ]
 )
 IMAGE = pa.struct([F("bytes", pa.binary()), F("path", TEXT)])
-HOP = pa.struct([F("url", TEXT), F("status", pa.int16()), F("robots", TEXT)])
-"""One address asked on the way: its status (null where it was not asked) and the id of the
-robots.txt document that spoke for it (DOCUMENTS.document_id; null where none is needed)."""
+HOP = pa.struct([F("url", TEXT), F("status", pa.int16()), F("documents", pa.list_(TEXT))])
+"""One address asked on the way: its status (null where it was not asked) and the ids of the
+documents that spoke for it (DOCUMENTS.document_id: its origin's, and licences that it names)."""
+RIGHT = pa.struct([F("field", TEXT), F("value", TEXT)])
+"""A statement about rights that is provenance and no opt-out, e.g. `cc:license` and its URL."""
 
 STOP = [
     F("stop_stage", TEXT),
@@ -59,6 +61,8 @@ SOURCED = _table(
     F("url_key", TEXT),  # canonical URL, or given:<file>#<member> where bytes come with the source
     F("host", TEXT),
     F("caption", TEXT),
+    F("page_key", TEXT),  # canonical URL of the page around the image; null where none is known
+    F("page_tags", TEXT),  # canonical JSON (signals.page.PageTags) of a page stored in the source
     *STOP,
 )
 
@@ -68,7 +72,7 @@ ROWS = _table(F("uid", TEXT), *SOURCED)
 REQUESTS = _table(
     F("host", TEXT),  # host name without port: the unit of politeness
     F("url_key", TEXT),
-    F("url", TEXT),  # what to ask: the canonical URL, or where a redirect led
+    F("url", TEXT),  # what to ask: the canonical URL of an image or a page, or where it redirected
     F("shards", pa.list_(pa.int32())),  # uid shards whose rows wait for the answer
     F("hops", pa.list_(HOP)),  # on other hosts, in earlier rounds
 )
@@ -87,14 +91,15 @@ OBSERVED = _table(
     F("offset", pa.int64()),
     F("length", pa.int64()),
     F("sha256", TEXT),  # of the body
-    F("unchecked", pa.list_(TEXT)),  # channels that nobody could read for this answer
+    F("unchecked", pa.list_(TEXT)),  # families that nobody could read for this answer
     F("detail", TEXT),
+    F("page_tags", TEXT),  # what a page says (signals.page.PageTags); null for images
 )
 
 DOCUMENTS = _table(
     F("document_id", TEXT),  # sha256 of canonical JSON [kind, origin, status, sha256, asked_at]
-    F("kind", TEXT),  # robots
-    F("origin", TEXT),  # scheme://host[:port]
+    F("kind", TEXT),  # robots, tdmrep, ai, trust, rsl
+    F("origin", TEXT),  # scheme://host[:port]; of a licence (rsl) its address as it was named
     F("url", TEXT),  # where the document was found, after redirects
     F("http_status", pa.int16()),  # null where no response came
     F("detail", TEXT),
@@ -104,6 +109,31 @@ DOCUMENTS = _table(
     F("content_type", TEXT),
     F("truncated", pa.bool_()),  # longer than what is kept; cut at the end of a whole line
 )
+
+LISTED = _table(
+    F("url_key", TEXT),
+    F("channel", TEXT),  # spawning, declarations
+    F("at", UTC),
+    F("body", pa.binary()),  # canonical JSON: what was asked of which list, and its answer
+)
+"""What lists of others answered: evidence, from which what they say is read."""
+
+EVIDENCED = _table(
+    F("sha256", TEXT),  # of the body: what `signals.evidence` names
+    F("kind", TEXT),  # answer, page, list, embedded
+    F("body", pa.binary()),  # canonical JSON, optout.signals.evidence
+)
+"""Private evidence: each document once, whatever the number of rows that rest on it."""
+
+TRACED = _table(
+    F("uid", TEXT),
+    F("url_key", TEXT),
+    F("answer", TEXT),  # sha256 of the evidence of the row's request
+    F("page", TEXT),
+    F("lists", pa.list_(TEXT)),
+    F("embedded", TEXT),
+)
+"""Which private evidence speaks for which row, kept ones included: where a replay begins."""
 
 JUDGED = _table(
     F("uid", TEXT),
@@ -117,6 +147,8 @@ JUDGED = _table(
     F("length", pa.int64()),
     F("signals", pa.list_(SIGNAL)),
     F("unchecked", pa.list_(TEXT)),
+    F("digital_source_type", TEXT),  # IPTC: e.g. trainedAlgorithmicMedia; null where not said
+    F("rights", pa.list_(RIGHT)),
     *STOP,
 )
 
@@ -247,6 +279,8 @@ SAMPLES = _table(
     F("fetched_at", UTC),
     F("license", TEXT),
     F("attribution", TEXT),
+    F("digital_source_type", TEXT),
+    F("rights", pa.list_(RIGHT)),
     F("signals", pa.list_(SIGNAL)),
 )
 """A released row. Columns of the source follow under their own names; `image` (IMAGE) is last."""

@@ -1,6 +1,8 @@
 """The closed lists: what can be decided about a row, why, and what can be said by a signal."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Verdict(StrEnum):
@@ -36,6 +38,7 @@ class Reason(StrEnum):
     SIGNAL_COPY = "signal_copy"  # a copy of a row whose bytes reserve their rights
     SIGNAL_ERROR = "signal_error"  # a channel could not be read: held
     UNCHECKED = "unchecked"  # a channel that nobody can read any more: held
+    SIGNAL_STALE = "signal_stale"  # signals older than the build allows: held
     # safety lists
     SAFETY = "safety"
     # the web
@@ -78,15 +81,76 @@ class Say(StrEnum):
     ERROR = "ERROR"
 
 
+class Family(StrEnum):
+    """Channels that are read at the same moment; what nobody can read is said by family."""
+
+    ROBOTS = "robots"  # robots.txt
+    WELL_KNOWN = "well-known"  # tdmrep.json, ai.txt, trust.txt
+    PAGE = "page"  # HTML of the page around the image
+    HEADERS = "headers"  # of the image's own response
+    EMBEDDED = "embedded"  # inside the image's bytes
+    LISTS = "lists"  # registries of others
+
+
 class Channel(StrEnum):
     """Where a signal was read."""
 
     ROBOTS = "robots"
+    ROBOTS_CONTENT_USAGE = "robots:content-usage"
+    ROBOTS_CONTENT_SIGNAL = "robots:content-signal"
+    ROBOTS_LICENSE = "robots:license"
+    TDMREP = "tdmrep.json"
+    AI_TXT = "ai.txt"
+    TRUST_TXT = "trust.txt"
+    PAGE_ROBOTS = "page:robots"
+    PAGE_TDM = "page:tdm"
+    PAGE_LICENSE = "page:license"
     X_ROBOTS = "x-robots-tag"
+    TDM_HEADER = "tdm-reservation"
+    CONTENT_USAGE = "content-usage"
+    CONTENT_SIGNAL = "content-signal"
+    LINK_LICENSE = "link:license"
+    XMP = "xmp"
+    C2PA = "c2pa"
+    SPAWNING = "spawning"
+    DECLARATIONS = "declarations"
 
 
-CHANNEL_REASON = {Channel.ROBOTS: Reason.SIGNAL_ROBOTS, Channel.X_ROBOTS: Reason.SIGNAL_HEADER}
-"""The reason under which a row denied by a channel is counted."""
+FAMILY: Mapping[Channel, Family] = MappingProxyType(
+    {
+        Channel.ROBOTS: Family.ROBOTS,
+        Channel.ROBOTS_CONTENT_USAGE: Family.ROBOTS,
+        Channel.ROBOTS_CONTENT_SIGNAL: Family.ROBOTS,
+        Channel.ROBOTS_LICENSE: Family.ROBOTS,
+        Channel.TDMREP: Family.WELL_KNOWN,
+        Channel.AI_TXT: Family.WELL_KNOWN,
+        Channel.TRUST_TXT: Family.WELL_KNOWN,
+        Channel.PAGE_ROBOTS: Family.PAGE,
+        Channel.PAGE_TDM: Family.PAGE,
+        Channel.PAGE_LICENSE: Family.PAGE,
+        Channel.X_ROBOTS: Family.HEADERS,
+        Channel.TDM_HEADER: Family.HEADERS,
+        Channel.CONTENT_USAGE: Family.HEADERS,
+        Channel.CONTENT_SIGNAL: Family.HEADERS,
+        Channel.LINK_LICENSE: Family.HEADERS,
+        Channel.XMP: Family.EMBEDDED,
+        Channel.C2PA: Family.EMBEDDED,
+        Channel.SPAWNING: Family.LISTS,
+        Channel.DECLARATIONS: Family.LISTS,
+    }
+)
+
+FAMILY_REASON: Mapping[Family, Reason] = MappingProxyType(
+    {
+        Family.ROBOTS: Reason.SIGNAL_ROBOTS,
+        Family.WELL_KNOWN: Reason.SIGNAL_WELL_KNOWN,
+        Family.PAGE: Reason.SIGNAL_PAGE,
+        Family.HEADERS: Reason.SIGNAL_HEADER,
+        Family.EMBEDDED: Reason.SIGNAL_EMBEDDED,
+        Family.LISTS: Reason.SIGNAL_LIST,
+    }
+)
+"""The reason under which a row denied by a channel of the family is counted."""
 
 
 class Outcome(StrEnum):
@@ -96,6 +160,7 @@ class Outcome(StrEnum):
     GIVEN = "given"  # the bytes came with the source; nothing was asked
     GATED = "gated"  # an origin document forbids it or could not be read; nothing was asked
     STOPPED = "stopped"  # a response header forbids it; the body was not read
+    UNREAD = "unread"  # its body, or itself, was not wanted
     MOVED = "moved"  # redirected to another host, asked there in a later round
     STATUS = "status"  # any other HTTP status
     ADDRESS = "address"  # the address is not one that we ask

@@ -36,6 +36,7 @@ class Asked:
     path: str
     headers: Mapping[str, str]  # names in lower case
     method: str = "GET"
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -265,9 +266,9 @@ def _read(stream: "socket.SocketIO") -> Asked | None:
         name, _, value = text.partition(":")
         headers[name.lower()] = value.strip()
     host = headers.get("host", "")
-    return Asked(
-        host.rsplit(":", 1)[0] if host.count(":") == 1 else host, line[1], headers, line[0]
-    )
+    name = host.rsplit(":", 1)[0] if host.count(":") == 1 else host
+    body = stream.read(int(headers.get("content-length", "0")))
+    return Asked(name, line[1], headers, line[0], body)
 
 
 def _head(answer: Answer, *, length: bool = True) -> bytes:

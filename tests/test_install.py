@@ -61,7 +61,7 @@ def test_full_install_builds(tmp_path):
         (tmp_path / "works" / f"{i}.jpg").write_bytes(picture(i))
     built = run(
         bin_folder / "recuse", "build", "works", "--out", "rel", "--workers", "1",
-        "--accept-unchecked", "robots,x-robots-tag", "--similarity", "0.9999", cwd=tmp_path,
+        "--accept-unchecked", "robots,well-known,headers", "--similarity", "0.9999", cwd=tmp_path,
     )  # fmt: skip
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "rel" / "manifest.json").exists()

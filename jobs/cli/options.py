@@ -26,6 +26,7 @@ ALIASES = {
     "model.name": "--model",
     "output.format": "--output-format",
     "source.name": "--source-name",
+    "signals.max_signal_age_h": "--max-signal-age",
 }
 TAKEN = {"format", "name", "url", "count"}
 WHOLE = {"filters"}

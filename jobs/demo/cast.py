@@ -49,7 +49,7 @@ class Cast:
 
     stylist: claims a style that can be told apart. host: claims their works and their own host.
     sibling: claims a style that cannot, of which `contrast` is the other half.
-    others: at least 60 works that nobody claims.
+    others: at least 70 works that nobody claims.
     """
 
     stylist: Person

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jobs.demo import captions, copies, trouble
+from jobs.demo import captions, copies, rights, trouble
 from jobs.demo.cast import Cast, Person, Work, exemplars
 from jobs.demo.expect import ClaimSpec, ExpectedRow
 from jobs.demo.hosts import Hosts
@@ -36,12 +36,13 @@ CHANGES: tuple[tuple[str, Callable[[bytes], bytes] | None], ...] = (
 def lay_out(cast: Cast, hosts: Hosts) -> list[ExpectedRow]:
     """Hang every picture, write every robots.txt, and return the rows with their verdicts.
 
-    Takes some 50 works of `cast.others` for special cases; the rest hang on their own hosts.
+    Takes some 60 works of `cast.others` for special cases; the rest hang on their own hosts.
     """
     layout = Layout(hosts)
     pool = iter(cast.others)
     _own_sites(layout, cast)
     trouble.signals(layout, pool)
+    rights.rights(layout, pool)
     trouble.dead_links(layout, pool)
     trouble.redirects(layout, cast.host, pool)
     captions.names(layout, cast, pool)

@@ -7,13 +7,14 @@ the web answers now. Packs come before facts, so that no fact points at bytes th
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pyarrow as pa
 
 from jobs.context import Context
 from jobs.stages import Result
 from pipeline.answers import documents_for_shards, explode_shards
-from pipeline.fetch import Fetched, fetch
+from pipeline.fetch import Errand, Fetched, fetch
 from pipeline.plan import Ref, Task
 from pipeline.transport import AiohttpTransport
 from schemas.canonical import sha256_hex
@@ -21,20 +22,26 @@ from schemas.tables import DOCUMENTS
 from schemas.verdict import Outcome
 
 FACTS = "facts.parquet"
+PAGE_FACTS = "pages.parquet"
 DOCUMENTS_FILE = "documents.parquet"
 
 
 def run(context: Context, task: Task) -> Result:
-    """args: chunk ref, bucket, round. Publishes the chunk's facts, and their copies by shard."""
+    """args: chunk ref, bucket, round, errand. Publishes the chunk's facts, and copies by shard."""
     folder = f"fetch/{int(task.args['bucket']):05d}"
-    place = f"{folder}/{task.name}-{task.digest[:16]}"
+    path = f"{folder}/{task.name}-{task.digest[:16]}.{facts_suffix(task)}"
     known = known_documents(context, folder)
-    if not context.work.exists(f"{place}.{FACTS}"):
-        fetched = ask(context, task, known, folder)
-        publish_facts(context, place, fetched)
+    if not context.work.exists(path):
+        publish_facts(context, path, ask(context, task, known, folder))
         known = known_documents(context, folder)
-    facts = context.foreign_table(context.work, f"{place}.{FACTS}")
-    return by_shard(context, task, facts, known)
+    body = context.work.read(path)
+    facts = context.foreign_table(context.work, path)
+    return by_shard(context, task, Ref(path, sha256_hex(body), facts.num_rows), facts, known)
+
+
+def facts_suffix(task: Task) -> str:
+    """Return how the files end that hold what an errand observed."""
+    return PAGE_FACTS if Errand(task.args["errand"]) is Errand.PAGE else FACTS
 
 
 def ask(context: Context, task: Task, known: pa.Table, folder: str) -> Fetched:
@@ -44,7 +51,10 @@ def ask(context: Context, task: Task, known: pa.Table, folder: str) -> Fetched:
     rng = random.Random(f"{context.config.seed} {task.name}")  # noqa: S311  # jitter, not secrets
     settings = context.config.fetch
     fetch_with: Callable[..., Awaitable[Fetched]] = fetch
-    if settings.engine == "img2dataset":
+    errand = Errand(task.args["errand"])
+    if errand is not Errand.IMAGE:
+        fetch_with = partial(fetch, errand=errand)
+    elif settings.engine == "img2dataset":
         from pipeline.web import img2dataset_engine  # noqa: PLC0415  # pandas
 
         fetch_with = img2dataset_engine.fetch
@@ -72,21 +82,23 @@ def known_documents(context: Context, folder: str) -> pa.Table:
     return pa.concat_tables(tables) if tables else DOCUMENTS.empty_table()
 
 
-def publish_facts(context: Context, place: str, fetched: Fetched) -> None:
+def publish_facts(context: Context, path: str, fetched: Fetched) -> None:
     """Publish documents, then observations; what is there already stands."""
     from jobs.context import parquet_bytes  # noqa: PLC0415
 
-    context.work.publish_once(f"{place}.{DOCUMENTS_FILE}", parquet_bytes(fetched.documents))
-    context.work.publish_once(f"{place}.{FACTS}", parquet_bytes(fetched.observed))
+    documents = f"{path.rsplit('.', 2)[0]}.{DOCUMENTS_FILE}"
+    context.work.publish_once(documents, parquet_bytes(fetched.documents))
+    context.work.publish_once(path, parquet_bytes(fetched.observed))
 
 
-def by_shard(context: Context, task: Task, facts: pa.Table, documents: pa.Table) -> Result:
+def by_shard(
+    context: Context, task: Task, ref: Ref, facts: pa.Table, documents: pa.Table
+) -> Result:
     """Publish what each uid shard needs of the facts and documents, and count outcomes."""
     observed, shard = explode_shards(facts)
     spoken, document_shard = documents_for_shards(facts, documents)
-    body = context.work.read(f"{facts_path(task)}")
     outputs = {
-        "facts": Ref(facts_path(task), sha256_hex(body), facts.num_rows),
+        "facts": ref,
         "observed": context.publish_buckets(task.path("observed"), observed, shard),
         "documents": context.publish_buckets(task.path("documents"), spoken, document_shard),
     }
@@ -98,8 +110,3 @@ def by_shard(context: Context, task: Task, facts: pa.Table, documents: pa.Table)
         "bytes": sum(n or 0 for n in facts["length"].to_pylist()),
     }
     return outputs, counts
-
-
-def facts_path(task: Task) -> str:
-    """Return where a fetch task's facts stand."""
-    return f"fetch/{int(task.args['bucket']):05d}/{task.name}-{task.digest[:16]}.{FACTS}"

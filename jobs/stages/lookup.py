@@ -4,18 +4,19 @@ import pyarrow as pa
 
 from jobs.context import Context
 from jobs.stages import Result
-from jobs.stages.fetch import DOCUMENTS_FILE, FACTS
+from jobs.stages.fetch import DOCUMENTS_FILE, facts_suffix
 from pipeline.answers import documents_for_shards, explode_shards, latest, with_shards
 from pipeline.plan import Task
 from schemas.tables import DOCUMENTS, OBSERVED
 
 
 def run(context: Context, task: Task) -> Result:
-    """args: chunk ref. Publishes what the store says about the chunk's URLs, by shard."""
+    """args: chunk ref, errand. Publishes what the store says about the chunk's URLs, by shard."""
     requests = context.table(task.ref("chunk"))
     paths = context.bodies.paths("fetch")
+    suffix = facts_suffix(task)
     facts = latest(
-        [context.foreign_table(context.bodies, p) for p in paths if p.endswith(f".{FACTS}")]
+        [context.foreign_table(context.bodies, p) for p in paths if p.endswith(f".{suffix}")]
     )
     found = with_shards(facts if facts.num_rows else OBSERVED.empty_table(), requests)
     tables = [

@@ -6,7 +6,7 @@ Decoding runs ahead in a thread of its own, so that the model never waits for it
 import queue
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -17,13 +17,14 @@ from jobs.context import Context
 from jobs.stages import Result
 from pipeline.decode import Options, decoded_batches, with_similarity
 from pipeline.embed import by_key, embed, hold_unsound
-from pipeline.embedded import embedded
+from pipeline.embedded import embedded, openable
+from pipeline.evidence import evidence_bucket
 from pipeline.fetchstore import read_bodies
 from pipeline.judge import judge
 from pipeline.plan import Task
 from pipeline.safety import withheld
 from schemas.ports import Store
-from schemas.tables import DECODED, DOCUMENTS, OBSERVED, STORED, with_metadata
+from schemas.tables import DECODED, STORED, with_metadata
 
 AHEAD = 2  # batches that may be decoded before the model takes them
 BODIES_AT_ONCE = 256
@@ -33,19 +34,24 @@ T = TypeVar("T")
 
 
 def run(context: Context, task: Task) -> Result:
-    """args: rows ref, observed and documents refs, shard.
+    """args: rows ref, shard, refs of observed, documents, pages, listed.
 
-    Publishes JUDGED, DECODED, STORED and the vectors.
+    Publishes JUDGED, TRACED and its evidence, DECODED, STORED and the vectors.
     """
     shard = int(task.args["shard"])
     rows = context.table(task.ref("rows"))
-    observed = context.bucket(context.refs(task, "observed"), shard, OBSERVED)
-    documents = context.bucket(context.refs(task, "documents"), shard, DOCUMENTS)
-    judged = withheld(judge(rows, observed, documents, context.policy))
-    judged = embedded(judged, Bodies(context.bodies, judged), context.policy)
+    facts, policy = context.facts(task, shard), context.policy
+    found = judge(rows, facts, policy, stale_before_us=context.stale_before_us)
+    found = replace(found, table=withheld(found.table))
+    found = embedded(found, Bodies(context.bodies, found.table, openable(found.table)), policy)
+    judged = found.table
     decoded, stored, vectors = images(context, task, rows, judged)
+    evidence = found.evidence.table()
+    bucket = evidence_bucket(evidence, context.plan.shards)
     outputs = {
         "judged": context.publish_table(task.path("judged"), judged),
+        "traced": context.publish_table(task.path("traced"), found.traced),
+        "evidence": context.publish_buckets(task.path("evidence"), evidence, bucket),
         "decoded": context.publish_table(task.path("decoded"), decoded),
         "stored": context.publish_table(task.path("stored"), stored),
         "vectors": context.publish_table(task.path("vectors"), vectors),
@@ -119,8 +125,12 @@ def known_vectors(context: Context, task: Task) -> Known:
 class Bodies(Mapping[str, bytes]):
     """Bodies of a shard by sha256, read some hundreds at a time in the order in which rows come."""
 
-    def __init__(self, store: Store, judged: pa.Table) -> None:
-        live = judged.filter(pc.is_null(judged["stop_reason"])).sort_by("uid")
+    def __init__(
+        self, store: Store, judged: pa.Table, wanted: pa.ChunkedArray | None = None
+    ) -> None:
+        """Take JUDGED; wanted: bool[n], else the rows that nothing stops."""
+        chosen = pc.is_null(judged["stop_reason"]) if wanted is None else wanted
+        live = judged.filter(chosen).sort_by("uid")
         places = live.select(["pack", "offset", "length", "sha256"])
         first: dict[str, int] = {}
         for i, sha256 in enumerate(places["sha256"].to_pylist()):

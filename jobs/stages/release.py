@@ -9,11 +9,12 @@ from jobs.context import Context
 from jobs.stages import Result
 from pipeline.fetchstore import read_bodies
 from pipeline.plan import Task
-from pipeline.release import File, Form, Part, ShardTables, release_shard
+from pipeline.release import File, Form, Part, ShardTables, name_of, release_shard
 from pipeline.report.gallery import shard_pictures
 from pipeline.report.tally import tally
+from pipeline.shard import write_parquet
 from pipeline.storage import open_store
-from pipeline.vault import fetched_file, held_as_fetched, vault_of
+from pipeline.vault import EVIDENCE_ROWS, fetched_file, held_as_fetched, vault_of
 from schemas.canonical import canonical_json
 from schemas.tables import DECIDED
 
@@ -33,6 +34,9 @@ def run(context: Context, task: Task) -> Result:
     form = Form(config.output.format, config.decode.encode_format, context.secret())
     files = release_shard(tables, parts_of(context, task, shard), shard, form)
     held = held_bytes(context, tables, shard)
+    traced = context.table(task.ref("traced"))
+    path = f"{EVIDENCE_ROWS}/{name_of(shard)}.parquet"
+    held.append(File(path, write_parquet(traced), traced.num_rows))
     out = open_store(task.args["out"])
     vault = open_store(vault_of(task.args["out"]), private=True)
     for store, some in ((out, files.public), (vault, [*files.private, *held])):

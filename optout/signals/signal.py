@@ -1,6 +1,6 @@
 """The one shape in which every family of signals answers: who said what about which purpose."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from schemas.verdict import Channel, Purpose, Say
 
@@ -30,7 +30,10 @@ class Signal:
 
     def with_evidence(self, evidence: str) -> "Signal":
         """Return the signal with the digest of its evidence."""
-        return replace(self, evidence=evidence)
+        return Signal(
+            self.channel, self.purpose, self.say, self.raw, self.line, self.place, evidence,
+            self.note,
+        )  # fmt: skip
 
 
 def excerpt(text: bytes | str) -> str:

@@ -50,19 +50,24 @@ def deny_tokens(*, index_tokens: bool, noml: bool) -> Mapping[str, str]:
 
 
 def read(
-    headers: Iterable[tuple[str, str]], agent: str, tokens: Mapping[str, str]
+    headers: Iterable[tuple[str, str]],
+    agent: str,
+    tokens: Mapping[str, str],
+    proxies: tuple[str, ...] = (),
 ) -> tuple[Signal, ...]:
     """Return one DENY for each purpose that a token forbids; nothing where none does.
 
     headers: (name, value) pairs in order; a header may be repeated.
     tokens: as from `deny_tokens`; where several are found the earliest in it is reported.
+    proxies: product tokens of other robots whose directives bind us too.
     """
     order = {token: rank for rank, token in enumerate(tokens)}
+    robots = frozenset(name.lower() for name in (agent, *proxies))
     best: tuple[int, int, str, str] | None = None
     for index, (name, value) in enumerate(headers):
         if name.strip().lower() != HEADER:
             continue
-        for token, raw in _directives(value, agent):
+        for token, raw in _directives(value, robots):
             rank = order.get(token)
             if rank is not None and (best is None or rank < best[0]):
                 best = rank, index, token, raw
@@ -76,7 +81,7 @@ def read(
     )
 
 
-def _directives(value: str, agent: str) -> Iterator[tuple[str, str]]:
+def _directives(value: str, robots: frozenset[str]) -> Iterator[tuple[str, str]]:
     """Yield (token, text as sent) of the directives of one line that are addressed to us."""
     ours = True
     for piece in _SEPARATOR.split(value):
@@ -90,7 +95,7 @@ def _directives(value: str, agent: str) -> Iterator[tuple[str, str]]:
             elif head in _DIRECTIVES:
                 rest = head  # `noai:` names no robot
             elif _ROBOT.fullmatch(head):
-                ours = _is_us(head, agent)
+                ours = _is_us(head, robots)
                 rest = tail
             else:
                 rest = ""  # the rest of a date, or of something nobody knows
@@ -99,7 +104,6 @@ def _directives(value: str, agent: str) -> Iterator[tuple[str, str]]:
                 yield word.strip("\"'"), raw
 
 
-def _is_us(robot: str, agent: str) -> bool:
-    own = agent.lower()
+def _is_us(robot: str, robots: frozenset[str]) -> bool:
     token = _TOKEN.match(robot)
-    return robot in _ANYBODY or robot == own or (token is not None and token[0] == own)
+    return robot in _ANYBODY or robot in robots or (token is not None and token[0] in robots)

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -15,8 +16,10 @@ from schemas.tables import EXTRA
 URL_NAMES = ("url", "image_url", "contenturl")
 CAPTION_NAMES = ("caption", "text", "alt", "txt")
 IMAGE_NAMES = ("jpg", "jpeg", "png", "webp", "image")
-NO_CAPTION = "-"
-"""source.caption_col that says: this source has no captions."""
+PAGE_NAMES = ("page_url",)
+PAGE_MEANINGS = ("page", "html", "wat")
+NO_COLUMN = "-"
+"""source.caption_col or source.page_col that says: none, whatever the names of the columns."""
 
 _UID = re.compile(r"[0-9A-Fa-f]{32}")
 
@@ -51,13 +54,38 @@ def recognise(
     url = _chosen(names, config.url_col, URL_NAMES, "url", path)
     if needs_url and not url:
         raise _missing("url", URL_NAMES, "source.url_col", names, path)
-    if config.caption_col == NO_CAPTION:
+    if config.caption_col == NO_COLUMN:
         caption = ""
     else:
         caption = _chosen(names, config.caption_col, CAPTION_NAMES, "caption", path)
         if needs_url and not caption:
             raise _missing("caption", CAPTION_NAMES, "source.caption_col", names, path)
     return Columns(url=url, caption=caption, uid=_uid_column(names, config, path, uids))
+
+
+def with_page(
+    columns: Columns, files: Sequence[tuple[str, Sequence[str]]], config: SourceConfig
+) -> Columns:
+    """Return the columns with those of the page around the image: `page`, `html` and `wat`.
+
+    files: path and column names of each file. What the config names must be in all of them; a page
+    column that is recognised may be absent from some, whose rows then have no page, but must be
+    spelt alike: else the pages of a file would be passed over without a word.
+    Raises UsageError, also where HTML or WAT records have no column of their own.
+    """
+    page = _page_column(files, config)
+    for meaning, wanted in (("html", config.html_col), ("wat", config.wat_col)):
+        for path, names in files if wanted else ():
+            _chosen(names, wanted, (), meaning, path)
+    found = replace(columns, page=page, html=config.html_col, wat=config.wat_col)
+    by_column = Counter(found.named().values())
+    shared = [name for name in (found.html, found.wat) if by_column[name] > 1]
+    if shared:
+        raise UsageError(
+            f"{files[0][0]}: expected HTML and WAT records in columns of their own, found another "
+            f"meaning for {shared[0]!r} too"
+        )
+    return found
 
 
 def find_column(names: Sequence[str], wanted: str) -> str:
@@ -68,8 +96,11 @@ def find_column(names: Sequence[str], wanted: str) -> str:
 
 
 def extra_schema(schema: pa.Schema, columns: Columns) -> pa.Schema:
-    """Return the columns that mean nothing to recuse, under the prefix `extra.`, types kept."""
-    known = set(columns.named().values())
+    """Return the columns that users want in the release, under the prefix `extra.`, types kept.
+
+    The page's URL is one of them; HTML and WAT records, large and nobody's to publish, are not.
+    """
+    known = {column for meaning, column in columns.named().items() if meaning != "page"}
     fields = [pa.field(EXTRA + f.name, _plain(f.type)) for f in schema if f.name not in known]
     return pa.schema(fields)
 
@@ -128,6 +159,20 @@ def _chosen(
     return ""
 
 
+def _page_column(files: Sequence[tuple[str, Sequence[str]]], config: SourceConfig) -> str:
+    if config.page_col == NO_COLUMN:
+        return ""
+    found = ""
+    for path, names in files:
+        here = _chosen(names, config.page_col, PAGE_NAMES, "page", path)
+        if found and here and here != found:
+            raise UsageError(
+                f"{path}: expected the page column {found!r} as in the other files, found {here!r}"
+            )
+        found = found or here
+    return found
+
+
 def _uid_column(names: Sequence[str], config: SourceConfig, path: str, uids: Iterable[Any]) -> str:
     if config.uid_col:
         return _chosen(names, config.uid_col, (), "uid", path)
@@ -140,9 +185,9 @@ def _missing(
     meaning: str, known: Sequence[str], key: str, names: Sequence[str], path: str
 ) -> UsageError:
     wanted = " or ".join(known)
-    none = f" ({NO_CAPTION!r} for none)" if meaning == "caption" else ""
+    none = f" ({NO_COLUMN!r} for none)" if meaning in {"caption", "page"} else ""
     found = ", ".join(ascii(name) for name in names[:30]) or "no columns"
     return UsageError(
-        f"{path}: expected a {meaning} column ({wanted}, in any case), found columns {found}; "
-        f"name it in {key}{none}"
+        f"{path}: expected a column with the {meaning} ({wanted}, in any case), "
+        f"found columns {found}; name it in {key}{none}"
     )

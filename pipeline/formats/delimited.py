@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from pipeline.formats import columns as cols
 from pipeline.formats.files import File
-from pipeline.formats.lines import lines, sample_lines
+from pipeline.formats.lines import lines, sample_bytes, sample_lines
+from pipeline.formats.pages import stored_tags
 from pipeline.formats.parts import Columns, Part, Read, SourcePlan
 from pipeline.formats.rows import Found, sourced, text_of, typed_columns
 from schemas.config import SourceConfig
@@ -40,10 +41,10 @@ def inspect(files: list[File], config: SourceConfig, kind: str) -> tuple[Columns
     Raises UsageError.
     """
     chosen: Columns | None = None
-    extras = []
+    headers, schemas = [], []
     rows = 0
     for file in files:
-        header, sample = _sample(file.path, DELIMITERS[kind])
+        header, sample = _sample(file.path, DELIMITERS[kind], sample_bytes(config))
         rows += len(sample)
         by_name = dict(zip(header, zip(*sample, strict=True), strict=True)) if sample else {}
         uids = by_name.get(config.uid_col or cols.find_column(header, "uid"), ())
@@ -55,10 +56,13 @@ def inspect(files: list[File], config: SourceConfig, kind: str) -> tuple[Columns
                 f"{file.path}: expected columns {absent} as in the other files, found {header}"
             )
         fields = [pa.field(name, _type(by_name.get(name, ()))) for name in header]
-        extras.append((file.path, cols.extra_schema(pa.schema(fields), chosen)))
+        headers.append((file.path, header))
+        schemas.append(pa.schema(fields))
     if not rows:
         raise UsageError(f"{files[0].path}: expected rows after the column names, found none")
-    return chosen or Columns(), cols.unify(extras)
+    columns = cols.with_page(chosen or Columns(), headers, config)
+    extras = [cols.extra_schema(schema, columns) for schema in schemas]
+    return columns, cols.unify(list(zip([f.path for f in files], extras, strict=True)))
 
 
 def parts(files: list[File]) -> list[Part]:
@@ -79,12 +83,15 @@ def read(part: Part, plan: SourcePlan) -> Read:
     return Read(pa.concat_tables(tables).combine_chunks())
 
 
-def records(path: str, delimiter: str, *, sample: bool = False) -> Iterator[tuple[int, bytes]]:
+def records(
+    path: str, delimiter: str, *, first_bytes: int | None = None
+) -> Iterator[tuple[int, bytes]]:
     """Yield (line number, record): physical lines joined where a quoted field goes on.
 
-    A record with a quote that is never closed is its first line alone.
+    A record with a quote that is never closed is its first line alone. first_bytes: about so much
+    of the file is read; null: all of it.
     """
-    source = sample_lines(path) if sample else lines(path)
+    source = lines(path) if first_bytes is None else sample_lines(path, first_bytes)
     waiting: deque[tuple[int, bytes]] = deque()
     mark = delimiter.encode()
     while True:
@@ -133,8 +140,8 @@ def _is_open(line: bytes, delimiter: bytes, *, inside: bool) -> bool:
         at += 1
 
 
-def _sample(path: str, delimiter: str) -> tuple[list[str], list[list[str]]]:
-    found = list(records(path, delimiter, sample=True))
+def _sample(path: str, delimiter: str, first_bytes: int) -> tuple[list[str], list[list[str]]]:
+    found = list(records(path, delimiter, first_bytes=first_bytes))
     if not found:
         raise UsageError(f"{path}: expected a line of column names, found an empty file")
     name_line, fault = _decoded(found[0][1])
@@ -204,6 +211,11 @@ def _batch_rows(
     found.url = values[columns.url]
     found.caption = values[columns.caption] if columns.caption else nulls
     found.uid = [uid or None for uid in values[columns.uid]] if columns.uid else nulls
+    found.page = values.get(columns.page, nulls)
+    pages = zip(values.get(columns.html, nulls), values.get(columns.wat, nulls), strict=True)
+    for i, (html, record) in enumerate(pages):
+        found.tags[i], fault = stored_tags(html, record)
+        found.fault[i] = found.fault[i] or fault
 
     def values_of(column: str) -> list[object]:
         kind = plan.extra_schema.field(column).type

@@ -1,7 +1,7 @@
 """Parquet files before work: footers, columns, and how they are cut into parts."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -69,7 +69,8 @@ def inspect(
     uid = config.uid_col or cols.find_column(names, "uid")
     uids = _some(first, uid) if uid in names else []
     columns = cols.recognise(names, config, first.file.path, uids=uids, needs_url=needs_url)
-    columns = Columns(columns.url, columns.caption, columns.uid, image)
+    named = [(footer.file.path, footer.schema.names) for footer in found]
+    columns = cols.with_page(replace(columns, image=image), named, config)
     for footer in found:
         _require_columns(footer, columns)
     extras = [(f.file.path, cols.extra_schema(f.schema, columns)) for f in found]
@@ -116,6 +117,8 @@ def _require_columns(footer: Footer, columns: Columns) -> None:
     cols.require_distinct(footer.schema.names, footer.file.path)
     for meaning, name in columns.named().items():
         if name not in footer.schema.names:
+            if meaning in cols.PAGE_MEANINGS:
+                continue  # cols.with_page knows which files may lack it
             raise UsageError(
                 f"{footer.file.path}: expected the {meaning} column {name!r} as in the other "
                 f"files, found columns {footer.schema.names[:30]}"

@@ -6,6 +6,7 @@ somebody else fetched and re-encoded has channels that nobody can read.
 
 import posixpath
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 from pipeline.formats import columns as cols
 from pipeline.formats.files import File, read_file
 from pipeline.formats.jsonl import infer_extra, object_rows, parse_object
+from pipeline.formats.pages import take_tags
 from pipeline.formats.parts import UNCHECKED, Body, Columns, Part, Read, SourcePlan
 from pipeline.formats.rows import Found
 from pipeline.formats.status import reason_of
@@ -34,8 +36,10 @@ def inspect(files: list[File], config: SourceConfig) -> tuple[Columns, pa.Schema
     names = list(dict.fromkeys(name for value in objects for name in value))
     uid = cols.find_column(names, "uid")
     uids = [value.get(uid) for value in objects]
-    columns = cols.recognise(names, config, "the .json files", uids=uids, needs_url=False)
-    named = Columns(columns.url, columns.caption or "caption", columns.uid)
+    path = "the .json files"
+    columns = cols.recognise(names, config, path, uids=uids, needs_url=False)
+    named = replace(columns, caption=columns.caption or "caption")
+    named = cols.with_page(named, [(path, names)], config)
     return named, infer_extra(objects, named)
 
 
@@ -70,7 +74,9 @@ def read(part: Part, plan: SourcePlan) -> Read:
     for number, (name, beside) in enumerate(part.members, part.start):
         value, fault = _described(part.path, name, beside, plan)
         stopped = reason_of(value.get("status"), value.get("error_message"))
-        found.add(number, fault=fault, member=name, stopped=stopped)
+        tags, tags_fault = take_tags(value, plan.columns)
+        fault = fault or tags_fault
+        found.add(number, fault=fault, member=name, stopped=stopped, tags=tags)
         objects.append(value)
     rows = object_rows(found, objects, part, plan)
     return Read(rows, partial(_bodies, part, rows))

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from pipeline.formats import columns as cols
 from pipeline.formats.files import File
-from pipeline.formats.lines import lines, sample_lines
+from pipeline.formats.lines import lines, sample_bytes, sample_lines
+from pipeline.formats.pages import take_tags
 from pipeline.formats.parts import Columns, Part, Read, SourcePlan
 from pipeline.formats.rows import Found, sourced, typed_columns
 from schemas.config import SourceConfig
@@ -17,6 +18,8 @@ from schemas.errors import UsageError
 from schemas.tables import EXTRA
 
 BATCH_ROWS = 50_000
+OBJECT_MEANINGS = frozenset({"url", "caption", "uid", "page"})
+"""What the value of a key can be; it stands in `Found` under the same name."""
 _BAD_BYTE = re.compile("[\udc80-\udcff]")
 
 
@@ -26,17 +29,18 @@ def inspect(files: list[File], config: SourceConfig) -> tuple[Columns, pa.Schema
     What is looked at are the first lines of each file; a key that first comes later is left out.
     Raises UsageError.
     """
-    samples = [(file.path, _sample(file.path)) for file in files]
+    samples = [(file.path, _sample(file.path, config)) for file in files]
     names = _names(row for _, sample in samples for row in sample)
     uid = config.uid_col or cols.find_column(names, "uid")
     uids = [row.get(uid) for _, sample in samples for row in sample]
     columns = cols.recognise(names, config, files[0].path, uids=uids)
-    for path, sample in samples:
-        found = _names(sample)
+    keys = [(path, _names(sample)) for path, sample in samples]
+    for path, found in keys:
         if columns.url not in found:
             raise UsageError(
                 f"{path}: expected the url key {columns.url!r} as in the other files, found {found}"
             )
+    columns = cols.with_page(columns, keys, config)
     rows = [row for _, sample in samples for row in sample]
     return columns, infer_extra(rows, columns)
 
@@ -54,7 +58,8 @@ def read(part: Part, plan: SourcePlan) -> Read:
         if not line.strip():
             continue
         value, fault = parse_object(line)
-        found.add(number - 1, fault=fault, place=number)
+        tags, tags_fault = take_tags(value, plan.columns)
+        found.add(number - 1, fault=fault or tags_fault, place=number, tags=tags)
         objects.append(value)
         if len(objects) >= BATCH_ROWS:
             tables.append(object_rows(found, objects, part, plan))
@@ -66,10 +71,13 @@ def read(part: Part, plan: SourcePlan) -> Read:
 def object_rows(
     found: Found, objects: Sequence[dict[str, Any]], part: Part, plan: SourcePlan
 ) -> pa.Table:
-    """Return SOURCED of JSON objects; `found` has their places and faults, not yet their values."""
+    """Return SOURCED of JSON objects; `found` has their places and faults, not yet their values.
+
+    What `take_tags` takes out of the objects is in `found` already.
+    """
     columns = plan.columns
     for meaning, name in columns.named().items():
-        if meaning != "image":
+        if meaning in OBJECT_MEANINGS:
             setattr(found, meaning, [value.get(name) for value in objects])
 
     def values_of(column: str) -> list[Any]:
@@ -108,17 +116,19 @@ def _shown(bad: re.Match[str]) -> str:
     return f"\\\\x{ord(bad[0]) - 0xDC00:02x}"  # escaped twice: once for JSON
 
 
-def _sample(path: str) -> list[dict[str, Any]]:
+def _sample(path: str, config: SourceConfig) -> list[dict[str, Any]]:
+    """Return the first objects of a file, null for their pages: those of all files are large."""
+    pages = [name for name in (config.html_col, config.wat_col) if name]
     seen = False
     rows: list[dict[str, Any]] = []
     fault = ""
-    for _, line in sample_lines(path):
+    for _, line in sample_lines(path, sample_bytes(config)):
         if line.strip():
             seen = True
             value, what = parse_object(line)
             fault = fault or what or ""
             if what is None:
-                rows.append(value)
+                rows.append({**value, **{name: None for name in pages if name in value}})
     if not seen:
         raise UsageError(f"{path}: expected JSON objects, one a line, found an empty file")
     if not rows:

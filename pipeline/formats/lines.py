@@ -5,11 +5,14 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from pipeline.formats.files import File, open_unpacked, reading
+from schemas.config import SourceConfig
 from schemas.errors import UsageError
 
 MAX_LINE_BYTES = 64 << 20
 """A longer line is cut here: it is malformed anyway, and must not fill the memory."""
 SAMPLE_BYTES = 1 << 20
+SAMPLE_BYTES_WITH_PAGES = 4 << 20
+"""Where lines hold whole pages, of which a megabyte is too few rows to tell types from."""
 SAMPLE_LINES = 10_000
 ESTIMATE_FILES = 5
 GZIP_RATIO = 4
@@ -30,13 +33,18 @@ def lines(path: str) -> Iterator[tuple[int, bytes]]:
             yield number, line.rstrip(b"\r\n")
 
 
-def sample_lines(path: str) -> Iterator[tuple[int, bytes]]:
+def sample_bytes(config: SourceConfig) -> int:
+    """Return how much of each file the plan looks at."""
+    return SAMPLE_BYTES_WITH_PAGES if config.html_col or config.wat_col else SAMPLE_BYTES
+
+
+def sample_lines(path: str, limit_bytes: int = SAMPLE_BYTES) -> Iterator[tuple[int, bytes]]:
     """Yield the first lines, as `lines`: what the plan looks at."""
     seen = 0
     for number, line in lines(path):
         yield number, line
         seen += len(line) + 1
-        if seen >= SAMPLE_BYTES or number >= SAMPLE_LINES:
+        if seen >= limit_bytes or number >= SAMPLE_LINES:
             return
 
 

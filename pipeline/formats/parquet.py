@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from pipeline.formats.files import open_file, reading
 from pipeline.formats.footers import broken, holds_images
+from pipeline.formats.pages import stored_tags
 from pipeline.formats.parts import UNCHECKED, Body, Part, Read, SourcePlan
 from pipeline.formats.rows import Found, sourced
 from pipeline.formats.status import reason_of
@@ -17,32 +18,40 @@ from pipeline.formats.status import reason_of
 BATCH_ROWS = 65_536
 BATCH_BODIES = 64
 """Rows of which the bytes are in memory together."""
+BATCH_PAGES = 256
+"""Rows of which stored pages are in memory together: 100 kB are usual, some are far larger."""
 
 
 def read(part: Part, plan: SourcePlan) -> Read:
     """Read one part; memory is bounded by its rows without their image bytes."""
     image = plan.columns.image
+    size = BATCH_PAGES if plan.columns.html or plan.columns.wat else BATCH_ROWS
     wanted = [*_inputs(plan), *([image] if image else [])]
-    tables = [_batch_rows(batch, start, part, plan) for start, batch in _batches(part, wanted)]
+    batches = _batches(part, wanted, size)
+    tables = [_batch_rows(batch, start, part, plan) for start, batch in batches]
     schema = sourced(Found(), plan.extra_schema.empty_table(), part, plan).schema
     rows = pa.concat_tables([schema.empty_table(), *tables]).combine_chunks()
     return Read(rows, partial(_bodies, part, rows, image)) if image else Read(rows)
 
 
 def _inputs(plan: SourcePlan) -> list[str]:
-    meanings = plan.columns
-    named = [n for n in (meanings.url, meanings.caption, meanings.uid) if n]
+    named = [name for meaning, name in plan.columns.named().items() if meaning != "image"]
     return [*named, *(name.removeprefix("extra.") for name in plan.extra_schema.names)]
 
 
-def _batches(part: Part, wanted: list[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield (first row, batch) of the part's rows; columns that the file lacks are absent."""
+def _batches(
+    part: Part, wanted: list[str], size: int = BATCH_BODIES
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield (first row, batch) of the part's rows; columns that the file lacks are absent.
+
+    size: rows of a batch; fewer where it holds images.
+    """
     with reading(part.path), open_file(part.path) as f:
         try:
             parquet = pq.ParquetFile(f)
             names = [n for n in parquet.schema_arrow.names if n in set(wanted)]
             groups, at = _groups(parquet.metadata, part)
-            size = BATCH_BODIES if _any_image(parquet.schema_arrow, names) else BATCH_ROWS
+            size = BATCH_BODIES if _any_image(parquet.schema_arrow, names) else size
             for batch in parquet.iter_batches(size, row_groups=groups, columns=names):
                 low, high = max(part.start - at, 0), min(part.stop - at, len(batch))
                 if high > low:
@@ -78,11 +87,16 @@ def _batch_rows(batch: pa.RecordBatch, start: int, part: Part, plan: SourcePlan)
         url=_texts(batch, meanings.url),
         caption=_texts(batch, meanings.caption),
         uid=_texts(batch, meanings.uid),
+        page=_texts(batch, meanings.page),
+        tags=[None] * count,
         fault=[None] * count,
         place=[None] * count,
         member=[None] * count,
         stopped=[None] * count,
     )
+    pages = zip(_texts(batch, meanings.html), _texts(batch, meanings.wat), strict=True)
+    for i, (html, record) in enumerate(pages):
+        found.tags[i], found.fault[i] = stored_tags(html, record)
     extra = _extra(batch, plan.extra_schema, found)
     if meanings.image:
         present = _image_bytes(batch, meanings.image).is_valid().to_pylist()
@@ -92,8 +106,8 @@ def _batch_rows(batch: pa.RecordBatch, start: int, part: Part, plan: SourcePlan)
 
 
 def _texts(batch: pa.RecordBatch, name: str) -> list[Any]:
-    """Return a text column as Python values; as bytes where the file breaks its own promise."""
-    if not name:
+    """Return a text column as Python values; bytes where the file breaks its own promise."""
+    if not name or name not in batch.schema.names:
         return [None] * len(batch)
     column = batch.column(name)
     if pa.types.is_dictionary(column.type):
@@ -101,8 +115,15 @@ def _texts(batch: pa.RecordBatch, name: str) -> list[Any]:
     try:
         values: list[Any] = column.to_pylist()
     except UnicodeDecodeError:
-        values = column.cast(pa.large_binary()).to_pylist()
+        values = [_text(value) for value in column.cast(pa.large_binary()).to_pylist()]
     return values
+
+
+def _text(value: bytes | None) -> str | bytes | None:
+    try:
+        return value if value is None else value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _extra(batch: pa.RecordBatch, schema: pa.Schema, found: Found) -> pa.Table:

@@ -8,27 +8,40 @@ from typing import Any
 import pyarrow as pa
 
 from schemas.errors import SchemaError
+from schemas.verdict import Family
 
 ROW_BITS = 40
 """SOURCED.row is file number << ROW_BITS | row number in the file."""
 
-UNCHECKED = ("robots", "x-robots-tag", "embedded")
-"""Channels that nobody can read for bytes that somebody else fetched and re-encoded."""
+UNCHECKED = (
+    Family.ROBOTS.value,
+    Family.WELL_KNOWN.value,
+    Family.HEADERS.value,
+    Family.EMBEDDED.value,
+)
+"""Families that nobody can read for bytes that somebody else fetched and re-encoded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns of the source mean what; empty where there is none."""
+    """Which columns of the source mean what; empty where there is none.
+
+    page, html, wat: URL, HTML and WAT record of the page around the image. A file may lack the
+    page column where it was recognised by its name.
+    """
 
     url: str = ""
     caption: str = ""
     uid: str = ""
     image: str = ""
+    page: str = ""
+    html: str = ""
+    wat: str = ""
 
     def named(self) -> dict[str, str]:
         """Return meaning -> column, of those that exist."""
-        pairs = {"url": self.url, "caption": self.caption, "uid": self.uid, "image": self.image}
-        return {k: v for k, v in pairs.items() if v}
+        pairs = ((meaning, getattr(self, meaning)) for meaning in self.__slots__)
+        return {meaning: column for meaning, column in pairs if column}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +122,7 @@ class SourcePlan:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Bytes that came with the source, and the channels that nobody can read for them."""
+    """Bytes that came with the source, and the families that nobody can read for them."""
 
     url_key: str
     body: bytes

@@ -29,16 +29,19 @@ MAX_UIDS = 1_000
 class Found:
     """Rows of one part as found, before any rule; lists of one length.
 
-    number: row number in the file. url, caption, uid: text, null, or what stands there instead.
-    fault: what is already known to be wrong, or null. place: line of the file, where rows have
-    one. member: name of the bytes given with the row; null where none came. stopped: why an
-    earlier download lacks the row, with its words. extra: one list a column, by name.
+    number: row number in the file. url, caption, uid, page: text, null, or what stands there
+    instead; page is the URL of the page around the image. tags: canonical JSON of what a stored
+    page says, or null. fault: what is already known to be wrong, or null. place: line of the
+    file, where rows have one. member: name of the bytes given with the row; null where none came.
+    stopped: why an earlier download lacks the row, with its words.
     """
 
     number: list[int] = field(default_factory=list)
     url: list[Any] = field(default_factory=list)
     caption: list[Any] = field(default_factory=list)
     uid: list[Any] = field(default_factory=list)
+    page: list[Any] = field(default_factory=list)
+    tags: list[str | None] = field(default_factory=list)
     fault: list[str | None] = field(default_factory=list)
     place: list[int | None] = field(default_factory=list)
     member: list[str | None] = field(default_factory=list)
@@ -52,12 +55,15 @@ class Found:
         place: int | None = None,
         member: str | None = None,
         stopped: tuple[Reason, str] | None = None,
+        tags: str | None = None,
     ) -> None:
-        """Append a row whose url, caption and uid are set later, column by column."""
+        """Append a row whose url, caption, uid and page are set later, column by column."""
         self.number.append(number)
         self.url.append(None)
         self.caption.append(None)
         self.uid.append(None)
+        self.page.append(None)
+        self.tags.append(tags)
         self.fault.append(fault)
         self.place.append(place)
         self.member.append(member)
@@ -76,6 +82,8 @@ def sourced(found: Found, extra: pa.Table, part: Part, plan: SourcePlan) -> pa.T
             found.url,
             found.caption,
             found.uid,
+            found.page,
+            found.tags,
             found.fault,
             found.place,
             found.member,
@@ -95,26 +103,28 @@ GIVEN_FORMATS = frozenset({"img2dataset", "images"})
 
 
 class _Judge:
-    """The rules for one row: given_uid, url, url_key, host, caption and the four stops."""
+    """The rules for one row: all columns of SOURCED but its number."""
 
     def __init__(self, part: Part, plan: SourcePlan, *, given: bool) -> None:
         self._relative, self._given = part.relative, given
         self._max_caption = plan.max_caption_bytes
 
     def row(self, cells: tuple[Any, ...]) -> tuple[str | None, ...]:
-        url, caption, uid, fault, place, member, stopped = cells
+        url, caption, uid, page, tags, fault, place, member, stopped = cells
         url, url_fault = text_of(url, "url")
         caption, caption_fault = self._caption(caption)
         uid, uid_fault = _uid(uid)
+        page_key, page_fault = _page_key(page)
         url_key, key_fault = _key(url, needed=not self._given)
         host = host_of(url_key) if url_key else None
         if self._given:
             url_key = f"{GIVEN}{self._relative}#{member}" if member is not None else None
-        what = fault or url_fault or key_fault or caption_fault or uid_fault
+        what = fault or url_fault or key_fault or caption_fault or uid_fault or page_fault
         if self._given and not (what or stopped) and member is None:
             what = "expected image bytes, found none"
         kept_url = url[:MAX_KEPT_URL] if url else url
-        return (uid, kept_url, url_key, host, caption, *_stop(what, place, stopped))
+        stop = _stop(what, place, stopped)
+        return (uid, kept_url, url_key, host, caption, page_key, tags, *stop)
 
     def _caption(self, value: Any) -> tuple[str | None, str | None]:
         text, fault = text_of(value, "caption")
@@ -213,6 +223,20 @@ def _key(url: str | None, *, needed: bool) -> tuple[str | None, str | None]:
         return canonical_url(url), None
     except UsageError as e:
         return None, str(e)
+
+
+def _page_key(value: Any) -> tuple[str | None, str | None]:
+    """Return the canonical URL of the page, null where the row names none.
+
+    One that cannot be asked stops its row: what its page says could not be judged.
+    """
+    text, fault = text_of(value, "the page URL")
+    if fault or not (text and text.strip()):
+        return None, fault
+    try:
+        return canonical_url(text), None
+    except UsageError as e:
+        return None, f"expected a page URL that can be asked: {e}"
 
 
 def _stop(

@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +17,7 @@ from pipeline.formats import columns as cols
 from pipeline.formats import footers
 from pipeline.formats.files import File, open_file, read_ranges, reading
 from pipeline.formats.jsonl import infer_extra, object_rows, parse_object
+from pipeline.formats.pages import take_tags
 from pipeline.formats.parts import UNCHECKED, Body, Columns, Part, Read, SourcePlan
 from pipeline.formats.rows import Found
 from pipeline.formats.status import reason_of
@@ -29,6 +30,9 @@ SAMPLE_MEMBERS = 3_000
 SAMPLE_BYTES = 20_000
 """About what a sample of 256 pixels takes in a tar."""
 
+LISTED_ROWS = 512
+"""Rows of the Parquet beside a tar that are in memory with all they hold, stored pages too."""
+
 Extent = tuple[int, int]
 
 
@@ -38,6 +42,14 @@ class Sample:
 
     image: Extent | None = None
     beside: dict[str, Extent] = field(default_factory=dict)
+
+
+class Described(NamedTuple):
+    """What is said about a sample: its values, what its stored page says, what is wrong."""
+
+    value: dict[str, Any]
+    tags: str | None
+    fault: str | None
 
 
 def inspect(
@@ -57,6 +69,7 @@ def inspect(
     uid = cols.find_column(names, "uid")
     uids = [value.get(uid) for value in objects]
     columns = cols.recognise(names, config, tars[0].path, uids=uids, needs_url=False)
+    columns = cols.with_page(columns, [(tars[0].path, names)], config)
     return columns, infer_extra(objects, columns)
 
 
@@ -85,14 +98,14 @@ def estimate(parts: Sequence[Part], files: Sequence[File]) -> int:
 def read(part: Part, plan: SourcePlan) -> Read:
     """Read one tar and its Parquet; bytes are read later, one sample at a time."""
     samples = _samples(part.path)
-    listed = _listed(part.sidecar) if part.sidecar else {}
+    listed = _listed(part.sidecar, plan.columns) if part.sidecar else {}
     found, objects = Found(), []
     for number, key in enumerate(dict.fromkeys([*listed, *samples])):
         sample = samples.get(key, Sample())
-        value, fault = (listed[key], None) if key in listed else _described(part, sample, plan)
+        value, tags, fault = listed.get(key) or _described(part, sample, plan)
         stopped = reason_of(value.get("status"), value.get("error_message"))
         member = key if sample.image else None
-        found.add(number, fault=fault, member=member, stopped=stopped)
+        found.add(number, fault=fault, member=member, stopped=stopped, tags=tags)
         objects.append(value)
     rows = object_rows(found, objects, part, plan)
     extents = {key: sample.image for key, sample in samples.items() if sample.image}
@@ -145,7 +158,7 @@ def _split(name: str) -> tuple[str, str]:
     return f"{folder}{slash}{key}", suffix.lower()
 
 
-def _described(part: Part, sample: Sample, plan: SourcePlan) -> tuple[dict[str, Any], str | None]:
+def _described(part: Part, sample: Sample, plan: SourcePlan) -> Described:
     """Return what .json and .txt say about a sample."""
     wanted = [suffix for suffix in ("json", "txt") if suffix in sample.beside]
     ranges = [sample.beside[suffix] for suffix in wanted]
@@ -154,7 +167,12 @@ def _described(part: Part, sample: Sample, plan: SourcePlan) -> tuple[dict[str, 
     caption = plan.columns.caption or "caption"
     if "txt" in texts:
         value[caption] = texts["txt"]  # as bytes: whether it is text is judged with the row
-    return value, fault
+    return _described_by(value, plan.columns, fault)
+
+
+def _described_by(value: dict[str, Any], columns: Columns, fault: str | None = None) -> Described:
+    tags, tags_fault = take_tags(value, columns)
+    return Described(value, tags, fault or tags_fault)
 
 
 def _sample(path: str) -> list[dict[str, Any]]:
@@ -167,11 +185,12 @@ def _sample(path: str) -> list[dict[str, Any]]:
     return [parse_object(body)[0] for body in read_ranges(path, extents)]
 
 
-def _listed(path: str) -> dict[str, dict[str, Any]]:
+def _listed(path: str, columns: Columns) -> dict[str, Described]:
     """Return the rows of the Parquet beside a tar, by key."""
     with reading(path), open_file(path) as f:
         try:
-            rows = pq.read_table(f).to_pylist()
-            return {str(row["key"]): row for row in rows}
+            batches = pq.ParquetFile(f).iter_batches(LISTED_ROWS)
+            rows = (row for batch in batches for row in batch.to_pylist())
+            return {str(row["key"]): _described_by(row, columns) for row in rows}
         except (pa.ArrowException, KeyError, UnicodeDecodeError) as e:
             raise UsageError(f"{path}: expected img2dataset's rows with a key, found {e!r}") from e

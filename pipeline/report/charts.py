@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pipeline.report.tally import CAPTION_CHARACTERS, CLIP_STEP, EDGE_PX, SIZE_KB
 from pipeline.report.words import humane
-from schemas.verdict import Say, Verdict
+from schemas.verdict import Channel, Say, Verdict
 
 # --- the flow of rows
 
@@ -262,6 +262,7 @@ def host_bars(
 
 
 def signal_bars(signals: Mapping[str, Mapping[str, int]]) -> list[Stack]:
-    """Return what each channel said, each bar full width."""
-    named = sorted(signals.items())
+    """Return what each channel said, each bar full width, in the order in which they are read."""
+    order = {str(channel): place for place, channel in enumerate(Channel)}
+    named = sorted(signals.items(), key=lambda pair: (order.get(pair[0], len(order)), pair[0]))
     return [stack(c, n, SAY_ORDER, sum(n.values())) for c, n in named if sum(n.values())]

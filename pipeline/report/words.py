@@ -97,6 +97,9 @@ REASONS: dict[Reason, Words] = {
     Reason.UNCHECKED: Words(
         Family.HELD, "Channel unchecked", "A channel can no longer be read by anybody."
     ),
+    Reason.SIGNAL_STALE: Words(
+        Family.HELD, "Signals too old", "Its signals were read longer ago than the build allows."
+    ),
     Reason.SAFETY: Words(Family.SAFETY, "Safety list", "The image is on a safety list."),
     Reason.ADDRESS_REFUSED: Words(
         Family.WEB, "Address refused", "The address is not one that may be asked."

@@ -67,6 +67,10 @@ class Asker:
         self._clock = clock
         self._rng = rng
 
+    def now_us(self) -> int:
+        """Return the time as it is written down."""
+        return self._clock.now_us()
+
     async def ask(self, host: str, request: Request, limit: Limit) -> Answer:
         """Return the last answer after at most config.retries further tries; raises nothing.
 

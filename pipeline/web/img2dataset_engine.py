@@ -2,8 +2,8 @@
 
 Same tables in and out as `pipeline.fetch`. What differs, because img2dataset keeps bytes and an
 error text:
-* the response headers of a kept image are gone, so `x-robots-tag` is unchecked in its row
-  (img2dataset has read that header by its own, narrower rules);
+* the response headers of a kept image are gone, so `headers` are unchecked in its row
+  (img2dataset has read X-Robots-Tag by its own, narrower rules);
 * a row that img2dataset itself refused for X-Robots-Tag keeps that header, as its evidence;
 * a body is read whole before anybody but img2dataset judges its headers;
 * nothing is tried twice: img2dataset's own retry has no back-off and repeats refusals;
@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.feather
 
-from pipeline.fetch import ROBOTS, Fetched, Seen, redirects, requests_of
+from pipeline.fetch import Fetched, Seen, redirects, requests_of
 from pipeline.fetchstore import PackWriter
 from pipeline.transport import tls_context
 from pipeline.web.asking import Answer, Asker
@@ -37,7 +37,7 @@ from schemas.config import FetchConfig
 from schemas.errors import FetchError, StorageError, UsageError
 from schemas.ports import Clock, Resolver, Response, Transport
 from schemas.tables import OBSERVED, REQUESTS, from_rows, require
-from schemas.verdict import Channel, Outcome
+from schemas.verdict import Channel, Family, Outcome
 
 DIRECTIVES = ("noai", "noimageai", "noindex", "noimageindex")  # img2dataset's default
 REFUSED = "Use of image disallowed by X-Robots-Tag directive"  # img2dataset's words
@@ -74,7 +74,7 @@ async def fetch(
     urls = {row["url_key"]: str(row["url"]) for row in requests.to_pylist()}
     visits = await _cleared([(seen, urls[seen.url_key]) for seen in rows], gates, config, documents)
     for visit in visits.values():
-        delay_s = gates.crawl_delay_s(visit.origin.documents)
+        delay_s = gates.crawl_delay_s(visit.spoken.documents)
         asker.politeness.host(visit.asked.host).space(delay_s)
     loop, tls, system = asyncio.get_running_loop(), tls_context(extra_ca), SystemResolver()
     means = Means(config, gates, asker.politeness, resolver or system, clock, tls, loop)
@@ -119,16 +119,19 @@ async def _cleared(
         place = _checked(seen, url, config)
         if place is None:
             return
-        origin = await documents.of(place.origin)
-        if origin.error is not None:
-            seen.hop(place.url, None, origin.document_id(ROBOTS))
-            seen.end(origin.error.outcome, str(origin.error))
-        elif not gates.may_ask(place.url, origin.documents):
-            seen.hop(place.url, None, origin.document_id(ROBOTS))
+        spoken = await documents.of(place.origin, place.url)
+        if spoken.error is not None:
+            seen.hop(place.url, None, spoken.ids)
+            seen.end(spoken.error.outcome, str(spoken.error))
+        elif not gates.may_read(place.url, (), spoken.documents) or not gates.may_ask(
+            place.url, spoken.documents
+        ):
+            # A header that would lift a reservation of tdmrep.json is not seen by this engine.
+            seen.hop(place.url, None, spoken.ids)
             seen.end(Outcome.GATED)
         else:
             seen.final_url = place.url  # until the visit says otherwise
-            visits[place.url] = Visit(place, origin, redirects(seen.hops))
+            visits[place.url] = Visit(place, spoken, redirects(seen.hops))
 
     await asyncio.gather(*(clear(seen, url) for seen, url in asked))
     return visits
@@ -138,7 +141,7 @@ def _checked(seen: Seen, url: str, config: FetchConfig) -> Target | None:
     try:
         return target(url, config.allow_hosts)
     except FetchError as e:
-        seen.hop(url, None, None)
+        seen.hop(url, None, [])
         seen.end(e.outcome, str(e))
         return None
 
@@ -217,14 +220,13 @@ def _downloader(
 
 def _conclude(seen: Seen, visit: Visit, sha256: str | None, said: str | None) -> None:
     """Write down what the guard saw and what img2dataset gave."""
-    robots = visit.origin.document_id(ROBOTS)
     for url, status in visit.hops:
-        seen.hop(url, status, robots)
+        seen.hop(url, status, visit.spoken.ids)
     seen.answer = Answer(visit.asked_at_us or 0, visit.response, fetched_at_us=visit.fetched_at_us)
     if sha256 is not None:
         seen.sha256 = sha256
         seen.keeps_headers = False
-        seen.unchecked = [Channel.X_ROBOTS.value]
+        seen.unchecked = [Family.HEADERS.value]
         seen.end(Outcome.OK)
     elif said == REFUSED and visit.response is not None:
         seen.answer = Answer(visit.asked_at_us or 0, _robots_lines(visit.response))

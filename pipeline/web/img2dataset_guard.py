@@ -22,7 +22,7 @@ from pipeline.transport import ACCEPT, user_agent
 from pipeline.web.content_encoding import decoder
 from pipeline.web.gates import Gates
 from pipeline.web.img2dataset_patch import may_connect
-from pipeline.web.origin_documents import Origin, plain
+from pipeline.web.origin_documents import Spoken, plain
 from pipeline.web.politeness import (
     RETRY_AFTER_STATUS,
     HostGate,
@@ -47,7 +47,7 @@ class Visit:
     """One cleared URL, and what the Guard saw when img2dataset asked it."""
 
     asked: Target
-    origin: Origin
+    spoken: Spoken
     redirects: int = 0  # of earlier rounds
     hops: list[tuple[str, int | None]] = field(default_factory=list)
     response: Response | None = None
@@ -124,7 +124,7 @@ class Guard:
         if asked.origin != visit.asked.origin:
             visit.moved_to = asked.url
             raise FetchError(Outcome.MOVED, "")
-        if not self._means.gates.may_ask(asked.url, visit.origin.documents):
+        if not self._means.gates.may_ask(asked.url, visit.spoken.documents):
             visit.hop(asked.url, None)
             raise FetchError(Outcome.GATED, "")
         return asked

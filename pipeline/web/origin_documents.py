@@ -1,32 +1,44 @@
-"""The documents of an origin (robots.txt and what later joins it), each asked once.
+"""The documents that speak for addresses (robots.txt, files of rights, licences), each asked once.
 
 Rules (RFC 9309 section 2.3):
 * Redirects are followed up to five times, to other hosts too; every address on the way is checked,
   and the document speaks for the origin that was asked first. A chain that does not end keeps its
   3xx status, which no policy reads as "no rules".
-* At most 500 KiB are kept, cut at the end of the last whole line.
+* What is kept of a document has a limit by kind; robots.txt is cut at the end of a whole line.
 * What is known and young enough is not asked again: 24 hours, one hour where nothing answered.
+* A licence stands at an address that a stranger chose: https only, unless the host was opened.
 """
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 import pyarrow as pa
 
-from optout.signals.channels import Document, found
+from optout.signals.document import Document, Kind, Wanted, found
 from pipeline.web.asking import Answer, Asker
 from pipeline.web.gates import Gates
 from pipeline.web.redirects import redirected_to
-from pipeline.web.resolve import target
+from pipeline.web.resolve import Target, is_opened, target
 from schemas.errors import FetchError
 from schemas.ports import Clock, Request, Response
 from schemas.tables import DOCUMENTS, from_rows, require
 from schemas.verdict import Outcome
 
-MAX_DOCUMENT_BYTES = 512_000
+MAX_BYTES: Mapping[str, int] = MappingProxyType(
+    {
+        Kind.ROBOTS: 512_000,  # RFC 9309 section 2.5
+        Kind.TDMREP: 1 << 20,
+        Kind.AI: 512_000,
+        Kind.TRUST: 65_536,
+        Kind.TRUST_WELL_KNOWN: 65_536,
+        Kind.RSL: 262_144,
+    }
+)
+"""How much of a document is kept, by kind."""
 MAX_DOCUMENT_REDIRECTS = 5
 TTL_US = 24 * 3600 * 1_000_000
 FAILED_TTL_US = 3600 * 1_000_000
@@ -35,20 +47,20 @@ FIRST_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """What is known of an origin. `error`: nothing there can be asked, and why."""
+class Spoken:
+    """The documents that speak for one address. `error`: nothing there can be asked, and why."""
 
     documents: Mapping[str, Document] = field(default_factory=lambda: MappingProxyType({}))
     error: FetchError | None = None
 
-    def document_id(self, kind: str) -> str | None:
-        """Return the id of one kind of document, None where there is none."""
-        document = self.documents.get(kind)
-        return None if document is None else document.document_id
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the documents, in the order in which they were asked."""
+        return [document.document_id for document in self.documents.values()]
 
 
 class OriginDocuments:
-    """The origins of one task; however many URLs wait, each document is asked once."""
+    """The documents of one task; however many URLs wait for one, it is asked once."""
 
     def __init__(
         self,
@@ -62,57 +74,93 @@ class OriginDocuments:
         self._asker = asker
         self._allow_hosts = allow_hosts
         self._known = _young(known, clock.now_us())
-        self._origins: dict[str, Origin] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._asked: dict[tuple[str, str], Document | FetchError] = {}
+        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
         self._new: list[Document] = []
 
-    async def of(self, origin: str) -> Origin:
-        """Return what an origin's documents are; asks for those that are missing."""
-        async with self._locks.setdefault(origin, asyncio.Lock()):
-            if origin not in self._origins:
-                self._origins[origin] = await self._ask(origin)
-            return self._origins[origin]
+    async def of(self, origin: str, url: str) -> Spoken:
+        """Return the documents for an address; asks for those that are missing.
+
+        origin: scheme://host[:port] of url.
+        """
+        documents: dict[str, Document] = {}
+        while wanted := self._gates.wanted_documents(origin, url, documents):
+            answers = await asyncio.gather(*(self._one(one) for one in wanted))
+            for one, answer in zip(wanted, answers, strict=True):
+                if isinstance(answer, FetchError):  # the origin itself may not be asked
+                    return Spoken(documents, answer)
+                documents[one.key] = answer
+                if one.kind == Kind.ROBOTS and _is_silence(answer, one.url):
+                    error = FetchError(Outcome.UNREACHABLE, answer.detail or "", lasting=True)
+                    return Spoken(documents, error)
+        return Spoken(documents)
+
+    async def licences(self, wanted: Sequence[Wanted]) -> list[Document]:
+        """Return licences that a response or a page names; one that may not be asked says so."""
+        answers = await asyncio.gather(*(self._one(one) for one in wanted))
+        return [answer for answer in answers if isinstance(answer, Document)]
 
     def new(self) -> pa.Table:
         """Return DOCUMENTS asked by this task, sorted by kind, origin and id."""
         order = sorted(self._new, key=lambda d: (d.kind, d.origin, d.document_id))
         return documents_table(order)
 
-    async def _ask(self, origin: str) -> Origin:
-        documents: dict[str, Document] = {}
-        for kind, url in self._gates.origin_documents(origin):
-            document = self._known.get((kind, origin))
-            if document is None:
-                try:
-                    document = await self._find(kind, origin, url)
-                except FetchError as e:  # the origin itself may not be asked: there is no document
-                    return Origin(documents, e)
-                self._new.append(document)
-            documents[kind] = document
-            if _is_silence(document, url):
-                error = FetchError(Outcome.UNREACHABLE, document.detail or "", lasting=True)
-                return Origin(documents, error)
-        return Origin(documents)
+    async def _one(self, wanted: Wanted) -> Document | FetchError:
+        place = (wanted.kind, wanted.origin)
+        known = self._asked.get(place)
+        if known is not None:
+            return known
+        async with self._locks.setdefault(place, asyncio.Lock()):
+            if place not in self._asked:
+                self._asked[place] = await self._ask(wanted)
+            return self._asked[place]
 
-    async def _find(self, kind: str, origin: str, url: str) -> Document:
+    async def _ask(self, wanted: Wanted) -> Document | FetchError:
+        document = self._known.get((wanted.kind, wanted.origin))
+        if document is not None:
+            return document
+        try:
+            document = await self._find(wanted)
+        except FetchError as e:
+            if wanted.kind != Kind.RSL:
+                return e
+            return self._refused(wanted, e)
+        self._new.append(document)
+        return document
+
+    def _refused(self, wanted: Wanted, error: FetchError) -> Document:
+        """Return the finding that a licence may not be asked where it is said to be."""
+        document = _failed(wanted, wanted.url, self._asker.now_us(), _said(error))
+        self._new.append(document)
+        return document
+
+    async def _find(self, wanted: Wanted) -> Document:
         """Ask for a document through its redirects. Raises FetchError(ADDRESS) at the first hop."""
-        at, asked_at_us = url, None
+        at, asked_at_us = wanted.url, None
+        limit = partial(_limit, MAX_BYTES[wanted.kind])
         for _ in range(MAX_DOCUMENT_REDIRECTS + 1):
             try:
-                host = target(at, self._allow_hosts).host
+                place = target(at, self._allow_hosts)
+                self._require_https(wanted, place)
             except FetchError as e:
                 if asked_at_us is None:
                     raise
-                return _failed(kind, origin, at, asked_at_us, _said(e))
-            answer = await self._asker.ask(host, Request(at, ACCEPT), _limit)
+                return _failed(wanted, at, asked_at_us, _said(e))
+            answer = await self._asker.ask(place.host, Request(at, ACCEPT), limit)
             if answer.error is not None and asked_at_us is None:
                 _raise_if_refused(answer.error)
             asked_at_us = asked_at_us or answer.asked_at_us
             to = redirected_to(answer.response) if answer.response else None
             if to is None:
-                return _document(kind, origin, at, asked_at_us, answer)
+                return _document(wanted, at, asked_at_us, answer)
             at = to
-        return _document(kind, origin, at, asked_at_us or 0, answer)
+        return _document(wanted, at, asked_at_us or 0, answer)
+
+    def _require_https(self, wanted: Wanted, place: Target) -> None:
+        if wanted.kind != Kind.RSL or place.url.startswith("https://"):
+            return
+        if not is_opened(place.host, place.port, self._allow_hosts):
+            raise FetchError(Outcome.ADDRESS, "expected a licence at an https address")
 
 
 def documents_table(documents: list[Document]) -> pa.Table:
@@ -171,9 +219,9 @@ def _is_silence(document: Document, url: str) -> bool:
     return silent and document.url == url
 
 
-def _limit(response: Response) -> int | Outcome:
+def _limit(limit_bytes: int, response: Response) -> int | Outcome:
     readable = 200 <= response.status < 300  # noqa: PLR2004 - RFC 9309 section 2.3.1.1
-    return MAX_DOCUMENT_BYTES if readable else Outcome.STATUS
+    return limit_bytes if readable else Outcome.STATUS
 
 
 def _raise_if_refused(error: FetchError) -> None:
@@ -181,26 +229,27 @@ def _raise_if_refused(error: FetchError) -> None:
         raise error
 
 
-def _failed(kind: str, origin: str, url: str, asked_at_us: int, why: str) -> Document:
+def _failed(wanted: Wanted, url: str, asked_at_us: int, why: str) -> Document:
+    kind, origin = wanted.kind, wanted.origin
     return found(kind, origin, url, http_status=None, asked_at_us=asked_at_us, detail=plain(why))
 
 
-def _document(kind: str, origin: str, url: str, asked_at_us: int, answer: Answer) -> Document:
+def _document(wanted: Wanted, url: str, asked_at_us: int, answer: Answer) -> Document:
     error, response, body = answer.error, answer.response, answer.body
     if response is None:
-        return _failed(kind, origin, url, asked_at_us, _said(error))
+        return _failed(wanted, url, asked_at_us, _said(error))
     cut = error is not None and error.outcome == Outcome.TOO_LARGE and bool(error.prefix)
     if error is not None and cut:
-        body = whole_lines(error.prefix[:MAX_DOCUMENT_BYTES])
+        body = whole_lines(error.prefix[: MAX_BYTES[wanted.kind]])
     elif error is not None:
         # A body that broke off is no answer: "200, no rules" must not come of it.
         why = f"status {response.status}, body not whole: {_said(error)}"
-        return _failed(kind, origin, url, asked_at_us, why)
+        return _failed(wanted, url, asked_at_us, why)
     types = [v for name, v in response.headers if name.lower() == "content-type"]
     endless = redirected_to(response) is not None
     return found(
-        kind,
-        origin,
+        wanted.kind,
+        wanted.origin,
         url,
         http_status=response.status,
         asked_at_us=asked_at_us,

@@ -88,6 +88,8 @@ class Changing:
     def __call__(self, asked: Asked) -> bytes | Answer:
         if asked.path == "/robots.txt":
             return Answer(200, b"User-agent: *\nDisallow: /closed/\n")
+        if not asked.path.endswith(".jpg"):
+            return Answer(404)
         self.asked += 1
         number = self.seed * 100_000 + self.asked
         if number % 11 == 0:
@@ -100,6 +102,8 @@ def scripted(asked: Asked) -> bytes | Answer:
     """Answers by address alone."""
     if asked.path == "/robots.txt":
         return Answer(200, b"User-agent: *\nDisallow: /closed/\n")
+    if not asked.path.endswith(".jpg"):
+        return Answer(404)
     number = int(hashlib.sha256(f"{asked.host}{asked.path}".encode()).hexdigest()[:8], 16)
     if number % 11 == 0:
         return Answer(404, b"never")

@@ -99,10 +99,11 @@ def test_kept_rows_carry_evidence_and_the_public_folder_names_no_claim(generated
     _, out = generated
     rows = pq.read_table(out / "samples", columns=["uid", "signals"]).to_pylist()
     channels = {s["channel"] for row in rows for s in row["signals"]}
-    assert channels == {"robots", "x-robots-tag"}
+    assert channels >= {"robots", "tdmrep.json", "ai.txt", "x-robots-tag", "xmp", "c2pa"}
     index = pq.read_table(out / "evidence" / "index.parquet")
     known = set(index["document_id"].to_pylist())
-    told = {s["evidence"] for r in rows for s in r["signals"] if s["channel"] == "robots"}
+    public = {"robots", "tdmrep.json", "ai.txt"}
+    told = {s["evidence"] for r in rows for s in r["signals"] if s["channel"] in public}
     assert told <= known
     matches = pq.read_table(out.with_name("out.vault") / "matches.parquet")
     claims = {c.encode() for c in matches["claim_id"].to_pylist()}
@@ -144,13 +145,13 @@ def test_engine_of_img2dataset_builds_fifty_images_and_says_what_it_could_not_ch
         )  # fmt: skip
         strict = build(source, tmp_path / "strict", *options)
         assert strict.returncode == 0, strict.stderr
-        accepted = build(source, tmp_path / "out", *options, "--accept-unchecked", "x-robots-tag")
+        accepted = build(source, tmp_path / "out", *options, "--accept-unchecked", "headers")
         assert accepted.returncode == 0, accepted.stderr
     assert manifest(tmp_path / "strict")["released"] == 0
     assert manifest(tmp_path / "strict")["held"]["unchecked"] > 0
     said = manifest(tmp_path / "out")
     assert said["dropped"]["signal_robots"] == 10
-    assert said["unchecked"] == {"x-robots-tag": said["released"]}
+    assert said["unchecked"] == {"headers": said["released"]}
     assert said["released"] > 20
     for asked in server.asked:
         assert "closed" not in asked.path
@@ -164,8 +165,8 @@ def test_other_forms_hold_the_same_rows(tmp_path, form):
         (pictures / f"{i}.jpg").write_bytes(picture(i))
         (pictures / f"{i}.txt").write_text(f"picture {i}")
     options = (
-        "--workers", "0", "--accept-unchecked", "robots,x-robots-tag", "--output-format", form,
-        "--similarity", "0.9999",
+        "--workers", "0", "--accept-unchecked", "robots,well-known,headers",
+        "--output-format", form, "--similarity", "0.9999",
     )  # fmt: skip
     done = build(pictures, tmp_path / "out", *options)
     assert done.returncode == 0, done.stderr
@@ -197,7 +198,7 @@ def test_claim_recorded_during_the_build_is_honoured_unless_it_is_pinned(tmp_pat
         assert submitted.returncode == 0, submitted.stderr
 
     def answer(asked: Asked) -> Answer:
-        if asked.path == "/robots.txt":
+        if not asked.path.endswith(".jpg"):
             return Answer(404)
         if asked.path == "/0.jpg" and not (tmp_path / "mine.json").exists():
             submit("mine", "Ada Moss")  # while her picture is being asked for

@@ -9,8 +9,8 @@ from pipeline.answers import (
 from schemas.tables import DOCUMENTS, OBSERVED, REQUESTS, from_rows
 
 
-def fact(url_key, shards, outcome="ok", robots=None):
-    hops = [{"url": url_key, "status": 200, "robots": robots}]
+def fact(url_key, shards, outcome="ok", documents=()):
+    hops = [{"url": url_key, "status": 200, "documents": list(documents)}]
     return {"url_key": url_key, "shards": shards, "outcome": outcome, "hops": hops}
 
 
@@ -37,14 +37,15 @@ def test_no_answers_explode_to_none():
 
 
 def test_document_reaches_the_shards_of_the_answers_that_name_it():
-    facts = from_rows([fact("a", [0, 1], robots="d1"), fact("b", [1], robots="d1")], OBSERVED)
+    named = [fact("a", [0, 1], documents=["d1", "d3"]), fact("b", [1], documents=["d1"])]
+    facts = from_rows([*named, fact("c", [2])], OBSERVED)
+    kinds = {"d1": "robots", "d2": "robots", "d3": "tdmrep"}
     documents = from_rows(
-        [{"document_id": "d1", "kind": "robots"}, {"document_id": "d2", "kind": "robots"}],
-        DOCUMENTS,
+        [{"document_id": d, "kind": kind} for d, kind in kinds.items()], DOCUMENTS
     )
     rows, shard = documents_for_shards(facts, documents)
-    assert rows["document_id"].to_pylist() == ["d1", "d1"]
-    assert shard.to_pylist() == [0, 1]
+    assert rows["document_id"].to_pylist() == ["d1", "d3", "d1", "d3"]
+    assert shard.to_pylist() == [0, 0, 1, 1]
 
 
 def test_last_round_answers_for_a_url_that_moved():

@@ -46,7 +46,7 @@ def requests(*hosts: str) -> pa.Table:
             "url_key": f"http://{host}/{i}",
             "url": f"http://{host}/{i}",
             "shards": [i, i + 1],
-            "hops": [{"url": "http://a/", "status": 301, "robots": None}] * (i % 3),
+            "hops": [{"url": "http://a/", "status": 301, "documents": []}] * (i % 3),
         }
         for i, host in enumerate(hosts)
     ]

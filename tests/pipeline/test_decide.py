@@ -90,7 +90,9 @@ def test_a_row_without_a_finding_is_kept() -> None:
 def test_every_reason_leads_to_exactly_one_verdict_that_is_not_keep(reason: Reason) -> None:
     (out,) = decided([stopped(1, reason)]).to_pylist()
     assert out["reason"] == reason
-    held = {"signal_error", "unchecked", "not_observed", "not_judged", "review"}
+    held = {
+        "signal_error", "signal_stale", "unchecked", "not_observed", "not_judged", "review"
+    }  # fmt: skip
     assert out["verdict"] == ("hold" if reason in held else "drop")
     assert VERDICT_OF[reason] == out["verdict"]
     assert reason in STANDING

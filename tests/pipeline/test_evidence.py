@@ -5,15 +5,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from optout.signals.channels import SignalPolicy, found
-from pipeline.evidence import (
-    EVIDENCE,
-    HEADER_EVIDENCE,
-    private_evidence,
-    public_evidence,
-    signal_headers,
-)
+from optout.signals.document import found
+from pipeline.columns import header_lines, joined_lists
+from pipeline.evidence import EVIDENCE, Evidence, evidence_bucket, once, public_evidence
+from pipeline.facts import ANSWER, Answer, answers_of
 from schemas.canonical import sha256_hex
 from schemas.errors import SchemaError
 from schemas.tables import DOCUMENTS, OBSERVED, from_rows
@@ -61,52 +59,74 @@ def test_order_of_documents_does_not_matter() -> None:
     assert list(there[1].items()) == list(back[1].items())
 
 
-def test_header_evidence_holds_signal_lines_only() -> None:
-    lines = [("Set-Cookie", "secret"), ("X-Robots-Tag", "noai"), ("x-robots-tag ", "Noimageai")]
-    table = private_evidence(from_rows([observed("https://h/a", lines)], OBSERVED))
-    assert table.schema.equals(HEADER_EVIDENCE, check_metadata=True)
-    (row,) = table.to_pylist()
-    assert row["sha256"] == sha256_hex(row["body"])
-    evidence = json.loads(row["body"])
-    assert evidence["headers"] == [["X-Robots-Tag", "noai"], ["x-robots-tag ", "Noimageai"]]
-    assert (evidence["url"], evidence["status"]) == ("https://h/a", 200)
-    assert evidence["fetched_at"] == "2026-01-01T00:00:00.000001Z"
+def answer_of(*rows: dict[str, Any]) -> list[Answer]:
+    return list(answers_of(from_rows(list(rows), OBSERVED)))
+
+
+def test_evidence_of_an_answer_holds_signal_lines_only() -> None:
+    lines = [
+        ("Set-Cookie", "secret"), ("X-Robots-Tag", "noai"), ("x-robots-tag ", "Noimageai"),
+        ("Link", "</a.css>; rel=preload"), ("Link", "</l>; rel=license"), ("tdm-reservation", "1"),
+    ]  # fmt: skip
+    (answer,) = answer_of(observed("https://h/a", lines))
+    told = json.loads(answer.document(ANSWER))
+    assert told["headers"] == [
+        ["X-Robots-Tag", "noai"], ["x-robots-tag ", "Noimageai"],
+        ["Link", "</l>; rel=license"], ["tdm-reservation", "1"],
+    ]  # fmt: skip
+    assert (told["url"], told["status"]) == ("https://h/a", 200)
+    assert told["fetched_at"] == "2026-01-01T00:00:00.000001Z"
 
 
 def test_headers_without_signals_are_evidence_of_absence() -> None:
-    table = private_evidence(from_rows([observed("https://h/a", [("A", "b")])], OBSERVED))
-    assert json.loads(table["body"][0].as_py())["headers"] == []
+    (answer,) = answer_of(observed("https://h/a", [("A", "b")]))
+    assert json.loads(answer.document(ANSWER))["headers"] == []
 
 
 @pytest.mark.parametrize(
     ("headers", "more", "expected"),
     [
-        (None, {}, 0),
-        ([], {}, 1),
-        ([], {"outcome": "given", "http_status": None}, 0),
-        ([("A", "b")], {"outcome": "given", "http_status": None}, 1),
-        ([("A", "b")], {"outcome": "status", "http_status": 404}, 0),
-        ([("A", "b")], {"outcome": "stopped", "fetched_at": None}, 1),
+        (None, {}, False),
+        ([], {}, True),
+        ([], {"outcome": "given", "http_status": None}, False),
+        ([("A", "b")], {"outcome": "given", "http_status": None}, True),
+        ([("A", "b")], {"outcome": "status", "http_status": 404}, False),
+        ([("A", "b")], {"outcome": "stopped", "fetched_at": None}, True),
     ],
 )
 def test_answers_with_headers_that_speak(
-    headers: list[tuple[str, str]] | None, more: dict[str, Any], expected: int
+    headers: list[tuple[str, str]] | None, more: dict[str, Any], expected: bool
 ) -> None:
-    table = private_evidence(from_rows([observed("https://h/a", headers, **more)], OBSERVED))
-    assert len(table) == expected
+    (answer,) = answer_of(observed("https://h/a", headers, **more))
+    assert (answer.headers is not None) is expected
 
 
-def test_evidence_is_sorted_and_repeated_rows_count_once() -> None:
-    rows = [observed(f"https://h/{n % 7}", [("X-Robots-Tag", "all")]) for n in range(20)]
-    table = private_evidence(from_rows(rows, OBSERVED))
-    digests = table["sha256"].to_pylist()
-    assert digests == sorted(digests)
-    assert len(digests) == 7
+def test_an_answer_survives_its_evidence() -> None:
+    hops = [{"url": "https://h/a", "status": 200, "documents": ["d1"]}]
+    row = observed("https://h/a", [("X-Robots-Tag", "noai")], hops=hops, sha256="ab",
+                   unchecked=["headers"], detail="why", page_tags="{}")  # fmt: skip
+    (answer,) = answer_of(row)
+    assert Answer.parse(json.loads(answer.document(ANSWER))) == answer
 
 
-def test_no_answers_give_no_evidence() -> None:
-    assert len(private_evidence(from_rows([], OBSERVED))) == 0
-    assert public_evidence(from_rows([], DOCUMENTS))[1] == {}
+@pytest.mark.parametrize("value", [{}, {"outcome": "ok"}, {"outcome": "perhaps"}])
+def test_other_json_is_no_evidence_of_an_answer(value: dict[str, Any]) -> None:
+    with pytest.raises(SchemaError):
+        Answer.parse(value)
+
+
+def test_private_evidence_is_kept_once_under_its_digest() -> None:
+    evidence = Evidence()
+    digests = [evidence.add("answer", b"%d" % (n % 7)) for n in range(20)]
+    table = evidence.table()
+    assert table["sha256"].to_pylist() == sorted(set(digests))
+    bodies = table["body"].to_pylist()
+    assert [sha256_hex(body) for body in bodies] == table["sha256"].to_pylist()
+    twice = pa.concat_tables([table, table])
+    assert once(twice, "sha256").equals(table.combine_chunks())
+    buckets = evidence_bucket(twice, 3).to_pylist()
+    assert buckets[: len(table)] == buckets[len(table) :]
+    assert set(buckets) <= {0, 1, 2}
 
 
 def test_header_lines_are_found_across_nulls_and_chunks() -> None:
@@ -116,20 +136,26 @@ def test_header_lines_are_found_across_nulls_and_chunks() -> None:
         from_rows([observed("c", []), observed("d", [tag, ("B", "c"), tag])], OBSERVED),
     ]
     joined = pa.concat_tables(tables).slice(1)
-    assert signal_headers(joined["headers"]) == [[tag], [], [tag, tag]]
+    assert header_lines(joined["headers"]) == [(tag,), (), (tag, tag)]
 
 
-def test_the_policy_finds_in_the_evidence_what_it_found_in_the_answer() -> None:
-    lines = [("A", "b"), ("X-Robots-Tag", "otherbot: all, ArtBot: noai")]
-    table = private_evidence(from_rows([observed("https://h/a", lines)], OBSERVED))
-    replayed = [tuple(line) for line in json.loads(table["body"][0].as_py())["headers"]]
-    policy = SignalPolicy("ArtBot")
-    says = [[(s.purpose, s.say, s.raw) for s in policy.of_headers(h)] for h in (lines, replayed)]
-    assert says[0] == says[1]
+LISTS = st.lists(st.one_of(st.none(), st.lists(st.integers(0, 9), max_size=3)), max_size=6)
+
+
+@given(LISTS, st.randoms(use_true_random=False))
+def test_lists_are_joined_row_by_row(one: list[list[int] | None], random: Any) -> None:
+    other = [random.choice([None, [], [7], [8, 9]]) for _ in one]
+    kind = pa.list_(pa.int64())
+    found = joined_lists(pa.chunked_array([pa.array(one, kind)]), pa.array(other, kind))
+    expected = [
+        None if a is None and b is None else [*(a or ()), *(b or ())]
+        for a, b in zip(one, other, strict=True)
+    ]
+    assert found.to_pylist() == expected
 
 
 def test_other_tables_are_refused() -> None:
     with pytest.raises(SchemaError):
-        private_evidence(from_rows([], DOCUMENTS))
+        list(answers_of(from_rows([], DOCUMENTS)))
     with pytest.raises(SchemaError):
         public_evidence(from_rows([], OBSERVED))

@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from optout.signals.channels import Document, SignalPolicy
+from optout.signals.document import Documents, Kind, Wanted
+from optout.signals.policy import SignalPolicy
 from pipeline.fetch import Fetched, fetch, next_round
 from pipeline.fetchstore import PackWriter, read_bodies
 from pipeline.transport import AiohttpTransport
@@ -23,8 +24,17 @@ from tests.servers import Answer, Asked, Route, Server, redirect, serve
 
 POLICY = SignalPolicy("RecuseBot")
 A, B = "http://a.localhost:8001", "http://b.localhost:8001"
-NO_ROBOTS = (404, (), b"")
+NOTHING = (404, (), b"")
 Script = Mapping[str, tuple[int, Sequence[tuple[str, str]], bytes] | FetchError]
+
+
+def asked_first(origin: str) -> list[str]:
+    """Return what is asked of an origin before any of its images."""
+    return [f"{origin}{path}" for path in ("/robots.txt", "/.well-known/tdmrep.json", "/ai.txt")]
+
+
+def is_document(url: str) -> bool:
+    return url.endswith(tuple(asked_first("")))
 
 
 def requests(*urls: str, hops: Iterable[Mapping[str, Any]] = ()) -> pa.Table:
@@ -67,7 +77,7 @@ class Run:
 
 def scripted(script: Script) -> Run:
     def handle(request: Request) -> tuple[int, Sequence[tuple[str, str]], bytes]:
-        found = script.get(request.url, NO_ROBOTS)
+        found = script.get(request.url, NOTHING)
         if isinstance(found, FetchError):
             raise found
         return found
@@ -86,13 +96,14 @@ def test_a_body_is_observed_with_headers_hops_times_and_place() -> None:
 
     fetched = run(requests(f"{A}/x.jpg"))
     row = one(fetched)
-    (document,) = documents_of(fetched.documents)
+    ai, document, tdmrep = documents_of(fetched.documents)
 
     assert row["outcome"] == Outcome.OK
     assert row["http_status"] == 200
     assert row["headers"] == [{"name": "ETag", "value": "1"}, {"name": "etag", "value": "2"}]
     assert row["final_url"] == f"{A}/x.jpg"
-    assert row["hops"] == [{"url": f"{A}/x.jpg", "status": 200, "robots": document.document_id}]
+    ids = [d.document_id for d in (document, tdmrep, ai)]  # in the order asked
+    assert row["hops"] == [{"url": f"{A}/x.jpg", "status": 200, "documents": ids}]
     assert row["asked_at"].timestamp() * 1e6 == run.clock.at_us
     assert row["fetched_at"] == row["asked_at"]
     assert row["unchecked"] == []
@@ -109,8 +120,8 @@ def test_documents_come_before_anything_else_and_once_an_origin() -> None:
     asked = run.transport.asked
     for host in (A, B):
         assert next(url for url in asked if url.startswith(host)) == f"{host}/robots.txt"
-    assert len(asked) == 42
-    assert len(fetched.documents) == 2
+    assert len(asked) == 46
+    assert len(fetched.documents) == 6
     assert fetched.observed["outcome"].to_pylist() == ["ok"] * 40
 
 
@@ -136,10 +147,19 @@ def test_a_disallowed_url_is_not_asked() -> None:
     assert gated["asked_at"] is None
     assert gated["headers"] is None
     assert gated["hops"][0]["status"] is None
-    assert gated["hops"][0]["robots"] == fine["hops"][0]["robots"] is not None
+    (robots_only,) = gated["hops"][0]["documents"]
+    assert robots_only == fine["hops"][0]["documents"][0]
+    assert len(fine["hops"][0]["documents"]) == 3
     assert fine["outcome"] == Outcome.OK
-    assert run.transport.asked == [f"{A}/robots.txt", f"{A}/x.jpg"]
-    assert documents_of(fetched.documents)[0].body == robots
+    assert run.transport.asked == [*asked_first(A), f"{A}/x.jpg"]
+    assert robots in [document.body for document in documents_of(fetched.documents)]
+
+
+def test_an_origin_that_forbids_is_asked_for_nothing_but_robots() -> None:
+    run = scripted({f"{A}/robots.txt": (200, (), b"User-agent: *\nDisallow: /")})
+    fetched = run(requests(f"{A}/x.jpg", f"{A}/y.jpg"))
+    assert fetched.observed["outcome"].to_pylist() == ["gated"] * 2
+    assert run.transport.asked == [f"{A}/robots.txt"]
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
@@ -157,13 +177,13 @@ def test_known_documents_are_not_asked_again_while_young() -> None:
     first = scripted({f"{A}/x.jpg": (200, (), b"x")})
     known = first(requests(f"{A}/x.jpg")).documents
 
-    for age_hours, expected in ((23, 0), (25, 1)):
+    for age_hours, expected in ((23, 0), (25, 3)):
         run = scripted({f"{A}/x.jpg": (200, (), b"x")})
         run.known = known
         run.clock = FixedClock(first.clock.at_us + age_hours * 3_600_000_000)
         fetched = run(requests(f"{A}/x.jpg"))
         assert len(fetched.documents) == expected
-        assert run.transport.asked.count(f"{A}/robots.txt") == expected
+        assert run.transport.asked == [*asked_first(A)[:expected], f"{A}/x.jpg"]
         assert one(fetched)["outcome"] == Outcome.OK
 
 
@@ -237,9 +257,7 @@ def test_only_transient_errors_are_tried_again(error: FetchError, tries: int) ->
 def test_retry_after_is_kept_for_the_host_and_then_it_works() -> None:
     answers = [(429, [("Retry-After", "0")], b""), (200, (), b"x")]
     run = scripted({})
-    run.transport.handler = lambda request: (
-        NO_ROBOTS if request.url.endswith("robots.txt") else answers.pop(0)
-    )
+    run.transport.handler = lambda request: NOTHING if is_document(request.url) else answers.pop(0)
     assert one(run(requests(f"{A}/x.jpg")))["outcome"] == Outcome.OK
 
 
@@ -252,7 +270,7 @@ def test_a_host_that_asks_for_too_much_rest_is_left_alone() -> None:
 
     outcomes = fetched.observed["outcome"].to_pylist()
     assert outcomes == ["status"] + ["unreachable"] * 9 + ["ok"]
-    assert len(run.transport.asked) == 4
+    assert len(run.transport.asked) == len(asked_first(A)) * 2 + 2
     assert "99999 s of rest" in fetched.observed["detail"][1].as_py()
     assert fetched.observed["asked_at"].is_valid().to_pylist() == [True] + [False] * 9 + [True]
 
@@ -264,7 +282,7 @@ def test_a_host_that_stopped_answering_costs_a_bounded_number_of_tries() -> None
     fetched = run(requests(*urls), retries=2, per_host=4)
 
     assert set(fetched.observed["outcome"].to_pylist()) == {"too_slow", "unreachable"}
-    assert len(run.transport.asked) <= 1 + 20 + 4
+    assert len(run.transport.asked) <= len(asked_first(A)) + 20 + 4
 
 
 def test_nothing_listening_is_unreachable_not_gated() -> None:
@@ -320,7 +338,9 @@ def test_redirects_on_the_host_are_followed_with_robots_at_each_hop() -> None:
     assert [(h["url"], h["status"]) for h in row["hops"]] == [
         (f"{A}/a", 301), (f"{A}/b?x", 302), (f"{A}/c", 200)
     ]  # fmt: skip
-    assert all(h["robots"] for h in row["hops"])
+    documents = [h["documents"] for h in row["hops"]]
+    assert documents == documents[:1] * 3
+    assert len(documents[0]) == 3
     assert row["final_url"] == f"{A}/c"
     assert run.transport.asked.count(f"{A}/robots.txt") == 1
 
@@ -349,7 +369,7 @@ def test_a_redirect_to_another_scheme_or_port_of_the_host_stays_but_has_its_own_
     fetched = run(requests(f"{A}/a"), allow_hosts=("a.localhost:8001", "a.localhost:8002"))
 
     assert one(fetched)["outcome"] == Outcome.OK
-    assert fetched.documents["origin"].to_pylist() == [A, other]
+    assert fetched.documents["origin"].to_pylist() == [A, other] * 3
 
 
 def test_a_redirect_to_another_host_is_a_request_of_the_next_round() -> None:
@@ -383,7 +403,7 @@ def test_endless_redirects_end_and_earlier_rounds_count() -> None:
     assert row["outcome"] == Outcome.REDIRECTS
     assert run.transport.asked.count(f"{A}/a") == 6
 
-    earlier = [{"url": f"{B}/{i}", "status": 301, "robots": None} for i in range(4)]
+    earlier = [{"url": f"{B}/{i}", "status": 301, "documents": []} for i in range(4)]
     run = scripted({f"{A}/a": (302, [("Location", "/a")], b"")})
     row = one(run(requests(f"{A}/a", hops=earlier), max_redirects=5))
     assert row["outcome"] == Outcome.REDIRECTS
@@ -407,7 +427,7 @@ def test_redirects_that_are_not_ours_to_follow_are_refused(location: str) -> Non
         assert row["outcome"] in {Outcome.ADDRESS, Outcome.STATUS}
     else:
         assert row["outcome"] == Outcome.ADDRESS
-    assert len(run.transport.asked) == 2
+    assert run.transport.asked == [*asked_first(A), f"{A}/a"]
 
 
 def test_a_redirect_without_a_place_is_a_status() -> None:
@@ -525,19 +545,25 @@ class Gate:
 
     asked: list[str] = field(default_factory=list)
 
-    def origin_documents(self, origin: str) -> tuple[tuple[str, str], ...]:
-        return (("robots", f"{origin}/robots.txt"),)
+    def wanted_documents(self, origin: str, url: str, known: Documents) -> list[Wanted]:
+        assert url.startswith(origin)
+        robots = Wanted(Kind.ROBOTS, origin, f"{origin}/robots.txt")
+        return [] if robots.key in known else [robots]
 
-    def may_ask(self, url: str, documents: Mapping[str, Document]) -> bool:
+    def wanted_licences(self, *_: Any) -> list[Wanted]:
+        return []
+
+    def may_ask(self, url: str, documents: Documents) -> bool:
         assert documents["robots"].origin == url[: url.index("/", 8)]
         self.asked.append(url)
         return True
 
-    def may_read(self, url: str, headers: Iterable[tuple[str, str]]) -> bool:
+    def may_read(self, url: str, headers: Iterable[tuple[str, str]], documents: Documents) -> bool:
         assert url
+        assert documents
         return all(value != "no" for name, value in headers if name == "May-Read")
 
-    def crawl_delay_s(self, documents: Mapping[str, Document]) -> float | None:
+    def crawl_delay_s(self, documents: Documents) -> float | None:
         assert documents
         return None
 
@@ -643,7 +669,7 @@ def test_a_stuck_host_does_not_hold_up_another() -> None:
         if asked.host == "a.localhost":
             return Answer(head_delay_s=30)
         ended[asked.path] = time.monotonic()
-        return Answer(404) if asked.path == "/robots.txt" else Answer(body=b"x")
+        return Answer(404) if is_document(asked.path) else Answer(body=b"x")
 
     with serve(answer) as server:
         stuck = [server.url(f"/{i}", "a.localhost") for i in range(20)]
@@ -663,7 +689,7 @@ def test_robots_beyond_the_limit_loses_its_cut_line_only() -> None:
     with serve({"/robots.txt": robots, "/no/00001/x": b"x", "/no/29999/x": b"x"}) as server:
         urls = [server.url(f"/no/{i}/x", "a.localhost") for i in ("00001", "29999")]
         fetched, _ = real(server, requests(*urls))
-    (document,) = documents_of(fetched.documents)
+    _, document, _ = documents_of(fetched.documents)
 
     assert document.truncated
     assert document.body is not None
@@ -685,7 +711,7 @@ def test_dead_links_cost_no_more_than_their_tries() -> None:
     fetched, _ = real(server, requests(server.url("/x", "a.localhost")), retries=1)
     row = one(fetched)
     assert row["outcome"] == Outcome.UNREACHABLE
-    assert row["hops"][0]["robots"] == fetched.documents["document_id"][0].as_py()
+    assert row["hops"][0]["documents"] == fetched.documents["document_id"].to_pylist()
 
 
 def test_the_gates_are_asked_in_order() -> None:

@@ -88,6 +88,22 @@ def test_later_identical_rows_are_repeated_in_source_order() -> None:
     assert rows[3]["uid"] == digest(["s", "http://a/", "c", 2])[:32]
 
 
+def test_equal_row_with_another_page_is_no_repetition_for_its_page_must_be_heard() -> None:
+    same = {"url": "http://a/", "caption": "c"}
+    one, other = {"page_key": "http://p/1", "page_tags": "{}"}, {"page_key": "http://p/2"}
+    table = sourced({**same, **one}, {**same, **other}, {**same, **one}, same)
+    rows = by_row(identify(table, "s"))
+    assert [r["uid"] for r in rows] == [digest(["s", "http://a/", "c", n])[:32] for n in range(4)]
+    assert [r["stop_reason"] for r in rows] == [None, None, "repeated", "repeated"]
+    assert [r["page_key"] for r in rows] == ["http://p/1", "http://p/2", "http://p/1", None]
+
+
+def test_finding_about_a_malformed_row_is_not_overwritten() -> None:
+    bad = {"url": "bad", "url_key": None, "stop_reason": "malformed", "stop_detail": "why"}
+    rows = by_row(identify(sourced(bad, {**bad, "page_key": "http://p/"}), "s"))
+    assert [r["stop_detail"] for r in rows] == ["why", "why"]
+
+
 def test_urls_that_are_written_differently_are_the_same_row() -> None:
     rows = by_row(
         identify(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from optout.signals.profiles import PROFILES
 from pipeline.manifest import (
     MANIFEST_PATH,
     assemble,
@@ -16,6 +17,7 @@ from pipeline.manifest import (
     read_manifest,
     row_counts,
 )
+from schemas import SCHEMA_VERSION
 from schemas.errors import SchemaError, StorageError
 from schemas.manifest import FileEntry, Manifest
 from schemas.tables import DECIDED, from_rows
@@ -42,6 +44,7 @@ def draft(**values: Any) -> Manifest:
         "held": {"unchecked": 1},
         "unchecked": {},
         "signals": {},
+        "signal_profile": PROFILES["default"].as_json(),
         "models": [],
         "lists": [],
         "thresholds": {"share_cap": 3.0},
@@ -76,8 +79,9 @@ def test_a_path_that_occurs_twice_is_refused() -> None:
 
 def test_a_manifest_of_another_schema_is_refused() -> None:
     body = manifest_bytes(assemble(draft(), FILES))
-    other = body.replace(b'"schema_version":1', b'"schema_version":2')
-    with pytest.raises(SchemaError, match="expected schema_version 1, found 2"):
+    version = b'"schema_version":%d'
+    other = body.replace(version % SCHEMA_VERSION, version % (SCHEMA_VERSION - 1))
+    with pytest.raises(SchemaError, match="expected schema_version 2, found 1"):
         parse_manifest(other)
 
 

@@ -60,7 +60,7 @@ def test_hops_and_redirected_urls_survive_a_merge() -> None:
         "url_key": "http://a/1",
         "url": "http://b/1",
         "shards": [1],
-        "hops": [{"url": "http://a/1", "status": 301, "robots": "r"}],
+        "hops": [{"url": "http://a/1", "status": 301, "documents": ["r"]}],
     }
     merged = merge_requests([from_rows([row], REQUESTS), REQUESTS.empty_table()])
     assert merged.to_pylist() == [row]

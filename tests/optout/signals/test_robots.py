@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from optout.signals.patterns import target
 from optout.signals.robots import (
     LIMIT_BYTES,
+    STATUS_POLICIES,
     Answer,
     Body,
     Robots,
@@ -18,6 +19,7 @@ from optout.signals.robots import (
     rules_of,
     standing,
 )
+from schemas.canonical import sha256_hex
 from schemas.verdict import Say
 from tests.optout.signals.robots_cases import CASES, Case
 
@@ -55,8 +57,51 @@ def test_a_status_stands_for(status: int | None, expected: Standing) -> None:
     assert standing(status) is expected
 
 
-def test_a_profile_is_another_table() -> None:
-    assert standing(403, {4: Standing.NO_FILE}) is Standing.NO_FILE
+@pytest.mark.parametrize(
+    ("status", "refuses", "allows"),
+    [
+        (200, Standing.READ, Standing.READ),
+        (302, Standing.ERROR, Standing.ERROR),
+        (401, Standing.REFUSED, Standing.NO_FILE),
+        (403, Standing.REFUSED, Standing.NO_FILE),
+        (404, Standing.NO_FILE, Standing.NO_FILE),
+        (429, Standing.ERROR, Standing.NO_FILE),
+        (451, Standing.REFUSED, Standing.NO_FILE),
+        (503, Standing.ERROR, Standing.ERROR),
+        (None, Standing.ERROR, Standing.ERROR),
+    ],
+    ids=lambda value: f"R10 {value}" if isinstance(value, int) else None,
+)
+def test_a_status_policy_has_a_name(
+    status: int | None, refuses: Standing, allows: Standing
+) -> None:
+    assert standing(status, STATUS_POLICIES["refuses"]) is refuses
+    assert standing(status, STATUS_POLICIES["allows"]) is allows
+
+
+@pytest.mark.parametrize(
+    ("lines", "path", "agent", "letter"),
+    [
+        (b"User-agent: img2dataset\nDisallow: /", "/a", "img2dataset", Say.SILENT),  # R09
+        (b"User-agent: *\nDisallow: private/", "/private/", "ArtBot", Say.SILENT),
+        (b"User-agent: *\nDisallow: *.jpg", "/a.jpg", "ArtBot", Say.DENY),  # R07, erratum 7995
+        (b"User-agent: *\nDisalow: /", "/a", "ArtBot", Say.SILENT),
+        (b"User-agent: *\nDisallow /", "/a", "ArtBot", Say.SILENT),
+        (b"User-agent: *\nDisallow: /b\nAllow: /%62%61z", "/baz", "ArtBot", Say.ALLOW),
+        (b"User-agent: *\nDisallow: /%62az", "/baz", "ArtBot", Say.DENY),
+        (b"User-agent: ArtBot/1.0\nDisallow: /", "/a", "ArtBot", Say.DENY),
+    ],
+)
+def test_the_letter_mends_nothing(lines: bytes, path: str, agent: str, letter: Say) -> None:
+    assert Rules(parse(lines), agent).answer(path.encode()).say is Say.DENY
+    body = Body(sha256_hex(lines), lines)
+    assert rules_of(body, agent, lenient=False).answer(path.encode()).say is letter
+
+
+def test_a_name_that_is_no_token_may_carry_a_version() -> None:
+    body = b"User-agent: img2dataset/2.0 (+https://h)\nDisallow: /"
+    assert ask(body, "/a", "img2dataset").say is Say.DENY
+    assert ask(body, "/a", "img").say is Say.DENY  # what RFC 9309 makes of it
 
 
 def test_the_deciding_line_is_reported() -> None:
@@ -92,7 +137,7 @@ def test_a_last_line_that_ends_at_the_limit_is_kept() -> None:
     assert ask(body + b"\nAllow: /", "/a").say is Say.DENY
 
 
-def test_rules_beyond_the_limit_are_not_read() -> None:
+def test_r11_rules_beyond_the_limit_are_not_read() -> None:
     body = b"#\n" * (300 * 1024) + b"User-agent: *\nDisallow: /\n"
     assert ask(body, "/a").say is Say.SILENT
 

@@ -1,10 +1,18 @@
 """optout.signals.signal and optout.signals.evidence."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optout.signals.evidence import document_id, header_document, rfc3339
+from optout.signals.evidence import (
+    Hop,
+    answer_document,
+    document_id,
+    microseconds,
+    rfc3339,
+)
 from optout.signals.signal import RAW_BYTES, Signal, excerpt
+from schemas.errors import SchemaError
 from schemas.verdict import Channel, Purpose, Say
 
 
@@ -30,13 +38,32 @@ def test_absence_has_an_id_of_its_own() -> None:
     assert len(absent) == 64
 
 
-def test_header_evidence_is_canonical_json() -> None:
+def test_evidence_of_an_answer_is_canonical_json() -> None:
+    hops = [Hop("https://h/a", 200, ("d1", "d2"))]
     lines = [("X-Robots-Tag", "noai")]
-    assert header_document("https://h/a", 200, lines, 0, 1_500_000) == (
-        b'{"asked_at":"1970-01-01T00:00:00.000000Z","fetched_at":"1970-01-01T00:00:01.500000Z",'
-        b'"headers":[["X-Robots-Tag","noai"]],"kind":"headers","status":200,"url":"https://h/a"}'
+    body = answer_document(
+        "answer", "ok", hops, "https://h/a", 200, lines, asked_at_us=0, fetched_at_us=1_500_000
+    )
+    assert body == (
+        b'{"asked_at":"1970-01-01T00:00:00.000000Z","detail":null,'
+        b'"fetched_at":"1970-01-01T00:00:01.500000Z","headers":[["X-Robots-Tag","noai"]],'
+        b'"hops":[["https://h/a",200,["d1","d2"]]],"kind":"answer","outcome":"ok","page":null,'
+        b'"sha256":null,"status":200,"unchecked":[],"url":"https://h/a"}'
     )
 
 
+@given(st.integers(-(2**55), 2**52))
+def test_times_survive_their_text(at_us: int) -> None:
+    assert microseconds(rfc3339(at_us)) == at_us
+
+
 def test_no_time_is_null() -> None:
-    assert rfc3339(None) is None
+    assert rfc3339(None) is None is microseconds(None)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2026-11-25", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-05:00"]
+)
+def test_what_is_no_time_of_the_calendar_is_refused(text: str) -> None:
+    with pytest.raises(SchemaError, match="RFC 3339"):
+        microseconds(text)

@@ -1,6 +1,5 @@
-"""optout.signals.x_robots against the facts' vectors, img2dataset's own function, and any text."""
+"""optout.signals.x_robots against the facts' vectors, two peers' own functions, and any text."""
 
-import email.message
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,13 @@ from hypothesis import strategies as st
 
 from optout.signals.x_robots import DENIES, HEADER, deny_tokens, read
 from schemas.verdict import Purpose, Say
+from tests.optout.signals.peers import (
+    RULES,
+    datadiligence_of_headers,
+    img2dataset_of_headers,
+    ours,
+    peer,
+)
 from tests.optout.signals.x_robots_cases import CASES, Case
 
 DOCS = Path(__file__).parents[3] / "docs" / "signals.md"
@@ -72,36 +78,41 @@ def test_what_is_rendered_is_parsed(words: list[str]) -> None:
     assert bool(read(headers(", ".join(words)), "ArtBot", ALL)) is denied
 
 
-def img2dataset_says(case: Case) -> Say:
-    downloader = pytest.importorskip("img2dataset.downloader", exc_type=ImportError)
-    message = email.message.Message()
-    for line in case.lines:
-        message["X-Robots-Tag"] = line
-    directives = {"noai", "noimageai", "noindex", "noimageindex"}
-    denied = downloader.is_disallowed(message, case.agent, directives)
-    return Say.DENY if denied else Say.SILENT
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # img2dataset imports imghdr
-@pytest.mark.filterwarnings("ignore::UserWarning")  # and albumentations, which looks for updates
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_disagreements_with_img2dataset_are_the_named_ones(
-    case: Case, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NO_ALBUMENTATIONS_UPDATE", "1")
-    assert (img2dataset_says(case) is not case.say) == bool(case.why)
+def test_disagreements_with_img2dataset_are_the_named_ones(case: Case) -> None:
+    theirs = img2dataset_of_headers(case.lines, case.agent)
+    assert (theirs != ours(case.say)) == bool(case.why)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_disagreements_with_datadiligence_are_the_named_ones(case: Case) -> None:
+    theirs = datadiligence_of_headers("X-Robots-Tag", case.lines, case.agent)
+    assert (theirs != ours(case.say)) == bool(case.datadiligence)
+
+
+def test_datadiligence_honours_search_tokens_only_where_it_is_told_to() -> None:
+    rules = peer(RULES)
+    for token in ("noindex", "noimageindex", "none"):
+        headers = {"X-Robots-Tag": token}
+        assert rules.XRobotsTagHeader("ArtBot").is_allowed(headers=headers)
+        told = rules.XRobotsTagHeader("ArtBot", respect_noindex=True)
+        assert not told.is_allowed(headers=headers)
 
 
 def table() -> str:
     """Return the table of disagreements as it stands in docs/signals.md."""
-    lines = ["| case | header | recuse | img2dataset 1.47 | who is right |"]
-    lines.append("| --- | --- | --- | --- | --- |")
+    lines = ["| case | header | recuse | img2dataset 1.47 | datadiligence 0.1.7 | who is right |"]
+    lines.append("| --- | --- | --- | --- | --- | --- |")
     for case in CASES:
-        if case.why:
-            ours = "deny" if case.say is Say.DENY else "silent"
-            theirs = "silent" if ours == "deny" else "deny"
+        if case.why or case.datadiligence:
             shown = "<br>".join(f"`{line}`" for line in case.lines)
-            lines.append(f"| {case.name} | {shown} | {ours} | {theirs} | {case.why} |")
+            says = [
+                ours(case.say),
+                img2dataset_of_headers(case.lines, case.agent),
+                datadiligence_of_headers("X-Robots-Tag", case.lines, case.agent),
+            ]
+            reasons = "<br>".join(dict.fromkeys(filter(None, (case.why, case.datadiligence))))
+            lines.append(f"| {case.name} | {shown} | {' | '.join(says)} | {reasons} |")
     return "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from optout.signals.profiles import PROFILES
 from pipeline.report.gallery import PICTURES
 from pipeline.report.pages import ReportFacts, render_report, render_review
 from pipeline.report.tally import Tally
@@ -35,6 +36,7 @@ def manifest(**values: Any) -> Manifest:
         "held": {"review": 3},
         "unchecked": {},
         "signals": {},
+        "signal_profile": PROFILES["default"].as_json(),
         "models": [
             ModelEntry(
                 role="sem", name="m", fingerprint="f" * 64, weights_sha256="w" * 64,
@@ -190,9 +192,9 @@ def test_the_review_page_blurs_every_picture_and_warns() -> None:
 
 
 def test_the_unchecked_number_stands_before_everything_else() -> None:
-    html = render_report(facts(unchecked={"robots": 7, "x-robots-tag": 5}))
+    html = render_report(facts(unchecked={"robots": 7, "headers": 5}))
     assert html.index("7 released rows were not fully checked") < html.index("<main")
-    assert "robots (7), x-robots-tag (5)" in re.sub(r"\s+", " ", html)
+    assert "robots (7), headers (5)" in re.sub(r"\s+", " ", html)
     assert "0 unchecked" in render_report(facts())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from optout.signals.channels import SignalPolicy
+from optout.signals.policy import SignalPolicy
 from pipeline.fetch import Fetched, next_round
 from pipeline.fetchstore import PackWriter, read_bodies
 from pipeline.transport import AiohttpTransport
@@ -138,14 +138,15 @@ def test_img2dataset_asks_behind_our_gates_and_guard(
     assert bodies[server.url("/here.jpg", "a.localhost")] == b"image"
     assert rows["/ok.jpg"]["offset"] == rows["/same.jpg"]["offset"]
 
-    assert rows["/ok.jpg"]["unchecked"] == ["x-robots-tag"]
+    assert rows["/ok.jpg"]["unchecked"] == ["headers"]
     assert rows["/ok.jpg"]["headers"] is None
     assert rows["/ok.jpg"]["http_status"] == 200
     assert [hop["status"] for hop in rows["/here.jpg"]["hops"]] == [302, 200]
     assert rows["/here.jpg"]["final_url"] == server.url("/ok.jpg", "a.localhost")
-    (document,) = fetched.documents.to_pylist()
+    ids = {d["document_id"] for d in fetched.documents.to_pylist()}
+    assert len(ids) == 3
     assert all(
-        hop["robots"] == document["document_id"]
+        set(hop["documents"]) <= ids and hop["documents"]
         for row in rows.values() for hop in row["hops"] if "a.localhost" in hop["url"]
     )  # fmt: skip
 
@@ -190,7 +191,7 @@ def test_redirects_of_earlier_rounds_count(downloader: ModuleType) -> None:
     assert downloader
     with serve({"/loop": redirect("/loop")}) as server:
         url = server.url("/loop", "a.localhost")
-        hops = [{"url": f"http://c/{i}", "status": 301, "robots": None} for i in range(4)]
+        hops = [{"url": f"http://c/{i}", "status": 301, "documents": []} for i in range(4)]
         row = {"host": "a.localhost", "url_key": url, "url": url, "shards": [0], "hops": hops}
         fetched = run(server, from_rows([row], REQUESTS))
         assert server.count("/loop") == 2

@@ -4,7 +4,8 @@ import random
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from optout.signals.channels import Document, SignalPolicy, found
+from optout.signals.document import Document, found
+from optout.signals.policy import SignalPolicy
 from pipeline.web.asking import Asker
 from pipeline.web.origin_documents import (
     OriginDocuments,
@@ -72,11 +73,12 @@ def test_a_crowd_at_one_origin_asks_once() -> None:
     async def crowd() -> int:
         transport = ScriptedTransport(answer)
         all_of_them = origins(transport)
-        found_ones = await asyncio.gather(*(all_of_them.of(ORIGIN) for _ in range(50)))
-        assert len({id(one) for one in found_ones}) == 1
+        urls = [f"{ORIGIN}/{i}.jpg" for i in range(50)]
+        found_ones = await asyncio.gather(*(all_of_them.of(ORIGIN, url) for url in urls))
+        assert len({tuple(one.ids) for one in found_ones}) == 1
         return len(transport.asked)
 
-    assert asyncio.run(crowd()) == 1
+    assert asyncio.run(crowd()) == 3  # robots.txt, tdmrep.json, ai.txt
 
 
 def test_a_cancelled_asker_leaves_the_question_open() -> None:
@@ -88,11 +90,11 @@ def test_a_cancelled_asker_leaves_the_question_open() -> None:
     async def run() -> int:
         transport = Slow(lambda _: (404, (), b""))
         all_of_them = origins(transport)
-        first = asyncio.create_task(all_of_them.of(ORIGIN))
+        first = asyncio.create_task(all_of_them.of(ORIGIN, f"{ORIGIN}/x"))
         await asyncio.sleep(0.01)
         first.cancel()
-        origin = await all_of_them.of(ORIGIN)
+        origin = await all_of_them.of(ORIGIN, f"{ORIGIN}/x")
         assert origin.documents["robots"].http_status == 404
         return len(all_of_them.new())
 
-    assert asyncio.run(run()) == 1
+    assert asyncio.run(run()) == 3
