@@ -7,7 +7,8 @@
 
 Targets are in bench/fuzz_targets.py, what they start from in bench/fuzz_seeds.py. Each runs in a
 process of its own, one after another: at most 5 seconds and 3,000 MB an input, inputs of up to
-256 KiB, of which some repeat a piece of another, so that what grows by the square takes too long.
+256 KiB. Beside libFuzzer's mutations a piece may be repeated, so that what grows by the square
+takes too long, and a value of JSON be exchanged for one of another kind.
 Printed for each: executions, edges covered in the parsers, the most memory, and what was found.
 Inputs that broke a promise are kept (one for each place in the code), and the exit code is 1;
 --replay asks about one again, and tells a slow parser from a busy machine.
@@ -39,9 +40,12 @@ RESTARTS = 5
 """A timeout ends libFuzzer's process; so often a target begins again for the time left."""
 
 USUAL_BYTES = 2048
-REPEATED_EVERY = 512
+REPEATED_EVERY, EXCHANGED_EVERY = 512, 8
 WORDS = 200
 _WORD = re.compile(rb"[A-Za-z0-9_.:/=<*-]{2,40}")
+_VALUE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|-?\d++|true|false|null|\[\]|\{\}')
+_VALUES = (b"null", b"true", b"0", b"1e400", b"9007199254740993", b'""', b"[]", b"{}", b'[""]',
+           b'{"":1}', b'"\\ud800"')  # fmt: skip
 _COVERAGE = re.compile(r"cov: (\d+)")
 _STATISTIC = re.compile(r"^stat::(\w+): +(\d+)", re.MULTILINE)
 _SEEN = re.compile(r"^#(\d+)\t", re.MULTILINE)
@@ -183,7 +187,10 @@ def fuzz(name: str, corpus: Path, found: Path, seconds: int) -> None:
     def mutated(octets: bytes, most: int, seed: int) -> bytes:
         usual = min(most, max(len(octets), USUAL_BYTES))  # small ones are many times as fast
         made: bytes = fuzzer.Mutate(octets, usual)
-        return made if seed % REPEATED_EVERY else repeated(made, most, random.Random(seed))
+        rng = random.Random(seed)
+        if rng.randrange(REPEATED_EVERY) == 0:
+            return repeated(made, most, rng)
+        return exchanged(octets, rng)[:most] if rng.randrange(EXCHANGED_EVERY) == 0 else made
 
     options = {
         "max_total_time": seconds, "timeout": INPUT_S, "rss_limit_mb": MEMORY_MB,
@@ -203,6 +210,15 @@ def repeated(octets: bytes, most: int, rng: random.Random) -> bytes:
     size = min(most, int(2 ** rng.uniform(6, 18)))
     made = octets[:stop] + piece * (max(size - len(octets), 0) // len(piece)) + octets[stop:]
     return made[:most]
+
+
+def exchanged(octets: bytes, rng: random.Random) -> bytes:
+    """Return an input with a value of JSON, if it has any, replaced by one of another kind."""
+    found = list(_VALUE.finditer(octets))
+    if not found:
+        return octets
+    match = rng.choice(found)
+    return octets[: match.start()] + rng.choice(_VALUES) + octets[match.end() :]
 
 
 if __name__ == "__main__":

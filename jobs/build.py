@@ -148,12 +148,12 @@ class Build:
         """Run independent tasks of one stage."""
         return self.chains(name, [[t] for t in tasks])
 
-    def chains(self, name: str, chains: Sequence[Sequence[Task]]) -> list[Receipt]:
-        """Run chains of tasks of one stage."""
+    def chains(self, name: str, chains: Sequence[Sequence[Task]], what: str = "") -> list[Receipt]:
+        """Run chains of tasks of one stage. what: stands behind its label."""
         tasks = sum(len(c) for c in chains)
         if not tasks:
             return []
-        line = self.shown.stage(name, tasks)
+        line = self.shown.stage(name, tasks, what)
         receipts = self.engine.run(chains, line.done)
         line.end()
         return receipts
@@ -258,7 +258,7 @@ class Build:
             ]
             for bucket, receipt in enumerate(planned)
         ]
-        return self.chains(stage, chains)
+        return self.chains(stage, chains, f"{errand}s")
 
     def require_contact(self, screened: list[Receipt]) -> None:
         public = sum(r.counts.get("public_urls", 0) for r in screened)

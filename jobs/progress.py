@@ -54,9 +54,9 @@ class RunProgress:
     live: Progress | None
     stages: dict[str, "StageLine"] = field(default_factory=dict)
 
-    def stage(self, name: str, tasks: int) -> "StageLine":
-        """Begin a stage of so many tasks."""
-        line = StageLine(self, name, tasks)
+    def stage(self, name: str, tasks: int, what: str = "") -> "StageLine":
+        """Begin a stage of so many tasks. what: stands behind its label."""
+        line = StageLine(self, name, tasks, what)
         line.begin()
         return line
 
@@ -72,6 +72,7 @@ class StageLine:
     progress: RunProgress
     name: str
     tasks: int
+    what: str = ""
     rows: int = 0
     fresh_rows: int = 0
     known: int = 0
@@ -81,9 +82,7 @@ class StageLine:
     def begin(self) -> None:
         self.progress.log.info("stage begins", stage=self.name, tasks=self.tasks)
         if self.progress.live is not None:
-            self.line = self.progress.live.add_task(
-                LABELS.get(self.name, self.name), total=self.tasks, rate=""
-            )
+            self.line = self.progress.live.add_task(self._label(), total=self.tasks, rate="")
 
     def done(self, task: Task, receipt: Receipt, was_known: bool) -> None:
         """Count a finished task."""
@@ -114,10 +113,13 @@ class StageLine:
         )
         if self.progress.live is None:
             again = f", {self.known} of {self.tasks} done before" if self.known else ""
-            label = LABELS.get(self.name, self.name)
+            label = self._label()
             self.progress.say(
                 f"{label:18} {self.rows:>10,} rows  {seconds:7.1f} s  {self._rate():>14}{again}"
             )
+
+    def _label(self) -> str:
+        return " ".join((LABELS.get(self.name, self.name), self.what)).strip()
 
     def _rate(self) -> str:
         seconds = time.monotonic() - self.started

@@ -6,11 +6,11 @@ image for training a generative model: a few of them address somebody else.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tests.optout.signals.c2pa_files import picture, signed
-from tests.optout.signals.sites import Page
+from tests.optout.signals.sites import ORIGIN, Page
 from tests.optout.signals.xmp_files import FILES, VOCABULARY, jpeg, mining, packet
 
 JPEG = ("Content-Type", "image/jpeg")
@@ -20,10 +20,13 @@ TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": 
          "jp2": "image/jp2", "svg": "image/svg+xml", "svgz": "image/svg+xml"}  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Vector:
-    """One site. `page`: of an image that stands in it; `listed`, `declared`: what lists of others
-    say about an address, each a function of it."""
+    """One site.
+
+    page: of an image that stands in one. listed, declared: what lists of others say about an
+    address, as a function of it.
+    """
 
     name: str
     routes: Mapping[str, Page]
@@ -33,13 +36,13 @@ class Vector:
     declared: Callable[[str], bytes] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Probe:
     """A signal, and the sites on which it is tried. `recorded`: kept as provenance, not judged."""
 
     signal: str
     vectors: tuple[Vector, ...]
-    recorded: bool = field(default=False)
+    recorded: bool = False
 
 
 def sent(name: str, *headers: tuple[str, str], reserved: bool = True, **files: Page) -> Vector:
@@ -56,14 +59,12 @@ def beside(path: str, *texts: str | bytes, reserved: bool = True) -> tuple[Vecto
     return tuple(Vector(repr(body[:40]), image | {path: Page(body)}, reserved) for body in bodies)
 
 
-def shown(head: str, **files: Page) -> Vector:
+def shown(head: str, *, rsl: Page | None = None) -> Vector:
     """Return a site whose page shows the image and says something in its head."""
     html = f"<!doctype html><head>{head}</head><img src=/a.jpg>".encode()
-    routes = {
-        "/a.jpg": Page(PLAIN, (JPEG,)),
-        "/a.html": Page(html, (("Content-Type", "text/html"),)),
-    }
-    return Vector(head, routes | {"/rsl.xml": p for p in files.values()}, page="/a.html")
+    page = Page(html, (("Content-Type", "text/html"),))
+    routes = {"/a.jpg": Page(PLAIN, (JPEG,)), "/a.html": page}
+    return Vector(head, routes | ({} if rsl is None else {"/rsl.xml": rsl}), page="/a.html")
 
 
 def holding(name: str, body: bytes, container: str = "jpeg", *, reserved: bool = True) -> Vector:
@@ -237,7 +238,11 @@ PROBES = (
     Probe(
         "RSL: robots.txt, `Link`, page",
         (
-            sent("robots", robots=Page(robots("Allow: /", "License: /rsl.xml").encode()), rsl=RSL),
+            sent(
+                "robots",
+                robots=Page(robots("Allow: /", f"License: {ORIGIN}/rsl.xml").encode()),
+                rsl=RSL,
+            ),
             sent("link", ("Link", LINK), rsl=RSL),
             sent("gone", ("Link", LINK)),
             shown('<link rel="license" type="application/rsl+xml" href="/rsl.xml">', rsl=RSL),

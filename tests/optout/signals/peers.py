@@ -76,7 +76,8 @@ def datadiligence_of_headers(name: str, lines: Sequence[str], agent: str = AGENT
 
 def img2dataset_takes(url: str) -> bool:
     """Say whether img2dataset downloads an address."""
-    _, body, _ = peer(IMG2DATASET).download_image((0, url), 5, AGENT, DIRECTIVES)
+    token = AGENT.lower()  # in capitals it is never found: H07
+    _, body, _ = peer(IMG2DATASET).download_image((0, url), 5, token, DIRECTIVES)
     return body is not None
 
 
