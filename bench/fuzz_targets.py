@@ -49,7 +49,6 @@ SEPARATOR = b"\x1e\x1f"
 AGENT = "ArtBot"
 URLS = ("https://a.example/1.jpg", "https://b.example/2.jpg?x=1")
 PAGE_URL = "https://art.example/works/1"
-NOTE_BYTES = 400
 AT = "2026-11-25T10:00:00.000000Z"
 
 Ask = Callable[[bytes], None]
@@ -76,7 +75,7 @@ def check(said: Signals, *channels: Channel, may_allow: bool = True) -> None:
         promise(signal.say is not Say.SILENT, f"silence: {signal}")
         promise(may_allow or signal.say is not Say.ALLOW, f"a permission: {signal}")
         promise(len(signal.raw.encode()) <= RAW_BYTES, f"raw too long: {signal}")
-        promise(len(signal.note.encode()) <= NOTE_BYTES, f"note too long: {signal}")
+        promise(len(signal.note.encode()) <= RAW_BYTES, f"note too long: {signal}")
         promise(signal.line is None or signal.line >= 0, f"line: {signal}")
         promise(signal.evidence is None, f"evidence: {signal}")
 

@@ -21,11 +21,11 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from optout.signals.channels import SignalPolicy, found
-
+from optout.signals.document import Kind, found
+from optout.signals.policy import SignalPolicy
 from optout.snapshot import empty
 from pipeline.identify import identify
-from pipeline.judge import judge
+from pipeline.judge import Facts, judge
 from pipeline.match import match
 from pipeline.requests import chunks, merge_requests, requests
 from pipeline.screen import screen
@@ -79,16 +79,21 @@ def answers(count: int) -> tuple[pa.Table, pa.Table, list[str]]:
     documents, observed, urls = [], [], []
     for n in range(count):
         origin = f"http://host{n // 10}.example"
-        document = found("robots", origin, f"{origin}/robots.txt", http_status=200,
-                         asked_at_us=1, body=rules + b"# %d\n" % (n // 10))  # fmt: skip
+        spoken = [
+            found(Kind.ROBOTS, origin, f"{origin}/robots.txt", http_status=200,
+                  asked_at_us=1, body=rules + b"# %d\n" % (n // 10)),
+            *(found(kind, origin, f"{origin}/{kind}", http_status=404, asked_at_us=1)
+              for kind in (Kind.TDMREP, Kind.AI)),
+        ]  # fmt: skip
         if n % 10 == 0:
-            fields = {k: getattr(document, k) for k in document.__slots__ if k != "asked_at_us"}
-            documents.append({**fields, "asked_at": AT})
+            for document in spoken:
+                fields = {k: getattr(document, k) for k in document.__slots__ if k != "asked_at_us"}
+                documents.append({**fields, "asked_at": AT})
         url = f"{origin}/{n}.jpg"
         urls.append(url)
         observed.append(
             {"url_key": url, "shards": [0], "outcome": "ok", "final_url": url, "http_status": 200,
-             "hops": [{"url": url, "status": 200, "robots": document.document_id}],
+             "hops": [{"url": url, "status": 200, "documents": [d.document_id for d in spoken]}],
              "headers": [{"name": "Content-Type", "value": "image/jpeg"},
                          {"name": "X-Robots-Tag", "value": "max-image-preview:large"}],
              "asked_at": AT, "fetched_at": AT, "pack": "p", "offset": 0, "length": 1,
@@ -160,7 +165,7 @@ def main() -> None:
         plan = list_parts(str(path), SourceConfig())
         judged = identify(read_part(plan.parts[0], plan).rows, "bench")
     watch.start = time.process_time()
-    judge(judged, observed, documents, SignalPolicy("RecuseBot"))
+    judge(judged, Facts(observed, documents), SignalPolicy("RecuseBot"))
     watch.lap("judge", judged.num_rows)
     compared(10_000, args.works, watch)
 

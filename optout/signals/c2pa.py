@@ -87,7 +87,7 @@ def _unread(facts: C2paFacts) -> Iterator[Statement]:
     if facts.remote is not None:
         raw, note = facts.remote, "remote-manifest"
     elif facts.fault is not None:
-        raw, note = "", f"fault {facts.fault}"
+        raw, note = "", excerpt(f"fault {facts.fault}")  # recorded facts may hold any text
     else:
         return
     yield from (Statement(purpose, Say.ERROR, raw, note) for purpose in SPEAKS_OF)

@@ -12,7 +12,7 @@ from typing import Any
 
 from optout.signals import c2pa, c2pa_manifest, xmp, xmp_packets
 from optout.signals.profiles import Profile
-from optout.signals.signal import Signal
+from optout.signals.signal import RAW_BYTES, Signal
 from schemas.canonical import plain_json, sha256_hex
 from schemas.errors import SchemaError, SignalError
 from schemas.verdict import Channel, Purpose, Say
@@ -46,17 +46,32 @@ class EmbeddedFacts:
         """Read a document's JSON value back. Raises SchemaError."""
         try:
             packets = xmp_packets.Packets(
-                packets=tuple(base64.b64decode(p, validate=True) for p in value["xmp"]),
-                faults=tuple(str(f) for f in value["faults"]),
-                container=str(value["container"]),
+                packets=tuple(base64.b64decode(p, validate=True) for p in _list(value["xmp"])),
+                faults=tuple(_text(f) for f in _list(value["faults"])),
+                container=_text(value["container"]),
             )
             manifest = value["c2pa"]
             found = None if manifest is None else c2pa_manifest.C2paFacts.from_json(manifest)
-            return cls(str(value["sha256"]), packets, found)
+            return cls(_text(value["sha256"]), packets, found)
         except (KeyError, TypeError, ValueError, binascii.Error, SignalError) as e:
             raise SchemaError(
                 f"expected evidence of embedded metadata, found {value!r:.200}"
             ) from e
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"expected a list, found {value!r:.80}")
+    return value
+
+
+def _text(value: Any) -> str:
+    """Return a short text that UTF-8 can write; what is none raises a ValueError or TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, found {value!r:.80}")
+    if len(value.encode()) > RAW_BYTES:
+        raise ValueError(f"expected at most {RAW_BYTES} bytes of text, found {value!r:.80}")
+    return value
 
 
 def read(body: bytes, profile: Profile) -> EmbeddedFacts:

@@ -121,6 +121,7 @@ RSL = Page(
     b'<prohibits type="usage">ai-all</prohibits></license></content></rsl>'
 )
 LINK = '</rsl.xml>; rel="license"; type="application/rsl+xml"'
+LICENSED = Page(robots("Allow: /", f"License: {ORIGIN}/rsl.xml").encode())
 CC = packet(
     '<cc:license xmlns:cc="http://creativecommons.org/ns#" '
     'rdf:resource="https://creativecommons.org/licenses/by-nc-nd/4.0/"/>'
@@ -189,6 +190,7 @@ PROBES = (
         (
             tagged("ArtBot: noai"),
             tagged("artbot: noai"),
+            tagged("nofollow, artbot: noai"),
             tagged("otherbot: noai", reserved=False),
             tagged("otherbot: noindex, noai", reserved=False),
         ),
@@ -238,11 +240,7 @@ PROBES = (
     Probe(
         "RSL: robots.txt, `Link`, page",
         (
-            sent(
-                "robots",
-                robots=Page(robots("Allow: /", f"License: {ORIGIN}/rsl.xml").encode()),
-                rsl=RSL,
-            ),
+            sent("robots", robots=LICENSED, rsl=RSL),
             sent("link", ("Link", LINK), rsl=RSL),
             sent("gone", ("Link", LINK)),
             shown('<link rel="license" type="application/rsl+xml" href="/rsl.xml">', rsl=RSL),
