@@ -84,9 +84,9 @@ def robots(*lines: str, agent: str = "*") -> str:
 def training_mining(prefix: str) -> tuple[Vector, ...]:
     """Return images with a training-mining assertion, one in each form."""
 
-    def with_entry(key: str, use: str, **more: bytes) -> bytes:
+    def with_entry(key: str, use: str) -> bytes:
         content: dict[str, Any] = {"entries": {f"{prefix}.{key}": {"use": use}}}
-        return signed(PLAIN, [(f"{prefix}.training-mining", content)], **more)
+        return signed(PLAIN, [(f"{prefix}.training-mining", content)])
 
     denied = with_entry("ai_generative_training", "notAllowed")
     return (
@@ -182,7 +182,13 @@ PROBES = (
     ),
     Probe(
         "X-Robots-Tag: `noindex`, `noimageindex`",
-        (tagged("noindex"), tagged("noimageindex"), tagged("nofollow, NoIndex")),
+        (
+            tagged("noindex"),
+            tagged("noimageindex"),
+            tagged("nofollow, NoIndex"),
+            tagged("max-image-preview:large, noimageindex"),
+            tagged("index, follow", reserved=False),
+        ),
     ),
     Probe("X-Robots-Tag: `noml`, `none`", (tagged("noml"), tagged("none"))),
     Probe(
@@ -248,7 +254,7 @@ PROBES = (
     ),
     Probe("licence fields in the file (CC, IPTC)", (holding("CC", jpeg(CC)),), recorded=True),
     Probe(
-        "declarations (TDM-AI)",
+        "declarations (TDM-AI), by address",
         (Vector("declared", IMAGE, declared=declaration),),
     ),
     Probe(

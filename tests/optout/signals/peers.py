@@ -3,7 +3,8 @@
     img2dataset 1.47.0     `download_image` of its downloader, and is_disallowed on headers alone
     datadiligence 0.1.7    its evaluators on an address, and its rules on headers alone
 
-Both are asked with their own defaults. Where one raises, nobody gets the image: that is `RAISES`.
+Both are asked with their own defaults, in the form of headers in which they read most. Where one
+raises, nobody gets the image: that is `RAISES`.
 """
 
 import email.message
@@ -56,19 +57,35 @@ def _message(kind: type[Any], name: str, lines: Sequence[str]) -> Any:
     return message
 
 
+def img2dataset_token(agent: str = AGENT) -> str:
+    """Return our token as img2dataset's Downloader keeps it, before it compares headers with it."""
+    return agent.strip().lower()
+
+
 def img2dataset_of_headers(lines: Sequence[str], agent: str = AGENT) -> str:
     """Return what img2dataset says to lines of X-Robots-Tag."""
     message = _message(email.message.Message, "X-Robots-Tag", lines)
-    return said(bool(peer(IMG2DATASET).is_disallowed(message, agent, DIRECTIVES)))
+    token = img2dataset_token(agent)
+    return said(bool(peer(IMG2DATASET).is_disallowed(message, token, DIRECTIVES)))
 
 
 def datadiligence_of_headers(name: str, lines: Sequence[str], agent: str = AGENT) -> str:
-    """Return what datadiligence's rule for a header says to lines of it."""
+    """Return what datadiligence's rule for a header says to lines of it.
+
+    X-Robots-Tag goes in as requests gives it, lines joined with commas: of http.client's message
+    the rule would see the first line only. tdm-reservation goes in as that message: joined, a 1
+    that stands twice would be none.
+    """
     rules = peer(RULES)
-    own = {"X-Robots-Tag": lambda: rules.XRobotsTagHeader(agent),
-           "tdm-reservation": rules.TDMRepHeader}  # fmt: skip
+    message = _message(http.client.HTTPMessage, name, lines)
+    message["Content-Type"] = "image/png"  # without any header it raises; no answer is without
     try:
-        allowed = own[name]().is_allowed(headers=_message(http.client.HTTPMessage, name, lines))
+        if name == "X-Robots-Tag":
+            joined = peer("requests.structures").CaseInsensitiveDict(message)
+            joined.update({name: ", ".join(lines)} if lines else {})
+            allowed = rules.XRobotsTagHeader(agent).is_allowed(headers=joined)
+        else:
+            allowed = rules.TDMRepHeader().is_allowed(headers=message)
     except Exception:  # noqa: BLE001 - whatever a peer raises is its answer
         return RAISES
     return said(not allowed)
@@ -76,7 +93,7 @@ def datadiligence_of_headers(name: str, lines: Sequence[str], agent: str = AGENT
 
 def img2dataset_takes(url: str) -> bool:
     """Say whether img2dataset downloads an address."""
-    token = AGENT.lower()  # in capitals it is never found: H07
+    token = img2dataset_token()
     _, body, _ = peer(IMG2DATASET).download_image((0, url), 5, token, DIRECTIVES)
     return body is not None
 

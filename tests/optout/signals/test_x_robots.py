@@ -1,5 +1,7 @@
 """optout.signals.x_robots against the facts' vectors, two peers' own functions, and any text."""
 
+import http.client
+import inspect
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,11 @@ from hypothesis import strategies as st
 from optout.signals.x_robots import DENIES, HEADER, deny_tokens, read
 from schemas.verdict import Purpose, Say
 from tests.optout.signals.peers import (
+    IMG2DATASET,
     RULES,
     datadiligence_of_headers,
     img2dataset_of_headers,
+    img2dataset_token,
     ours,
     peer,
 )
@@ -93,10 +97,29 @@ def test_disagreements_with_datadiligence_are_the_named_ones(case: Case) -> None
 def test_datadiligence_honours_search_tokens_only_where_it_is_told_to() -> None:
     rules = peer(RULES)
     for token in ("noindex", "noimageindex", "none"):
-        headers = {"X-Robots-Tag": token}
+        headers = {"X-Robots-Tag": token}  # in lower case: it knows no other
         assert rules.XRobotsTagHeader("ArtBot").is_allowed(headers=headers)
         told = rules.XRobotsTagHeader("ArtBot", respect_noindex=True)
         assert not told.is_allowed(headers=headers)
+
+
+def test_img2dataset_keeps_our_token_in_lower_case() -> None:
+    settings = dict.fromkeys(inspect.signature(peer(IMG2DATASET).Downloader).parameters)
+    settings |= {"number_sample_per_shard": 1, "user_agent_token": " ArtBot "}
+    assert peer(IMG2DATASET).Downloader(**settings).user_agent_token == img2dataset_token("ArtBot ")
+
+
+def test_datadiligence_sees_the_first_line_of_a_message_only() -> None:
+    message = http.client.HTTPMessage()
+    message["X-Robots-Tag"], message["x-robots-tag"] = "index", "noai"
+    assert peer(RULES).XRobotsTagHeader("ArtBot").is_allowed(headers=message)
+    assert datadiligence_of_headers("X-Robots-Tag", ("index", "noai")) == "deny"
+
+
+@pytest.mark.parametrize("name", ["XRobotsTagHeader", "TDMRepHeader"])
+def test_datadiligence_raises_for_a_response_without_headers(name: str) -> None:
+    with pytest.raises(Exception, match="must be provided with"):
+        getattr(peer(RULES), name)().is_allowed(headers={})
 
 
 def table() -> str:

@@ -30,7 +30,6 @@ INDEX = "index-token"
 _FIRST_COLON = "recuse: img2dataset takes all before the first colon for a robot's name"
 _CASE = "recuse: names and values have no case"
 _SCOPE = "recuse: datadiligence does not carry a robot's name on to the directives after it"
-_FIRST_LINE = "recuse: datadiligence sees the first of several lines only"
 _SEARCH = (
     "both: the token speaks about search; datadiligence honours it where `respect_noindex` is set"
 )
@@ -61,12 +60,7 @@ CASES = [
         SILENT,
         datadiligence=_SCOPE,
     ),
-    Case(
-        "H07",
-        ("ArtBot: noai",),
-        DENY,
-        why="recuse: names have no case; img2dataset lowers the header but not its own token",
-    ),
+    Case("H07", ("ArtBot: noai",), DENY),
     Case(
         "H08",
         ("artbot : noai",),
@@ -74,13 +68,8 @@ CASES = [
         why="recuse: space before the colon means nothing",
         datadiligence=_CASE,
     ),
-    Case("H09", ("index", "noai"), DENY, datadiligence=_FIRST_LINE),
-    Case(
-        "H09 scope ends with its line",
-        ("otherbot: nofollow", "noai"),
-        DENY,
-        datadiligence=_FIRST_LINE,
-    ),
+    Case("H09", ("index", "noai"), DENY),
+    Case("H09 scope ends with its line", ("otherbot: nofollow", "noai"), DENY),
     Case("H10", ("noml",), DENY, note="noml", why=_NOML, datadiligence=_NOML),
     Case(
         "H11",
@@ -98,7 +87,7 @@ CASES = [
         ("nofollow, NoImageIndex",),
         DENY,
         note=INDEX,
-        datadiligence=_SEARCH,
+        datadiligence=_CASE + "; and search tokens count for it only with `respect_noindex`",
     ),
     Case("ai before index", ("noindex, noai",), DENY),
     Case("nothing about use", ("nofollow, noarchive, nosnippet",), SILENT),
