@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+FOUND = Path(tempfile.gettempdir()) / "recuse-fuzz"
 INPUT_S, MEMORY_MB, INPUT_BYTES = 5, 3000, 256 * 1024
 INSTRUMENTED = ["optout.signals", "pipeline.facts", "http_sf"]
 RESTARTS = 5
@@ -65,7 +66,7 @@ def main() -> None:
     parser.add_argument("targets", nargs="+", help="names of targets, or all")
     parser.add_argument("--seconds", type=int, default=35, help="for each target")
     parser.add_argument("--keep", type=Path, help="folder of corpora to go on with")
-    parser.add_argument("--found", type=Path, default=Path("fuzz-found"), help="broken promises")
+    parser.add_argument("--found", type=Path, default=FOUND, help="folder of what broke a promise")
     parser.add_argument("--replay", type=Path, help="ask one target about one input")
     parser.add_argument("--child", nargs=2, type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -13,7 +13,8 @@ from typing import Generic, NamedTuple, TypeVar
 T = TypeVar("T")
 
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}|[\x00-\x20\x7f-\xff]")
+# Runs as a whole: a hostile file of half a megabyte may have no other octets.
+_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}|[\x00-\x20\x7f-\xff]+")
 
 
 def target(url: str | bytes) -> bytes:
@@ -51,13 +52,15 @@ def decoded(octets: bytes, *, is_pattern: bool) -> bytes:
 
 def _escaped(match: re.Match[bytes]) -> bytes:
     found = match[0]
-    return found.upper() if len(found) == 3 else b"%%%02X" % found[0]  # noqa: PLR2004 - an escape is three octets
+    if found.startswith(b"%"):
+        return found.upper()
+    return b"%" + found.hex("%").upper().encode()
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
     found = match[0]
-    if len(found) == 1:
-        return b"%%%02X" % found[0]
+    if not found.startswith(b"%"):
+        return _escaped(match)
     octet = int(found[1:], 16)
     return bytes((octet,)) if octet in _UNRESERVED else found.upper()
 

@@ -133,19 +133,32 @@ class SignalPolicy:
         return response.of_headers(headers, url, documents, self._reader)
 
     def may_read(self, url: str, headers: Headers, documents: Documents) -> bool:
-        """Say whether a body may be read, given its response headers and its documents.
+        """Say whether the body of an address that may be asked may be read, by headers, documents.
 
         A header that cannot be read does not stop the body: the row is held, and held rows keep
         their bytes so that a decision needs no second request. A licence that a header names is
         asked for after the body, and is no reason to wait here.
         """
+        pairs = list(headers)
+        if not self._may_speak(pairs, documents):
+            return True
         said = [
             s
-            for s in self.of_headers(url, headers, documents)
+            for s in self.of_headers(url, pairs, documents)
             if s.channel is not Channel.LINK_LICENSE or s.evidence is not None
         ]
-        held = self.in_force(self.of_documents(url, documents, headers), said)
+        held = self.in_force(self.of_documents(url, documents, pairs), said)
         return self.verdict([*held, *said]) is not Verdict.DROP
+
+    def _may_speak(self, headers: Sequence[tuple[str, str]], documents: Documents) -> bool:
+        """Say whether anything can forbid a body that may be asked: most responses say nothing.
+
+        Of the documents only those that a header can change, and that are there, speak again.
+        """
+        there = (documents.get(kind) for kind in (Kind.TDMREP, Kind.AI))
+        return any(document is not None and document.body for document in there) or any(
+            name.strip().lower() in response.SPEAKING for name, _ in headers
+        )
 
     def in_force(
         self, documents: Sequence[Signal], headers: Sequence[Signal]
@@ -232,6 +245,8 @@ class SignalPolicy:
         ignores the channel's errors it says nothing.
         """
         said = list(signals)
+        if not any(s.say is Say.DENY or s.say is Say.ERROR for s in said):
+            return Verdict.KEEP  # the common case, at once
         says = combine(s for s in said if s.say is not Say.ERROR)
         if any(s.say is Say.ERROR and self.binds(s) for s in said):
             says[self.purpose] = strictest((says[self.purpose], Say.ERROR))

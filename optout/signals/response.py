@@ -32,6 +32,9 @@ NAMES = frozenset(
 )
 """Lower-case names of the headers that bear signals: what header evidence consists of."""
 
+SPEAKING = NAMES - {CONTENT_TYPE}
+"""Those that can forbid or permit by themselves."""
+
 CHANNELS = (
     Channel.X_ROBOTS,
     Channel.TDM_HEADER,

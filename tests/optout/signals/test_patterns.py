@@ -1,6 +1,7 @@
 """optout.signals.patterns against a slow and obvious twin."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -59,3 +60,28 @@ def test_reading_twice_changes_nothing(octets: bytes) -> None:
     once = decoded(octets, is_pattern=False)
     assert literal(literal(octets)) == literal(octets)
     assert literal(once) == once
+
+
+@given(st.lists(st.sampled_from([b"%", b"%de", b"%7a", b"\xde", b"\0", b" ", b"a", b"/"])))
+def test_a_run_is_read_octet_by_octet(parts: list[bytes]) -> None:
+    octets = b"".join(parts)
+    plain = re.compile(rb"%[0-9A-Fa-f]{2}|.", re.DOTALL)
+
+    def each(one: bytes) -> bytes:
+        if len(one) == 3:
+            return one.upper()
+        return one if 0x20 < one[0] < 0x7F else b"%%%02X" % one[0]
+
+    found = plain.findall(octets)
+    assert literal(octets) == b"".join(map(each, found))
+    z = [b"z" if one.lower() == b"%7a" else each(one) for one in found]
+    assert decoded(octets, is_pattern=False) == b"".join(z)
+
+
+@pytest.mark.parametrize("piece", [b"\xde", b"%de", b"%7A", b"\xde/"])
+def test_a_file_of_escapes_takes_no_long_time(piece: bytes) -> None:
+    octets = piece * (500_000 // len(piece))
+    began = time.process_time()
+    assert literal(octets)
+    assert decoded(octets, is_pattern=True)
+    assert time.process_time() - began < 2
