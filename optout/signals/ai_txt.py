@@ -11,12 +11,12 @@ Source: the generator (no specification exists); facts section 5.
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
 from optout.signals.patterns import Rule, RuleSet, decoded, literal, target
 from optout.signals.profiles import Profile
+from optout.signals.remembered import remembered
 from optout.signals.robots import ALLOW, DISALLOW, Group, Record, parse
 from optout.signals.signal import Signal, excerpt
 from schemas.verdict import Channel, Purpose, Say
@@ -165,7 +165,7 @@ def is_page(body: bytes, content_type: str | None) -> bool:
     return declared in _HTML or body.removeprefix(b"\xef\xbb\xbf").lstrip(_BLANK)[:1] == b"<"
 
 
-@lru_cache(maxsize=64)
+@remembered
 def _rules(body: bytes, agent: str, *, star_too: bool) -> tuple[_Rules, ...]:
     """Return the sets of rules that bind an agent, none where the file is none of this kind."""
     groups = parse(body).groups

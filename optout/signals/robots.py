@@ -10,11 +10,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
 from optout.signals.patterns import Rule, RuleSet, decoded, literal, target
+from optout.signals.remembered import remembered
 from optout.signals.robots_file import (
     ALLOW,
     CRAWL_DELAY,
@@ -227,14 +227,18 @@ class Body:
     sha256: str
     octets: bytes = field(compare=False, repr=False)
 
+    def __len__(self) -> int:
+        """Return its size in bytes."""
+        return len(self.octets)
 
-@lru_cache(maxsize=512)
+
+@remembered
 def parsed(body: Body, *, lenient: bool = True) -> Robots:
-    """Return a file's groups; the last 512 files are remembered, nothing else depends on it."""
+    """Return a file's groups; the last files are remembered."""
     return parse(body.octets, lenient=lenient)
 
 
-@lru_cache(maxsize=512)
+@remembered
 def rules_of(body: Body, agent: str, *, lenient: bool = True) -> Rules:
     """Return a file's rules for an agent, remembered like `parsed`."""
     return Rules(parsed(body, lenient=lenient), agent, lenient=lenient)

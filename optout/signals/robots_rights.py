@@ -13,12 +13,12 @@ does not if it is a record that RFC 9309 does not know. A profile may have both 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import NamedTuple
 
 from optout.signals import content_signal
 from optout.signals.preference import Said, add, of_record
 from optout.signals.profiles import Profile
+from optout.signals.remembered import remembered
 from optout.signals.robots import Answer, Body, PathRules, Readings, parsed, readings
 from optout.signals.robots_file import RULES, Group, Record, Robots, records_of
 from optout.signals.signal import Signal, excerpt
@@ -91,7 +91,7 @@ class _Bound:
         return cls(values, profile)
 
 
-@lru_cache(maxsize=512)
+@remembered
 def _rights_of(body: Body, agent: str, bound: _Bound) -> "_Rights":
     robots = parsed(body, lenient=bound.profile.robots_lenient)
     return _Rights(robots, agent, bound.profile)

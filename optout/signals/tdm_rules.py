@@ -9,11 +9,11 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
 from optout.signals.patterns import Wild, decoded, literal, target
 from optout.signals.profiles import Profile
+from optout.signals.remembered import remembered
 from optout.signals.signal import excerpt
 from schemas.errors import SignalError
 
@@ -122,14 +122,14 @@ def rules_of(body: bytes) -> TdmRules:
     Raises SignalError for what is no JSON, no array of objects, ambiguous (a name twice in one
     object), or beyond LIMIT_BYTES, LIMIT_RULES or LIMIT_DEPTH.
     """
-    outcome = _remembered(body)
+    outcome = _read_once(body)
     if isinstance(outcome, str):
         raise SignalError(outcome)
     return outcome
 
 
-@lru_cache(maxsize=64)
-def _remembered(body: bytes) -> TdmRules | str:
+@remembered
+def _read_once(body: bytes) -> TdmRules | str:
     """Return a file's rules, or why there are none: a file that fails is not read twice either."""
     try:
         return TdmRules(_members(body))
