@@ -8,6 +8,7 @@ from tests.servers import Answer, Route, redirect
 from tests.signals.served import (
     FETCH,
     IMAGE,
+    OWN_FILES,
     PICTURE,
     ROBOTS,
     TDMREP,
@@ -88,6 +89,18 @@ REDIRECTS = [
            redirect("http://127.0.0.1:6379/"), _REFUSED),
     _image("redirect to an address in decimal", "302 to `http://2130706433/`",
            redirect("http://2130706433/"), _REFUSED),
+    _image("redirect to another scheme", "302 to https of the same host, which says nothing",
+           redirect("{https}/b.jpg"), kept(_ROBOTS), host="secure.localhost", unread=False,
+           routes={"https/b.jpg": PICTURE},
+           asked=(*OWN_FILES, IMAGE, *(f"https{path}" for path in (*OWN_FILES, "/b.jpg")))),
+    _image("redirect to another scheme that is closed",
+           "302 to https of the same host, `Disallow: /` there", redirect("{https}/b.jpg"),
+           dropped(_ROBOTS, FETCH), host="closed.localhost",
+           routes={"https/robots.txt": _SHUT, "https/b.jpg": PICTURE},
+           asked=(*OWN_FILES, IMAGE, f"https{ROBOTS}")),
+    _image("redirect to another scheme without a certificate",
+           "302 to https of a host whose certificate is another's", redirect("{https}/b.jpg"),
+           _UNREACHABLE, routes={"https/b.jpg": PICTURE}, asked=(*OWN_FILES, IMAGE)),
 ]  # fmt: skip
 NAMES = [
     Served("name: answer that changes after the check", "a name whose second answer is inside",

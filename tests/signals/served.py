@@ -1,7 +1,8 @@
 """One case of the served corpus: what a host serves, and what must become of its image.
 
-A case has a host of its own (`site.py`). Its routes are paths of that host, or `other/path` of a
-second one. `{here}` and `{other}` in a body or a header are the origins of the two.
+A case has a host of its own (`site.py`). Its routes are paths of that host, `other/path` of a second
+one, or `https/path` of its own under TLS. `{here}`, `{other}` and `{https}` in a body or a header are
+the origins of the three.
 """
 
 import re
@@ -66,7 +67,7 @@ class Served:
 
     page: where the page around the image is, `other/path` on the second host.
     asked: all that may be asked of the case's own host, in any order; None where it is no matter.
-    unasked: what must not have been asked, `other/path` of the second host.
+    unasked: what must not have been asked, named as routes are.
     unread: the image's body was not kept.
     host: a name of its own, for what depends on names.
     """

@@ -31,12 +31,16 @@ from schemas.config import FetchConfig
 from schemas.tables import DOCUMENTS, LISTED, OBSERVED, ROWS, from_rows
 from schemas.verdict import Channel
 from tests.fakes import FixedClock, MemoryStore
-from tests.servers import Answer, Asked, Server, serve
+from tests.servers import Answer, Asked, Server, certificate, serve
 from tests.signals.served import ROBOTS, Served, Setting
 
 TIMEOUT_S = 8.0
 MAX_BYTES = 6_000_000
 LISTS = "lists.localhost"
+OTHER, HTTPS = "other", "https"
+"""Where a route may be beside a case's own host: on its second one, or on its own under TLS."""
+SECURE = ("secure.localhost", "closed.localhost")
+"""Hosts with a certificate."""
 NAMES = {
     # Each answer once, the last one for good: what leads outside at first leads inside later.
     "rebound.test": [["127.0.0.1"], ["169.254.169.254"]],
@@ -77,7 +81,7 @@ class Resolver:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a case. row: JUDGED. asked: paths of its hosts, `other/path` of the second."""
+    """What became of a case. row: JUDGED. asked: paths of its hosts, as routes are named."""
 
     row: Mapping[str, Any]
     asked: tuple[str, ...]
@@ -90,42 +94,60 @@ def run(cases: Sequence[Served]) -> dict[str, Result]:
     groups: dict[Setting, list[Served]] = {}
     for case in cases:
         groups.setdefault(case.setting, []).append(case)
-    rows: dict[str, Mapping[str, Any]] = {}
-    with serve(_site(by_host)) as server:
-        for setting, group in groups.items():
-            rows |= asyncio.run(_Run(server, setting, group).rows())
-        asked: dict[str, list[str]] = {name: [] for name in by_host}
+    context, authority = certificate(*SECURE)
+    asked: dict[str, list[str]] = {name: [] for name in by_host}
+    with (
+        serve(_site(by_host, HTTPS), tls=context) as secure,
+        serve(_site(by_host, "", secure)) as server,
+    ):
+        runs = [_Run(server, secure, setting, group) for setting, group in groups.items()]
+        facts = asyncio.run(_observed(runs, authority))
         for one in server.asked:
             name = one.host.removeprefix("other.")
             if name in asked:
-                asked[name].append(one.path if name == one.host else f"other{one.path}")
+                asked[name].append(one.path if name == one.host else f"{OTHER}{one.path}")
+        for one in secure.asked:
+            asked[one.host].append(f"{HTTPS}{one.path}")
+    rows: dict[str, Mapping[str, Any]] = {}
+    for one_run, observed in zip(runs, facts, strict=True):
+        rows |= one_run.judged(observed)
     return {case.id: Result(rows[case.id], tuple(asked[name])) for name, case in by_host.items()}
+
+
+async def _observed(runs: Sequence["_Run"], authority: str) -> list[Facts]:
+    """Return the facts of each run; they are asked at once, since slow answers take their time."""
+    return await asyncio.gather(*(one.observed(authority) for one in runs))
 
 
 # --- what is served
 
 
-def _site(by_host: Mapping[str, Served]) -> Any:
+def _site(by_host: Mapping[str, Served], place: str, secure: Server | None = None) -> Any:
+    """Return what answers for all hosts. place: HTTPS for the server that speaks TLS."""
+
     def handle(asked: Asked) -> Answer:
         if asked.host == LISTS:
             return _list(by_host, asked)
         name = asked.host.removeprefix("other.")
         case = by_host.get(name)
-        route = _route(case, asked) if case is not None else None
+        route = _route(case, asked, place) if case is not None else None
         found = route(asked) if callable(route) else route
         if found is None:
             return _closing(Answer(404, b"not here"))
         answer = Answer(body=found) if isinstance(found, bytes) else found
         port = asked.headers["host"].rpartition(":")[2]
-        here, other = f"http://{name}:{port}", f"http://other.{name}:{port}"
-        return _closing(_filled(answer, {"{here}": here, "{other}": other}))
+        names = {"{here}": f"http://{name}:{port}", "{other}": f"http://other.{name}:{port}"}
+        if secure is not None:
+            names["{https}"] = f"https://{name}:{secure.port}"
+        return _closing(_filled(answer, names))
 
     return handle
 
 
-def _route(case: Served, asked: Asked) -> Any:
-    if asked.host.startswith("other."):
-        return case.routes.get(f"other{asked.path}")
+def _route(case: Served, asked: Asked, place: str) -> Any:
+    place = OTHER if asked.host.startswith("other.") else place
+    if place:
+        return case.routes.get(f"{place}{asked.path}")
     if asked.path == case.path and asked.path != ROBOTS:
         return case.image
     return case.routes.get(asked.path)
@@ -175,6 +197,7 @@ class _Run:
     """All cases of one setting."""
 
     server: Server
+    secure: Server
     setting: Setting
     cases: Sequence[Served]
     clock: FixedClock = field(default_factory=FixedClock)
@@ -193,7 +216,10 @@ class _Run:
         return FetchConfig(
             agent=agent,
             contact="https://example.org/bot",
-            allow_hosts=self.server.at("*.localhost", "rebound.test"),
+            allow_hosts=(
+                *self.server.at("*.localhost", "rebound.test"),
+                *self.secure.at("*.localhost"),
+            ),
             connections=48,
             per_host=2,
             timeout_s=TIMEOUT_S,
@@ -209,11 +235,12 @@ class _Run:
         assert canonical_url(url) == url, url
         return url
 
-    async def rows(self) -> dict[str, Mapping[str, Any]]:
-        """Return the row of JUDGED of each case."""
-        ids = {f"{number:032x}": case.id for number, case in enumerate(self.cases)}
+    async def observed(self, authority: str) -> Facts:
+        """Return all that was observed of the cases. authority: PEM of who signs certificates."""
         rows = self._rows_table()
-        async with AiohttpTransport(self.config, resolver=self.resolver) as transport:
+        async with AiohttpTransport(
+            self.config, resolver=self.resolver, extra_ca=authority
+        ) as transport:
             listed = await self._listed(rows, transport)
             pages, documents = await self._journeys(
                 transport, Errand.PAGE, page_requests(rows, 0), DOCUMENTS.empty_table()
@@ -221,8 +248,13 @@ class _Run:
             facts = Facts(OBSERVED.empty_table(), documents, pages, listed)
             wanted = requests(sift(rows, facts, self.policy), 0)
             images, documents = await self._journeys(transport, Errand.IMAGE, wanted, documents)
-        judged = judge(rows, Facts(images, documents, pages, listed), self.policy)
-        judged = embedded(judged, self._bodies(images), self.policy)
+        return Facts(images, documents, pages, listed)
+
+    def judged(self, facts: Facts) -> dict[str, Mapping[str, Any]]:
+        """Return the row of JUDGED of each case."""
+        ids = {f"{number:032x}": case.id for number, case in enumerate(self.cases)}
+        judged = judge(self._rows_table(), facts, self.policy)
+        judged = embedded(judged, self._bodies(facts.observed), self.policy)
         return {ids[row["uid"]]: row for row in judged.table.to_pylist()}
 
     def _rows_table(self) -> pa.Table:
