@@ -1,8 +1,8 @@
 """One case of the served corpus: what a host serves, and what must become of its image.
 
-A case has a host of its own (`site.py`). Its routes are paths of that host, `other/path` of a second
-one, or `https/path` of its own under TLS. `{here}`, `{other}` and `{https}` in a body or a header are
-the origins of the three.
+A case has a host of its own (`site.py`). Its routes are paths of that host, `other/path` of a
+second one, or `https/path` of its own under TLS. `{here}`, `{other}` and `{https}` in a body or a
+header are the origins of the three.
 """
 
 import re
