@@ -23,6 +23,7 @@ from optout.signals import (
     embedded,
     link_header,
     page,
+    remembered,
     robots,
     robots_rights,
     rsl,
@@ -165,8 +166,7 @@ def ask_rights(octets: bytes) -> None:
     by_profile(
         read, Channel.ROBOTS, Channel.ROBOTS_CONTENT_USAGE, Channel.ROBOTS_CONTENT_SIGNAL
     )  # fmt: skip
-    robots.parsed.cache_clear()  # hundreds of files are remembered, and none comes back
-    robots_rights._rights_of.cache_clear()  # noqa: SLF001 - likewise
+    remembered.forget()  # hundreds of files are remembered, and none comes back
 
 
 def ask_tdmrep(octets: bytes) -> None:

@@ -15,11 +15,15 @@ R = TypeVar("R")
 LARGE_BYTES = 32_768
 SMALL_FILES, LARGE_FILES = 512, 8
 
+_CLEARS: list[Callable[[], None]] = []
+
 
 def remembered(read: Callable[P, R]) -> Callable[P, R]:
     """Return a function that remembers its answers; its first argument is the file."""
     small = lru_cache(maxsize=SMALL_FILES)(read)
     large = lru_cache(maxsize=LARGE_FILES)(read)
+
+    _CLEARS.extend((small.cache_clear, large.cache_clear))
 
     @wraps(read)
     def answer(*args: P.args, **more: P.kwargs) -> R:
@@ -27,3 +31,9 @@ def remembered(read: Callable[P, R]) -> Callable[P, R]:
         return (large if size > LARGE_BYTES else small)(*args, **more)  # type: ignore[arg-type]  # hashable likewise
 
     return answer
+
+
+def forget() -> None:
+    """Forget every file, where it is known that none of them comes back."""
+    for clear in _CLEARS:
+        clear()

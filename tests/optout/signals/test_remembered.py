@@ -1,6 +1,12 @@
 """optout.signals.remembered: many small files, few large ones."""
 
-from optout.signals.remembered import LARGE_BYTES, LARGE_FILES, SMALL_FILES, remembered
+from optout.signals.remembered import (
+    LARGE_BYTES,
+    LARGE_FILES,
+    SMALL_FILES,
+    forget,
+    remembered,
+)
 
 
 def test_files_are_read_once_and_large_ones_make_room_for_each_other() -> None:
@@ -18,3 +24,6 @@ def test_files_are_read_once_and_large_ones_make_room_for_each_other() -> None:
     assert len(read) == len(small) + len(large)
     size(large[0])  # the oldest had to go
     assert len(read) == len(small) + len(large) + 1
+    forget()
+    size(large[0])
+    assert len(read) == len(small) + len(large) + 2
