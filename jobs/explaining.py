@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow.compute as pc
 
 from jobs.asking import Asked, Means, ask, require_contact
-from jobs.recheck import requests_of
 from optout.signals.policy import SignalPolicy
 from optout.urls import canonical_url
 from pipeline.evidence import Library
@@ -16,7 +15,7 @@ from pipeline.facts import Answer, answers_of
 from pipeline.fetch import Errand
 from pipeline.fetchstore import read_bodies
 from pipeline.judge import Known, RowFacts, find
-from pipeline.requests import public_urls
+from pipeline.requests import public_urls, requests_to
 from schemas.config import FetchConfig
 from schemas.verdict import Outcome
 
@@ -40,17 +39,17 @@ def explain_image(
     Raises UsageError for a URL that is none, or where a public host would be asked without contact.
     """
     image_key, page_key = (canonical_url(text) if text else "" for text in (url, page))
-    wanted = [requests_of([key]) for key in (image_key, page_key) if key]
+    wanted = [requests_to([key]) for key in (image_key, page_key) if key]
     require_contact(config, sum(len(public_urls(w, config.allow_hosts)) for w in wanted))
     said: dict[str, str] = {}
     pages, images = Asked(), Asked()
     if page_key:
-        ask(requests_of([page_key]), Means(policy, config, Errand.PAGE), pages)
+        ask(requests_to([page_key]), Means(policy, config, Errand.PAGE), pages)
         said["page"] = _ended(_answer(pages))
     if image_key:
         images.documents = pages.documents
         errand = Errand.HEAD if file is not None else Errand.IMAGE
-        ask(requests_of([image_key]), Means(policy, config, errand), images)
+        ask(requests_to([image_key]), Means(policy, config, errand), images)
         said["image"] = _ended(_answer(images))
     documents = images.documents if image_key else pages.documents
     facts = RowFacts(_known(images), _known(pages))

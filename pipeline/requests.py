@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 import pyarrow as pa
@@ -18,7 +18,8 @@ def requests(rows: pa.Table, shard: int) -> pa.Table:
     rows: ROWS. Bytes that came with the source are not asked for.
     """
     require(rows, ROWS)
-    return _requests(rows["url_key"].filter(pc.is_null(rows["stop_reason"])), shard)
+    live = rows["url_key"].filter(pc.is_null(rows["stop_reason"]))
+    return requests_to(pc.unique(live.drop_null()).to_pylist(), shard)
 
 
 def page_requests(rows: pa.Table, shard: int) -> pa.Table:
@@ -28,15 +29,12 @@ def page_requests(rows: pa.Table, shard: int) -> pa.Table:
     """
     require(rows, ROWS)
     live = pc.and_(pc.is_null(rows["stop_reason"]), pc.is_null(rows["page_tags"]))
-    return _requests(rows["page_key"].filter(live), shard)
+    return requests_to(pc.unique(rows["page_key"].filter(live).drop_null()).to_pylist(), shard)
 
 
-def _requests(keys: pa.ChunkedArray, shard: int) -> pa.Table:
-    asked = sorted(
-        (host_of(key), key)
-        for key in pc.unique(keys.drop_null()).to_pylist()
-        if not key.startswith(GIVEN)
-    )
+def requests_to(keys: Iterable[str], shard: int = 0) -> pa.Table:
+    """Return REQUESTS to canonical URLs, sorted by host and url_key; given bytes are not asked."""
+    asked = sorted((host_of(key), key) for key in set(keys) if not key.startswith(GIVEN))
     return from_rows(
         [
             {"host": host, "url_key": key, "url": key, "shards": [shard], "hops": []}

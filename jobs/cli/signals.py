@@ -243,43 +243,35 @@ def recheck(  # noqa: PLR0917  # typer passes every argument by name
         found = again.recheck(release.rstrip("/"), config.fetch, errand, max_urls, told)
     _show_changes(found)
     if out is not None:
-        _write(out, found)
-    if found.verdicts.keys() - {str(Verdict.KEEP)}:
+        found.write(str(out))
+        console().print(f"written: {safe(out)}/changes.parquet, documents.parquet")
+    if found.compared.verdicts.keys() - {Verdict.KEEP}:
         raise typer.Exit(1)
 
 
 def _show_changes(found: Any) -> None:
-    out = console()
+    out, compared = console(), found.compared
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column()
     table.add_column(justify="right")
-    table.add_row("rows read again", f"{found.rows:,}")
+    table.add_row("rows read again", f"{compared.rows:,}")
     for verdict, words in ((Verdict.KEEP, "still kept"), (Verdict.DROP, "dropped today"),
                            (Verdict.HOLD, "held today")):  # fmt: skip
-        table.add_row(words, f"{found.verdicts[str(verdict)]:,}")
-    table.add_row("host did not answer", f"{found.gone:,}")
+        table.add_row(words, f"{compared.verdicts[verdict]:,}")
+    table.add_row("host did not answer", f"{compared.gone:,}")
     table.add_row("not read again (--max-urls)", f"{found.left:,}")
     out.print(table)
-    if not found.changes.num_rows:
+    if not compared.changes.num_rows:
         out.print("[green]no signal changed[/]")
         return
-    changes = Table(title=f"\n{found.changes.num_rows:,} changes", box=None, title_justify="left",
-                    pad_edge=False)  # fmt: skip
+    title = f"\n{compared.changes.num_rows:,} changes"
+    changes = Table(title=title, box=None, title_justify="left", pad_edge=False)
     for name in ("uid", "channel", "purpose", "before", "now", "today"):
         changes.add_column(name, no_wrap=True)
     changes.add_column("url", overflow="fold")
-    for row in found.changes.slice(0, SHOWN_CHANGES).to_pylist():
+    for row in compared.changes.slice(0, SHOWN_CHANGES).to_pylist():
         changes.add_row(row["uid"][:12], row["channel"], row["purpose"], _say(Say(row["before"])),
                         _say(Say(row["now"])), row["verdict"], safe(row["url"]))  # fmt: skip
     out.print(changes)
-    if found.changes.num_rows > SHOWN_CHANGES:
-        out.print(f"… {found.changes.num_rows - SHOWN_CHANGES:,} more; --out FOLDER has all")
-
-
-def _write(folder: Path, found: Any) -> None:
-    import pyarrow.parquet as pq  # noqa: PLC0415  # keeps the start quick
-
-    folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(found.changes, folder / "changes.parquet")
-    pq.write_table(found.documents, folder / "documents.parquet")
-    console().print(f"written: {safe(folder)}/changes.parquet, documents.parquet")
+    if compared.changes.num_rows > SHOWN_CHANGES:
+        out.print(f"… {compared.changes.num_rows - SHOWN_CHANGES:,} more; --out FOLDER has all")
