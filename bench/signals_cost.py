@@ -22,14 +22,33 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import cv2
+import pyarrow as pa
+import pyarrow.compute as pc
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench.fetch_decode import painted, processor  # noqa: E402 - after the path
-from tests.servers import Answer, Asked, serve  # noqa: E402
+# ruff: noqa: E402 - after the path
+from bench.fetch_decode import painted, processor
+from optout.signals.policy import SignalPolicy
+from optout.signals.profiles import PROFILES, Mode
+from pipeline.buckets import write_bucketed
+from pipeline.clock import SystemClock
+from pipeline.decode import prepare
+from pipeline.embedded import embedded
+from pipeline.fetch import fetch
+from pipeline.fetchstore import PackWriter, read_bodies
+from pipeline.judge import Facts, judge
+from pipeline.storage import open_store
+from pipeline.transport import AiohttpTransport
+from schemas.config import DecodeConfig, FetchConfig
+from schemas.tables import DOCUMENTS, REQUESTS, ROWS, from_rows
+from tests.servers import Answer, Asked, serve
 
 CHUNK = 2_000
 PAINTED = 24
@@ -139,8 +158,6 @@ def timed(name: str, port: int, hosts: int, images: int) -> dict[str, Any]:
 
 
 def client(name: str, port: int, hosts: int, images: int) -> dict[str, Any]:
-    import cv2  # noqa: PLC0415 - not the server's cost
-
     cv2.setNumThreads(1)
     policy, parts = policy_of(name), Counter[str]()
     urls = [
@@ -165,24 +182,20 @@ def client(name: str, port: int, hosts: int, images: int) -> dict[str, Any]:
     }
 
 
-def policy_of(name: str) -> Any:
-    from dataclasses import dataclass, replace  # noqa: PLC0415
+@dataclass(frozen=True)
+class Off(SignalPolicy):
+    """Asks for no document and reads nothing."""
 
-    from optout.signals.policy import SignalPolicy  # noqa: PLC0415
-    from optout.signals.profiles import PROFILES, Mode  # noqa: PLC0415
+    def wanted_documents(self, *_: Any) -> tuple[()]:
+        return ()
 
+    def of_documents(self, *_: Any) -> tuple[()]:
+        return ()
+
+
+def policy_of(name: str) -> SignalPolicy:
     if name == "on":
         return SignalPolicy("RecuseBot")
-
-    @dataclass(frozen=True)
-    class Off(SignalPolicy):
-        """Asks for no document and reads nothing."""
-
-        def wanted_documents(self, *_: Any) -> tuple[()]:
-            return ()
-
-        def of_documents(self, *_: Any) -> tuple[()]:
-            return ()
 
     default = PROFILES["default"]
     closed = replace(default, channels=dict.fromkeys(default.channels, Mode.OFF))
@@ -190,23 +203,13 @@ def policy_of(name: str) -> Any:
 
 
 def run_chunk(
-    policy: Any, urls: list[tuple[str, str]], parts: Counter[str], port: int, known: list[Any]
+    policy: SignalPolicy,
+    urls: list[tuple[str, str]],
+    parts: Counter[str],
+    port: int,
+    known: list[Any],
 ) -> int:
     """Take one chunk through fetch, judge, embedded and decode; return how many were decoded."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    from pipeline.buckets import write_bucketed  # noqa: PLC0415
-    from pipeline.clock import SystemClock  # noqa: PLC0415
-    from pipeline.decode import prepare  # noqa: PLC0415
-    from pipeline.embedded import embedded  # noqa: PLC0415
-    from pipeline.fetch import fetch  # noqa: PLC0415
-    from pipeline.fetchstore import PackWriter, read_bodies  # noqa: PLC0415
-    from pipeline.judge import Facts, judge  # noqa: PLC0415
-    from pipeline.storage import open_store  # noqa: PLC0415
-    from pipeline.transport import AiohttpTransport  # noqa: PLC0415
-    from schemas.config import DecodeConfig, FetchConfig  # noqa: PLC0415
-    from schemas.tables import DOCUMENTS, REQUESTS, ROWS, from_rows  # noqa: PLC0415
-
     config = FetchConfig(allow_hosts=(f"*.localhost:{port}",), connections=32, per_host=32)
     rows = [{"host": h, "url_key": u, "url": u, "shards": [0], "hops": []} for h, u in urls]
     documents = pa.concat_tables([DOCUMENTS.empty_table(), *known])
@@ -236,7 +239,7 @@ def run_chunk(
         every = pa.concat_tables([documents, found.documents])
         judged = judge(from_rows(uids, ROWS), Facts(found.observed, every), policy)
         at = part("judge", at)
-        live = judged.table.filter(pa.compute.is_null(judged.table["stop_reason"]))
+        live = judged.table.filter(pc.is_null(judged.table["stop_reason"]))
         places = live.select(["pack", "offset", "length", "sha256"])
         bodies = dict(zip(live["sha256"].to_pylist(), read_bodies(store, places), strict=True))
         at = part("read", at)
@@ -244,7 +247,7 @@ def run_chunk(
         kept = opened.evidence.table()
         write_bucketed(kept, pa.array([0] * len(kept), pa.int32()))
         at = part("embedded", at)
-        left = opened.table.filter(pa.compute.is_null(opened.table["stop_reason"]))
+        left = opened.table.filter(pc.is_null(opened.table["stop_reason"]))
         settings = DecodeConfig(image_size=256)
         done = sum(bool(prepare(bodies[s], settings).stored) for s in left["sha256"].to_pylist())
         part("decode", at)
