@@ -51,6 +51,7 @@ GROUPS = {
     "prepare": "model",
     "evidence": "search",
     "relate": "search",
+    "redact": "model",  # a caption that was cut is compared with its image again
     "match": "search",
     "decide": "search",
     "release": "search",
