@@ -54,8 +54,8 @@ def folded(text: str) -> str:
 
 
 def padded(text: str) -> str:
-    """Return folded text with one space between words and at both ends."""
-    return f" {' '.join(text.split())} "
+    """Return folded text with one space between words and at both ends; " " where it has none."""
+    return " ".join(["", *text.split(), ""]) or " "
 
 
 def unsigned(line: str) -> str:
@@ -100,7 +100,7 @@ def _tidied(chars: list[tuple[str, Span]]) -> Line:
         else:
             text.append(char)
             at.append(span)
-    if text[-1] != " " or len(text) == 1:
+    if text[-1] != " ":
         text.append(" ")
         at.append((0, 0))
     return Line("".join(text), tuple(at))

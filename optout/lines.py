@@ -106,7 +106,7 @@ def _crossed(line: str) -> str:
 def _by_words(text: str, mark: str, like: Line) -> Line | None:
     """Return a line whose words are those of `like` in other letters."""
     spans = _word_spans(like)
-    words = text[1:-1].split(mark)
+    words = text[1:-1].split(mark) if len(text) > 1 else []
     if len(words) != len(spans):
         return None
     at: list[Span] = [(0, 0)]

@@ -48,7 +48,9 @@ def wordings(
     open_rows = list(met)
     while open_rows:  # where a name was, two others may meet that make a third
         for at in open_rows:
-            texts[at] = redact(texts[at], [one.listed.key for one in met[at]])
+            left = redact(texts[at], [one.listed.key for one in met[at]])
+            # A name that was found and cannot be cut out leaves nothing that may be released.
+            texts[at] = "" if left == texts[at] else left
         again = names_met(pa.array([texts[at] for at in open_rows], TEXT), names)
         open_rows = [open_rows[place] for place in again]
         for at, more in zip(open_rows, again.values(), strict=True):

@@ -3,13 +3,15 @@ import random
 import re
 import time
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from optout.folding import fold
-from optout.names import FOUND, check_name, find_names
+from optout.lines import lines
+from optout.names import FOUND, _searched, check_name, find_names
 from schemas.errors import ClaimError
 
 words = st.text(alphabet="abé Ł#@_-'\u00ad\x00\x1f\t宮崎ßıŒ.5", max_size=14)
@@ -238,6 +240,12 @@ def test_a_guess_across_alphabets_finds_nobody(name: str, caption: str) -> None:
 )
 def test_a_word_that_may_be_anything_is_a_name_in_an_attribution(name: str, caption: str) -> None:
     assert found([caption], [name]) == [(0, 0)]
+
+
+@given(st.lists(st.text(st.characters(max_codepoint=127)), max_size=4))
+def test_captions_in_ascii_are_searched_in_the_same_lines_as_others(captions: list[str]) -> None:
+    searched = _searched(pl.Series(captions, dtype=pl.String).alias("caption"))
+    assert searched["caption"].to_list() == ["\n".join(lines(text)) for text in captions]
 
 
 @pytest.mark.parametrize("caption", ["the flora of Norway", "Flora", "#flora", "flora and fauna"])
