@@ -28,27 +28,33 @@ SIGNS = "@#\ufe6b\ufe5f\uff20\uff03"
 
 NOT_INSIDE = r"(?<![^\W_])"
 """Where a word may begin. Underscores part words, as in folding."""
-GAP = r"[\W_]+"
+_NO_END = r"(?:[^\w.,;!?|\n]|_)"  # a sign that ends no clause
+GAP = f"{_NO_END}+"
+AROUND = f"{_NO_END}*"
+"""What may stand between words that belong together, and between them and the name."""
+SPACE = r"[^\S\n]{0,8}"
+"""Bounded, like REACH: captions are strangers' text, and patterns must not wander in it."""
+REACH = 120
+"""Characters beside a name in which all that belongs to it is looked for."""
 ROLE = rf"(?:the{GAP})?(?:artist|painter|illustrator|photographer|author|designer|sculptor)"
-"""What may stand between a form and the name."""
-AROUND = r"(?:[^\w.,;!?|\n]|_)*"
-"""What may stand between a form and the name in signs: no end of a clause."""
+_SOME_ROLE = rf"(?:{GAP}(?:the{GAP})?(?:[^\W_]+{GAP}){{0,2}}{ROLE})?"  # by the French painter
+IN_THE_STYLE_OF = rf"(?:in{GAP}(?:the{GAP})?)?(?:style|manner|spirit|vein){GAP}of{_SOME_ROLE}"
+INSPIRED_BY = rf"inspired{GAP}by{_SOME_ROLE}"
+BY = rf"by{_SOME_ROLE}"
+AFTER = rf"after{_SOME_ROLE}"
 POSSESSIVE = r"(?:['\u2019\u02bc`]s(?![^\W_]))"
 
 _LEADS = (
-    (Form.IN_THE_STYLE_OF, rf"(?:in{GAP}(?:the{GAP})?)?(?:style|manner|spirit|vein){GAP}of"),
-    (Form.INSPIRED_BY, rf"inspired{GAP}by"),
-    (Form.BY, r"by"),
-    (Form.AFTER, r"after"),
+    (Form.IN_THE_STYLE_OF, IN_THE_STYLE_OF),
+    (Form.INSPIRED_BY, INSPIRED_BY),
+    (Form.BY, BY),
+    (Form.AFTER, AFTER),
 )
 _LEAD = re.compile(
-    f"{NOT_INSIDE}(?:{'|'.join(f'({lead})' for _, lead in _LEADS)})"
-    rf"(?:{GAP}{ROLE})?{AROUND}$",
-    re.IGNORECASE,
+    f"{NOT_INSIDE}(?:{'|'.join(f'({lead})' for _, lead in _LEADS)}){AROUND}$", re.IGNORECASE
 )
-STYLED = re.compile(rf"{POSSESSIVE}?[^\S\n]*[-_]?[^\S\n]*styled?(?![^\W_])", re.IGNORECASE)
+STYLED = re.compile(rf"{POSSESSIVE}?{SPACE}[-_]?{SPACE}styled?(?![^\W_])", re.IGNORECASE)
 """What follows a name in "X style"."""
-_REACH = 80  # characters before a name in which a form and a role find room
 
 
 def form_of(text: str, start: int, end: int) -> Form:
@@ -56,7 +62,7 @@ def form_of(text: str, start: int, end: int) -> Form:
     begin = start
     while begin and text[begin - 1] in SIGNS:
         begin -= 1
-    if lead := _LEAD.search(text[max(0, begin - _REACH) : begin]):
+    if lead := _LEAD.search(text[max(0, begin - REACH) : begin]):
         return next(form for (form, _), said in zip(_LEADS, lead.groups(), strict=True) if said)
     if STYLED.match(text, end):
         return Form.STYLE

@@ -4,35 +4,41 @@
 the last character; what is left names them in no form in which a caption is searched.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from itertools import chain
 
 from optout.attribution import (
+    AFTER,
     AROUND,
+    BY,
     GAP,
+    IN_THE_STYLE_OF,
+    INSPIRED_BY,
     NOT_INSIDE,
     POSSESSIVE,
+    REACH,
     ROLE,
     SIGNS,
+    SPACE,
     STYLED,
 )
 from optout.folding import UNSPACED, Span, fold
 from optout.mentions import holds, mentions
 
 _LEAD = re.compile(
-    rf"(?:{NOT_INSIDE}(?:(?:in{GAP}(?:the{GAP})?)?(?:style|manner|spirit|vein){GAP}of"
-    rf"|(?:inspired{GAP})?by|after|of|from|via|with|feat|ft|featuring|credits?(?:{GAP}to)?"
-    rf"|courtesy{GAP}of|copyright|{ROLE}|\u00e0{GAP}la|par|por|von|av|\u043e\u0442)"
-    rf"|\(c\)|\u00a9){AROUND}$",
+    rf"(?:{NOT_INSIDE}(?:{IN_THE_STYLE_OF}|{INSPIRED_BY}|{BY}|{AFTER}|{ROLE}|of|from|via|with"
+    rf"|feat|ft|featuring|credits?(?:{GAP}to)?|courtesy{GAP}of|copyright|\u00e0{GAP}la|par|por|von|av"
+    rf"|\u043e\u0442)|\(c\)|\u00a9){AROUND}$",
     re.IGNORECASE,
 )
 """Words before a name that say nothing without it."""
 _AND = r"(?:(?<!\w)(?:and|und|et)(?!\w)|[&+])"
-_AND_BEFORE = re.compile(rf"[^\S\n]*,?[^\S\n]*{_AND}[^\S\n]*$", re.IGNORECASE)
-_AND_AFTER = re.compile(rf"[^\S\n]*,?[^\S\n]*{_AND}[^\S\n]*(?=\w|[{SIGNS}])", re.IGNORECASE)
-_BETWEEN = re.compile(rf"[\s,;/]*{_AND}?[\s,;/]*", re.IGNORECASE)
-_IN = re.compile(rf"{NOT_INSIDE}in[^\S\n]*$", re.IGNORECASE)
+_AND_BEFORE = re.compile(rf"{SPACE},?{SPACE}{_AND}{SPACE}$", re.IGNORECASE)
+_AND_AFTER = re.compile(rf"{SPACE},?{SPACE}{_AND}{SPACE}(?=\w|[{SIGNS}])", re.IGNORECASE)
+_BETWEEN = re.compile(rf"[\s,;/]{{0,8}}{_AND}?[\s,;/]{{0,8}}", re.IGNORECASE)
+_IN = re.compile(rf"{NOT_INSIDE}in{SPACE}$", re.IGNORECASE)
 _POSSESSIVE = re.compile(POSSESSIVE, re.IGNORECASE)
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 _ADDRESS = re.compile(r"\s*https?://\S+\s*", re.IGNORECASE)
@@ -56,15 +62,19 @@ def redact(text: str, names: Sequence[str], *, shy: bool = True) -> str:
     while (spans := _places(text, names, shy=shy)) != []:
         if spans is None:
             return ""
-        text = _without(text, _first_group(text, spans))
+        whole = len(text)
+        for group in reversed(_groups(text, spans)):
+            if group[1] > whole:  # what introduced a later name reached into this one
+                break
+            text, whole = _without(text, group)
     return text
 
 
 def redact_value(value: object, names: Sequence[str]) -> object:
     """Return a value of another column without the names, shy ones too; null where none is left.
 
-    Text inside lists and mappings counts, under their keys it does not. An address that holds a
-    name goes as a whole: cut, it would lead elsewhere.
+    Text inside lists and mappings counts, under their keys it does not, and text that is JSON is
+    read as such. An address that holds a name goes as a whole: cut, it would lead elsewhere.
     """
     if isinstance(value, str):
         return _redacted_text(value, names)
@@ -78,7 +88,16 @@ def redact_value(value: object, names: Sequence[str]) -> object:
 def _redacted_text(text: str, names: Sequence[str]) -> str | None:
     if not any(holds(text, name) for name in names):
         return text
-    return None if _ADDRESS.fullmatch(text) else redact(text, names, shy=False) or None
+    if _ADDRESS.fullmatch(text):
+        return None
+    if text.lstrip()[:1] in {"{", "["}:
+        try:
+            cut = json.dumps(redact_value(json.loads(text), names), ensure_ascii=False)
+            cut.encode()
+        except (ValueError, RecursionError):  # no JSON after all, or none that a table can hold
+            return redact(text, names, shy=False) or None
+        return None if any(holds(cut, name) for name in names) else cut
+    return redact(text, names, shy=False) or None
 
 
 def is_spent(text: str) -> bool:
@@ -94,39 +113,53 @@ def _places(text: str, names: Sequence[str], *, shy: bool) -> list[Span] | None:
     return sorted((mention.start, mention.end) for mention in every)
 
 
-def _first_group(text: str, spans: Sequence[Span]) -> Span:
-    """Return the first names that stand together: overlapping, or parted by a comma or "and"."""
-    start, end = spans[0]
-    for a, b in spans[1:]:
-        if a > end and not _BETWEEN.fullmatch(text, end, a):
-            break
-        end = max(end, b)
-    return start, end
+def _groups(text: str, spans: Sequence[Span]) -> list[Span]:
+    """Return names that stand together as one: overlapping, or parted by a comma or "and"."""
+    groups = [spans[0]]
+    for start, end in spans[1:]:
+        first, last = groups[-1]
+        if start <= last or _BETWEEN.fullmatch(text, last, start):
+            groups[-1] = (first, max(last, end))
+        else:
+            groups.append((start, end))
+    return groups
 
 
-def _without(text: str, span: Span) -> str:
+def _without(text: str, span: Span) -> tuple[str, int]:
+    """Return text without a name at a place, and up to where it is as it was."""
+    return _joined(*_sides(text, span))
+
+
+def _sides(text: str, span: Span) -> Sides:
+    """Return what stays before and behind a name."""
     start, end = span
     styled = STYLED.match(text, end) or _POSSESSIVE.match(text, end)
     if styled:
         end = styled.end()
     left, right = text[:start].rstrip(SIGNS), text[end:]
     if styled and "style" in styled[0].lower():
-        left = _IN.sub("", left)
+        left = _cut(left, _IN)
     if after := _AND_AFTER.match(right):
-        return _joined(left, right[after.end() :])  # "by A and B": what introduced A introduces B
-    if before := _AND_BEFORE.search(left):
-        return _joined(left[: before.start()], right)
-    return _joined(*_introduced(left, right))
+        return left, right[after.end() :]  # "by A and B": what introduced A introduces B
+    if (bare := _cut(left, _AND_BEFORE)) != left:
+        return bare, right
+    return _introduced(left, right)
+
+
+def _cut(left: str, ending: re.Pattern[str]) -> str:
+    """Return text without its end where that matches."""
+    found = ending.search(left, max(0, len(left) - REACH))
+    return left[: found.start()] if found else left
 
 
 def _introduced(left: str, right: str) -> Sides:
     """Return both sides without what only introduced the name, and without empty brackets."""
     while True:
         left, right = _unwrapped(left, right)
-        lead = _LEAD.search(left)
-        if lead is None:
+        bare = _cut(left, _LEAD)
+        if bare == left:
             return left, right
-        left = left[: lead.start()]
+        left = bare
 
 
 def _unwrapped(left: str, right: str) -> Sides:
@@ -137,8 +170,11 @@ def _unwrapped(left: str, right: str) -> Sides:
     return left, right
 
 
-def _joined(left: str, right: str) -> str:
-    """Return two sides as one text: no separator stands twice, at the beginning or at the end."""
+def _joined(left: str, right: str) -> tuple[str, int]:
+    """Return two sides as one text, and how much of the left one stands in it.
+
+    No separator stands twice, at the beginning or at the end.
+    """
     bare_left, bare_right = left.rstrip(), right.lstrip()
     space = left[len(bare_left) :] + right[: len(right) - len(bare_right)]
     if not bare_left or bare_left[-1] in _SEPARATORS:
@@ -147,9 +183,8 @@ def _joined(left: str, right: str) -> str:
         space += trimmed[: len(trimmed) - len(bare_right)]
     if not bare_right or bare_right[0] in _ENDS:
         bare_left = bare_left.rstrip(_SEPARATORS).rstrip()
-    if not bare_left or not bare_right:
-        return bare_left + bare_right
-    return f"{bare_left}{_glue(bare_left, bare_right, space)}{bare_right}"
+    glue = _glue(bare_left, bare_right, space) if bare_left and bare_right else ""
+    return f"{bare_left}{glue}{bare_right}", len(bare_left)
 
 
 def _glue(left: str, right: str, space: str) -> str:

@@ -18,12 +18,13 @@ def run(context: Context, task: Task) -> Result:
     found = redact(rows, snapshot.claims, trust_local=snapshot.header.trust_local)
     decoded = task.ref("decoded")
     if found.originals.num_rows:
-        cut = set(found.originals["uid"].to_pylist())
+        vectors = context.table(task.ref("vectors"))
+        cut = {*found.originals["uid"].to_pylist()} & {*vectors["uid"].to_pylist()}
         uids, texts = (found.rows[name].to_pylist() for name in ("uid", "caption"))
         captions = {uid: text for uid, text in zip(uids, texts, strict=True) if uid in cut}
-        table, vectors = context.table(decoded), context.table(task.ref("vectors"))
-        again = recaptioned(table, vectors, captions, context.embedder())
-        decoded = context.publish_table(task.path("recaptioned"), again)
+        if captions:
+            again = recaptioned(context.table(decoded), vectors, captions, context.embedder())
+            decoded = context.publish_table(task.path("recaptioned"), again)
     outputs = {
         "rows": context.publish_table(task.path("redacted"), found.rows),
         "decoded": decoded,

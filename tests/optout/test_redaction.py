@@ -1,4 +1,5 @@
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -28,6 +29,8 @@ name_lists = st.lists(st.sampled_from(NAMES), max_size=3, unique=True)
         ("a castle by Mira Venn, oil", "a castle, oil"),
         ("a castle by Mira Venn", "a castle"),
         ("a castle, in the style of the artist Mira Venn, 4k", "a castle, 4k"),
+        ("a castle by the French concept artist Mira Venn", "a castle"),
+        ("drawn by hand, artist Mira Venn", "drawn by hand"),
         ("Mira Venn: a castle", "a castle"),
         ("Mira Venn's castle", "castle"),
         ("a Mira Venn-style castle", "a castle"),
@@ -107,6 +110,32 @@ def test_other_values_lose_the_name_wherever_text_stands_in_them() -> None:
     assert redact_value(value, ["Mira Venn", "Flora"]) == left
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('{"artist": "Mira Venn", "n": 1}', '{"artist": null, "n": 1}'),
+        ('["oil by Mira Venn"]', '["oil"]'),
+        ('{"Mira Venn": 1}', None),
+        ("[a castle by Mira Venn]", "[a castle]"),
+        ('{"n":1}', '{"n":1}'),
+        ('["Mira Venn", "\\ud800"]', '[, "\\ud800"]'),
+        ("[" * 100_000 + '"Mira Venn"', "[" * 100_000),
+    ],
+)
+def test_text_that_is_json_stays_json(text: str, left: str | None) -> None:
+    assert redact_value(text, ["Mira Venn"]) == left
+
+
 def test_an_address_with_a_name_goes_as_a_whole() -> None:
     assert redact_value("https://a.example/mira-venn/1.jpg", ["Mira Venn"]) is None
     assert redact_value("https://a.example/1.jpg", ["Mira Venn"]) == "https://a.example/1.jpg"
+
+
+def test_long_captions_of_strangers_take_no_time() -> None:
+    start = time.process_time()
+    many = [(piece * 5000, "") for piece in ("a mira venn ", "mira venn, ", "by mira venn and b ")]
+    far = [("in " * 20_000, "mira venn"), ("mira venn", " " * 60_000 + "x")]
+    odd = [(sign * 60_000, "mira venn") for sign in "©@(_"]
+    for caption in map("".join, [*many, *far, *odd]):
+        assert form_in(redact(caption, ["Mira Venn"]), "Mira Venn") is None
+    assert time.process_time() - start < 20
