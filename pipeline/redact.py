@@ -80,6 +80,8 @@ def overlaid(rows: pa.Table, over: pa.Table) -> pa.Table:
     rows: ROWS and `extra.` columns. over: uid, caption, and `extra.` columns of the same types.
     """
     require(rows, ROWS)
+    if not over.num_rows:
+        return rows
     known = pc.index_in(rows["uid"], over["uid"].combine_chunks()).combine_chunks()
     own = pa.array(range(rows.num_rows), pa.int64())
     places = pc.coalesce(pc.add(known.cast(pa.int64()), rows.num_rows), own)

@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from optout.mentions import form_in
 from pipeline import vault
+from pipeline.redact import Redacted, redact
 from pipeline.release import (
     MAX_PART_ROWS,
     MB,
@@ -32,6 +34,7 @@ from pipeline.shard import read_parquet
 from pipeline.tars import read_tar
 from schemas.errors import SchemaError
 from schemas.tables import (
+    CLAIMS,
     DECIDED,
     DECODED,
     JUDGED,
@@ -269,6 +272,47 @@ def test_what_a_caption_said_before_stands_in_the_vault_alone(form: str) -> None
     for body in named(files.public).values():
         assert b"Ada 1" not in body
         assert CLAIM.encode() not in body
+
+
+phrases = st.lists(
+    st.sampled_from(
+        ["a castle", "by", "Mira Venn", "@miravenn", "and", ",", "Мира", "Венн", "oil"]
+    ),
+    max_size=6,
+).map(" ".join)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(phrases, min_size=8, max_size=8), st.sampled_from(["parquet", "webdataset", "urls"])
+)
+def test_what_is_released_names_nobody_and_what_was_said_can_be_found(
+    captions: list[str], form: str
+) -> None:
+    given = tables()
+    place = given.rows.schema.get_field_index("caption")
+    named = given.rows.set_column(place, "caption", pa.array(captions, pa.string()))
+    claim = {"claim_id": CLAIM, "scope": "artist", "stance": "opt_out", "level": 2,
+             "names": ["Mira Venn"], "captions": "redact"}  # fmt: skip
+    found = redact(named, from_rows([claim], CLAIMS), trust_local=False)
+    files = released(form, replace(given, rows=found.rows, originals=found.originals))
+    read = {f.path: read_parquet(f.body) for f in (*files.public, *files.private)
+            if f.path.endswith(".parquet")}  # fmt: skip
+    samples = [row for n in (5, 6) for row in read[f"samples/0000{n}.parquet"].to_pylist()]
+    assert not any(form_in(row["caption"], "Mira Venn") for row in samples if not_spent(found, row))
+    kept = read.get("captions/00003.parquet", ORIGINALS.empty_table()).to_pylist()
+    said = {row["uid"]: row["caption"] for row in samples}
+    said |= {row["uid"]: row["caption"] for row in (*kept, *read["rows/00003.parquet"].to_pylist())}
+    assert [said[uid(n)] for n in range(8)] == captions
+    assert [row["caption_redacted"] for row in samples] == [
+        row["uid"] in {k["uid"] for k in kept} for row in samples
+    ]
+
+
+def not_spent(found: Redacted, row: dict[str, Any]) -> bool:
+    """Say whether screening let a row through; the verdicts of this release are made up."""
+    stops = dict(zip(*(found.rows[n].to_pylist() for n in ("uid", "stop_reason")), strict=True))
+    return stops[row["uid"]] is None
 
 
 def test_without_redactions_the_vault_has_no_captions_of_released_rows() -> None:
