@@ -6,7 +6,8 @@ from functools import lru_cache
 
 from optout.attribution import NAMING, SIGNS, Form, form_of
 from optout.folding import Line, Span
-from optout.lines import Pattern, aligned_lines, lines, patterns
+from optout.lines import CROSS, Pattern, aligned_lines, lines, patterns
+from optout.romanise import is_foreign
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -16,12 +17,6 @@ class Mention:
     start: int
     end: int
     form: Form
-
-
-def holds(text: str, name: str) -> bool:
-    """Say whether a name stands in a text in any form, shy or not."""
-    whole = "\n".join(lines(text))
-    return any(pattern.text in whole for pattern in _sought(name))
 
 
 def mentions(text: str, name: str, *, shy: bool = True) -> list[Mention] | None:
@@ -40,10 +35,17 @@ def mentions(text: str, name: str, *, shy: bool = True) -> list[Mention] | None:
     found = set()
     for span, pattern in _spans(where, sought):
         start, end = _with_signs(text, span)
+        if CROSS in pattern.text and not is_foreign(text[start:end]):
+            continue  # other words of the caption are foreign; these are Latin, and no exact match
         form = form_of(text, start, end)
         if not (shy and pattern.shy) or form in NAMING:
             found.add(Mention(start, end, form))
     return sorted(found)
+
+
+def holds(text: str, name: str) -> bool:
+    """Say whether a name stands in a text, be it shy."""
+    return mentions(text, name, shy=False) != []
 
 
 def form_in(text: str, name: str) -> Form | None:

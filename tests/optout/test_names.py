@@ -221,6 +221,7 @@ def test_a_name_is_found_across_alphabets(name: str, caption: str) -> None:
         ("Mahmud Darwish", "محمود درويش"),
         ("Соль", "a castle by Sol"),  # three letters in Latin ones
         ("Yuri Kordov", "Юрий и Кордов"),
+        ("Mira Ven", "5 мм, Mira Venn"),  # Latin words beside Cyrillic ones are taken as written
     ],
 )
 def test_a_guess_across_alphabets_finds_nobody(name: str, caption: str) -> None:
