@@ -62,7 +62,7 @@ def form_of(text: str, start: int, end: int) -> Form:
     begin = start
     while begin and text[begin - 1] in SIGNS:
         begin -= 1
-    if lead := _LEAD.search(text[max(0, begin - REACH) : begin]):
+    if lead := _LEAD.search(text, max(0, begin - REACH), begin):
         return next(form for (form, _), said in zip(_LEADS, lead.groups(), strict=True) if said)
     if STYLED.match(text, end):
         return Form.STYLE

@@ -36,7 +36,7 @@ _LEAD = re.compile(
 """Words before a name that say nothing without it."""
 _AND = r"(?:(?<!\w)(?:and|und|et)(?!\w)|[&+])"
 _AND_BEFORE = re.compile(rf"{SPACE},?{SPACE}{_AND}{SPACE}$", re.IGNORECASE)
-_AND_AFTER = re.compile(rf"{SPACE},?{SPACE}{_AND}{SPACE}(?=\w|[{SIGNS}])", re.IGNORECASE)
+_AND_AFTER = re.compile(rf"{SPACE},?{SPACE}{_AND}{SPACE}(?=\S)", re.IGNORECASE)
 _BETWEEN = re.compile(rf"[\s,;/]{{0,8}}{_AND}?[\s,;/]{{0,8}}", re.IGNORECASE)
 _IN = re.compile(rf"{NOT_INSIDE}in{SPACE}$", re.IGNORECASE)
 _POSSESSIVE = re.compile(POSSESSIVE, re.IGNORECASE)
@@ -139,6 +139,7 @@ def _sides(text: str, span: Span) -> Sides:
     left, right = text[:start].rstrip(SIGNS), text[end:]
     if styled and "style" in styled[0].lower():
         left = _cut(left, _IN)
+    left, right = _unwrapped(left, right)
     if after := _AND_AFTER.match(right):
         return left, right[after.end() :]  # "by A and B": what introduced A introduces B
     if (bare := _cut(left, _AND_BEFORE)) != left:

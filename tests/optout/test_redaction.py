@@ -37,6 +37,7 @@ name_lists = st.lists(st.sampled_from(NAMES), max_size=3, unique=True)
         ("a castle in Mira Venn's style", "a castle"),
         ("a castle (by Mira Venn)", "a castle"),
         ("art by “Mira Venn”, oil", "art, oil"),
+        ("art by “Mira Venn” and “Bo Lind”, oil", "art by “Bo Lind”, oil"),
         ("a castle - Mira Venn - oil", "a castle - oil"),
         ("castle_by_mira_venn_oil", "castle_oil"),
         ("a castle #miravenn #oil", "a castle #oil"),
