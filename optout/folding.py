@@ -7,6 +7,7 @@ character where in the text it came from, so that what was found can be cut out.
 import itertools
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -69,6 +70,9 @@ def aligned(text: str) -> Line | None:
     None where the text cannot be folded piece by piece (characters that compose over the borders
     of what a reader takes for one).
     """
+    if text.isascii():
+        pieces = ((char, (n, n + 1)) for n, own in enumerate(text) for char in _piece(own))
+        return _tidied(pieces)
     chars: list[tuple[str, Span]] = []
     for start, end in _clusters(text):
         chars += [(char, (start, end)) for char in _piece(text[start:end])]
@@ -85,12 +89,14 @@ def aligned(text: str) -> Line | None:
 
 def unsigned_line(line: Line) -> Line:
     """Return `unsigned` of an aligned line, with its origins."""
+    if SIGN not in line.text:
+        return line
     return _tidied(
         [(" " if c == SIGN else c, at) for c, at in zip(line.text, line.at, strict=True)]
     )
 
 
-def _tidied(chars: list[tuple[str, Span]]) -> Line:
+def _tidied(chars: Iterable[tuple[str, Span]]) -> Line:
     text, at = [" "], [(0, 0)]
     for char, span in chars:
         if char.isspace():

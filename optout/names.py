@@ -23,7 +23,7 @@ from collections.abc import Sequence
 import polars as pl
 import pyarrow as pa
 
-from optout.folding import SIGN, UNSPACED, fold
+from optout.folding import UNSPACED, fold
 from optout.lines import MIN_LETTERS, is_common, lines, patterns
 from optout.mentions import form_in
 from schemas.errors import ClaimError
@@ -116,27 +116,21 @@ def _patterns(names: Sequence[str]) -> pl.DataFrame:
 
 
 def _searched(captions: pl.Series) -> pl.DataFrame:
-    """Return one column `caption`: the lines of each caption, which no pattern crosses."""
-    ascii_only = pl.col("caption").str.len_bytes() == pl.col("caption").str.len_chars()
-    quick = (
-        pl.col("caption")
-        .str.to_lowercase()
-        .str.replace_all(r"[\x00-\x08\x0e-\x1b\x7f]+", "")
-        .str.replace_all("[@#]", f" {SIGN} ")
-        .str.replace_all("[^a-z0-9#]+", " ")
-    )
-    signed = (" " + quick + " ").str.replace_all(" +", " ")
-    # Words are sought without the signs ("mira@venn"), handles with them.
-    plain = signed.str.replace_all("[# ]+", " ")
-    by_eye = pl.when(signed.str.contains(SIGN, literal=True)).then(plain + "\n" + signed)
+    """Return one column `caption`: the lines of each caption, which no pattern crosses.
+
+    As `optout.lines` gives them; what is ASCII and has no handle needs no more than its words.
+    """
     rows = captions.to_frame().with_row_index("row")
-    slow = rows.filter(~ascii_only)
-    by_hand = slow.select(
+    caption = pl.col("caption")
+    is_ascii = (caption.str.len_bytes() == caption.str.len_chars()).fill_null(value=True)
+    is_odd = caption.str.contains(r"[@#\x00-\x1f\x7f]").fill_null(value=False)
+    kinds = rows.with_columns(is_ascii=is_ascii, is_odd=is_odd)
+    words = caption.str.to_lowercase().str.replace_all("[^a-z0-9]+", " ").str.strip_chars(" ")
+    plain = kinds.filter(pl.col("is_ascii") & ~pl.col("is_odd")).select(
+        "row", pl.when(words == "").then(pl.lit(" ")).otherwise(" " + words + " ").alias("caption")
+    )
+    rest = kinds.filter(~pl.col("is_ascii") | pl.col("is_odd")).select(
         "row",
-        pl.Series("slow", ["\n".join(lines(text)) for text in slow["caption"]], dtype=pl.String),
+        caption.map_elements(lambda text: "\n".join(lines(text)), return_dtype=pl.String),
     )
-    return (
-        rows.with_columns(pl.when(ascii_only).then(by_eye.otherwise(signed)).alias("caption"))
-        .join(by_hand, on="row", how="left", maintain_order="left")
-        .select(pl.coalesce("caption", "slow").alias("caption"))
-    )
+    return pl.concat([plain, rest]).sort("row").select("caption")

@@ -25,6 +25,7 @@ MAX_SPELLINGS = 64
 
 _ALPHABETS = "\u0370-\u03ff\u1f00-\u1fff\u0400-\u052f\u1c80-\u1c8f\u0531-\u0587\u10a0-\u10ff"
 _FOREIGN = re.compile(f"[{_ALPHABETS}]")
+_SPECIAL = re.compile("[\u00c4-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua720-\ua7ff\uab30-\uab6f]")
 _GREEK = re.compile("[\u0370-\u03ff\u1f00-\u1fff]")
 _NO_LETTER = re.compile("[^a-z0-9]+")
 
@@ -78,8 +79,15 @@ def skeleton(word: str) -> str:
 
 
 def spelt(text: str) -> str:
-    """Return text with its special Latin letters spelt out: ü as ue, þ as th; accents stay."""
-    return unicodedata.normalize("NFC", text).translate(_SPELLING)
+    """Return text with its special Latin letters spelt out: ü as ue, þ as th; accents stay.
+
+    The very same text where it has none.
+    """
+    whole = unicodedata.normalize("NFC", text)
+    if not _SPECIAL.search(whole):
+        return text
+    found = whole.translate(_SPELLING)
+    return text if found == whole else found
 
 
 def spellings(name: str) -> tuple[str, ...]:
