@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from pipeline.release import Form, Part, ShardTables, release_shard
 from pipeline.shard import read_parquet
-from schemas.tables import DECIDED, DECODED, JUDGED, ROWS, STORED, from_rows, vector
+from schemas.tables import DECIDED, DECODED, JUDGED, ORIGINALS, ROWS, STORED, from_rows, vector
 
 DIM = 512
 
@@ -33,6 +33,7 @@ def tables(count: int, size: int) -> ShardTables:
         from_rows([{"uid": u, "body": body} for u in uids], STORED),
         pa.table({"uid": uids, "sem": vectors}),
         from_rows(decided, DECIDED),
+        ORIGINALS.empty_table(),
     )
 
 

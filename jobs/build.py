@@ -1,7 +1,7 @@
 """A build from SOURCE to RELEASE: which tasks run when. What they decide stands in pipeline/.
 
 source → identify → screen → lists → pages → sift → images → prepare → relate
-       → newest snapshot → match → decide → release → evidence → seal
+       → newest snapshot → redact → match → decide → release → evidence → seal
 
 Pages and images are journeys: (requests → fetch → redirects)*, round after round while answers
 move to other hosts. Lists and pages are asked only where the config or the source names any.
@@ -107,9 +107,10 @@ class Build:
         final = start
         if not self.job.config.registry.pin:
             final = self.snapshot()
-        matched = self.stage("match", self.match_tasks(screened, prepared, final.ref))
+        redacted = self.stage("redact", self.redact_tasks(screened, prepared, final.ref))
+        matched = self.stage("match", self.match_tasks(redacted, prepared, final.ref))
         decided = self.stage("decide", [self.decide_task(prepared, matched, related, final.ref)])
-        released = self.stage("release", self.release_tasks(screened, prepared, decided))
+        released = self.stage("release", self.release_tasks(redacted, prepared, decided))
         evidence = self.stage("evidence", self.evidence_tasks(prepared))
         receipts = {
             "answers": [*pages, *images],
@@ -285,22 +286,38 @@ class Build:
     def relate_task(self, prepared: list[Receipt]) -> Task:
         return Task("relate", "all", self.columns(prepared, "decoded", "judged", "vectors"))
 
-    def match_tasks(
+    def redact_tasks(
         self, screened: list[Receipt], prepared: list[Receipt], snapshot: Ref
+    ) -> list[Task]:
+        return [
+            Task(
+                "redact",
+                f"{s:05d}",
+                {
+                    "rows": rows.as_json(),
+                    "snapshot": snapshot.as_json(),
+                    **{k: receipt.outputs[k].as_json() for k in ("decoded", "vectors")},
+                },
+            )
+            for s, (rows, receipt) in enumerate(
+                zip(outputs(screened, "rows"), prepared, strict=True)
+            )
+        ]
+
+    def match_tasks(
+        self, redacted: list[Receipt], prepared: list[Receipt], snapshot: Ref
     ) -> list[Task]:
         return [
             Task(
                 "match",
                 f"{s:05d}",
                 {
-                    "rows": rows.as_json(),
                     "snapshot": snapshot.as_json(),
-                    **{k: receipt.outputs[k].as_json() for k in ("judged", "decoded", "vectors")},
+                    **{k: done.outputs[k].as_json() for k in ("rows", "named", "decoded")},
+                    **{k: receipt.outputs[k].as_json() for k in ("judged", "vectors")},
                 },
             )
-            for s, (rows, receipt) in enumerate(
-                zip(outputs(screened, "rows"), prepared, strict=True)
-            )
+            for s, (done, receipt) in enumerate(zip(redacted, prepared, strict=True))
         ]
 
     def decide_task(
@@ -323,7 +340,7 @@ class Build:
 
     def release_tasks(
         self,
-        screened: list[Receipt],
+        redacted: list[Receipt],
         prepared: list[Receipt],
         decided: list[Receipt],
     ) -> list[Task]:
@@ -335,10 +352,10 @@ class Build:
                 {
                     "out": self.job.out,
                     "shard": s,
-                    "rows": screened[s].outputs["rows"].as_json(),
                     "decided": outcome["decided"].as_json(),
                     "parts": outcome["parts"].as_json(),
                     **{k: v.as_json() for k, v in prepared[s].outputs.items()},
+                    **{k: v.as_json() for k, v in redacted[s].outputs.items()},
                 },
             )
             for s in range(self.plan.shards)

@@ -38,6 +38,7 @@ LABELS = {
     "redirects": "follow redirects",
     "prepare": "decode and embed",
     "relate": "find duplicates",
+    "redact": "redact captions",
     "match": "match claims",
     "decide": "decide",
     "release": "write release",

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from optout.lines import is_common
 from optout.match import PDQ_MIN_QUALITY
 from optout.names import check_name
-from optout.urls import canonical_url, check_host
+from optout.urls import canonical_url, check_account, check_host
 from schemas.canonical import sha256_hex
 from schemas.claim import IdentityPart, WorkKeys
 from schemas.errors import ClaimError, ImageError, UsageError
 from schemas.ports import Hasher
-from schemas.verdict import Scope, Stance
+from schemas.verdict import Captions, Scope, Stance
 
 MERGE_RADIUS = 31  # PDQ distance within which two exemplars are one work
 STYLE_WORKS = 5
@@ -37,7 +38,9 @@ class Wish:
     stance: Stance = Stance.OPT_OUT
     aliases: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
+    captions: Captions = Captions.DROP
     license: str = ""
     attribution: str = ""
     contact: str = ""
@@ -50,7 +53,9 @@ class Understood:
     scope: Scope
     stance: Stance
     names: tuple[str, ...]
+    captions: Captions
     hosts: tuple[str, ...]
+    accounts: tuple[str, ...]
     urls: tuple[str, ...]
     license: str
     attribution: str
@@ -90,20 +95,34 @@ def understand(wish: Wish) -> Understood:
         raise ClaimError("expected the artist's name, found nothing")
     # A claim on works alone says no names: what is not needed is not recorded.
     named = wish.scope in (Scope.ARTIST, Scope.STYLE)
-    names = tuple(check_name(name) for name in (artist, *wish.aliases)) if named else ()
-    hosts = _all("hosts", wish.hosts, check_host)
+    where = _all("accounts", wish.accounts, check_account)
+    accounts = tuple(account for account in where if "/" in account)
+    own = tuple(host for host in where if "/" not in host)  # mira.github.io is a host
+    hosts = _unique((*_all("hosts", wish.hosts, check_host), *own))
     urls = _all("addresses", wish.urls, _url)
-    if wish.scope == Scope.DOMAIN and not hosts:
-        raise ClaimError("expected at least one host for a claim on domains; add --host")
+    names = _names((artist, *wish.aliases), backed=bool(where or hosts)) if named else ()
+    if wish.scope == Scope.DOMAIN and not where and not hosts:
+        raise ClaimError(
+            "expected a host or an account for a claim on domains; add --host or --account"
+        )
+    if wish.captions == Captions.REDACT and (not named or wish.stance == Stance.OPT_IN):
+        raise ClaimError(
+            "expected an opt-out of kind artist or style for --captions redact: no other claim"
+            " reaches captions"
+        )
     if wish.stance == Stance.OPT_IN and not wish.license:
         raise ClaimError("expected the licence under which you grant; add --license")
     if wish.stance == Stance.OPT_IN and wish.scope == Scope.STYLE:
-        raise ClaimError("expected works, hosts or addresses to grant: a style cannot be granted")
+        raise ClaimError(
+            "expected works, hosts, accounts or addresses to grant: a style cannot be granted"
+        )
     return Understood(
         scope=wish.scope,
         stance=wish.stance,
         names=_unique(names),
+        captions=wish.captions,
         hosts=hosts,
+        accounts=accounts,
         urls=urls,
         license=_line("the licence", wish.license),
         attribution=_line("the attribution", wish.attribution),
@@ -152,7 +171,7 @@ def distinct(works: Sequence[WorkKeys]) -> tuple[int, ...]:
 
 def require_something(understood: Understood, found: Exemplars) -> None:
     """Raise ClaimError for a claim that would protect nothing, with what the artist can do."""
-    if found.works or understood.urls or understood.hosts:
+    if found.works or understood.urls or understood.hosts or understood.accounts:
         return
     reasons = "; ".join(f"{r.name}: {r.reason}" for r in found.refused[:3])
     if found.refused:
@@ -161,7 +180,9 @@ def require_something(understood: Understood, found: Exemplars) -> None:
             f" {len(found.refused)} ({reasons})"
         )
     if not understood.names or understood.scope == Scope.STYLE:
-        raise ClaimError("expected a folder of works, --url or --host: there is nothing to protect")
+        raise ClaimError(
+            "expected a folder of works, --url, --host or --account: there is nothing to protect"
+        )
 
 
 def require_style(count: int, *, proved: bool) -> None:
@@ -203,6 +224,12 @@ def _url(text: str) -> str:
         return canonical_url(text)
     except UsageError as e:
         raise ClaimError(str(e)) from e
+
+
+def _names(texts: Sequence[str], *, backed: bool) -> tuple[str, ...]:
+    """Return the names of a claim. One that is a common word needs something beside it."""
+    others = any(not is_common(text) for text in texts)
+    return tuple(check_name(text, backed=backed or others) for text in texts)
 
 
 def _all(what: str, texts: Sequence[str], check: Callable[[str], str]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ class Rule(StrEnum):
 
     URL = "url"  # an address that the claim lists
     HOST = "host"
+    ACCOUNT = "account"  # a path on a host that others share
     NAME = "name"  # a name or alias in the caption
     SHA256 = "sha256"  # the very bytes of a listed work
     PIXEL_SHA256 = "pixel_sha256"  # the very pixels of its canonical decode
@@ -46,6 +47,7 @@ ACTS_FROM: dict[Stance, dict[Rule, int]] = {
         Rule.PERCEPTUAL: 0,
         Rule.COPY: 0,
         Rule.HOST: PROVED,
+        Rule.ACCOUNT: PROVED,
         Rule.NAME: PROVED,
         Rule.STYLE: PROVED,
         Rule.STYLE_WEAK: PROVED,
@@ -56,6 +58,7 @@ ACTS_FROM: dict[Stance, dict[Rule, int]] = {
         Rule.SHA256: PROVED,
         Rule.PIXEL_SHA256: PROVED,
         Rule.HOST: PROVED,
+        Rule.ACCOUNT: PROVED,
     },
 }
 """The level from which a rule acts; a rule that is missing never acts."""

@@ -47,7 +47,7 @@ def put(connection: sa.Connection, now: Standing, match: MatchPart | None) -> No
         "scope": match.scope.value,
         "stance": match.stance.value,
         "names": json.dumps(match.names),
-        "hosts": json.dumps(match.hosts),
+        "hosts": json.dumps([*match.hosts, *match.accounts]),  # where; the part tells them apart
         "urls": json.dumps(match.urls),
         "style_state": match.style.state,
     }

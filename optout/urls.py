@@ -1,7 +1,8 @@
 """URLs and hosts in the one form in which they are compared.
 
 Everything that joins by URL (uids, requests, opt-outs) joins by `canonical_url`; whoever claims a
-host claims what `check_host` returns. The rules of the canonical form, in the order applied:
+host claims what `check_host` returns, and whoever has an account on somebody else's host what
+`check_account` returns. The rules of the canonical form, in the order applied:
 
 1. spaces, tabs and line ends at both ends are dropped; inside they are refused, and other
    control characters and white space anywhere;
@@ -19,6 +20,7 @@ host claims what `check_host` returns. The rules of the canonical form, in the o
 import ipaddress
 import re
 from functools import lru_cache
+from pathlib import Path
 
 import idna
 import publicsuffix2
@@ -31,6 +33,16 @@ MAX_URL_CHARS = 8192
 GIVEN = "given:"
 """Prefix of the url_key of bytes that came with the source."""
 
+_SHARED = """
+@ ~ art artist artists author authors blog blogs c channel channels content explore galleries
+gallery home image images img media member members p people photo photos profile profiles search
+tag tags u user users work works
+"""
+SHARED_PATHS = frozenset(_SHARED.split())
+"""Paths below which a host keeps all of its users, and so nobody's account."""
+
+_PROGRAM = re.compile(r"\.(?:php|aspx?|jsp|cgi|pl|html?)$", re.IGNORECASE)
+_PRIVATE = "// ===BEGIN PRIVATE DOMAINS==="
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _CANONICAL = re.compile(
     r"(https?)://([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)/[A-Za-z0-9._~!$&'()*+,;=:@/\[\]-]*"
@@ -114,6 +126,47 @@ def covers(claimed: str, host: str) -> bool:
     claimed: from `check_host`. host: from `host_of`. An address has nothing below it.
     """
     return host == claimed or (host.endswith(f".{claimed}") and not is_address(host))
+
+
+def check_account(text: str) -> str:
+    """Return a claimed account, `host/path`: no scheme, no "www.", no query, no slash at the end.
+
+    An account that is a host by itself, on a suffix where each user has one (mira.github.io), is
+    returned as that host, without a path.
+    Raises ClaimError where it is no address, a host that others share, or a path that all users
+    of a host have in common.
+    """
+    given = text.strip()
+    try:
+        url = canonical_url(given if "://" in given else f"http://{given}")
+    except UsageError as e:
+        raise ClaimError(f"expected an account such as site.example/mira: {e}") from e
+    host, path = _bare_host(host_of(url)), _path(url).rstrip("/")
+    suffix = "" if is_address(host) else _public_suffix(host)
+    if host == suffix and host != "localhost":
+        raise ClaimError(f"expected a host with an account on it, found the suffix {host!r}")
+    if not path:
+        if not is_address(host) and suffix != _public_suffix(host, private=False):
+            return host
+        raise ClaimError(
+            f"expected an account such as {host}/mira, found a whole host; --host is for your own"
+        )
+    if all(segment.lower() in SHARED_PATHS for segment in path.split("/")[1:]):
+        raise ClaimError(f"expected an account of your own, found {path!r}, where all users are")
+    if "?" in url and _PROGRAM.search(path):
+        # The query says whose page a program shows; without it the path is everybody's.
+        raise ClaimError(f"expected an account that is a path, found a query behind {path!r}")
+    return f"{host}{path}"
+
+
+def accounts_above(url_key: str) -> list[str]:
+    """Return every account that would cover a canonical URL, the widest first."""
+    if url_key.startswith(GIVEN):
+        return []
+    host = _bare_host(host_of(url_key))
+    segments = _path(url_key).split("/")[1:]
+    paths = ["/".join(segments[:count]) for count in range(1, len(segments) + 1)]
+    return [f"{host}/{path}" for path in paths if path and not path.endswith("/")]
 
 
 def is_address(host: str) -> bool:
@@ -225,8 +278,25 @@ def _suffixes() -> publicsuffix2.PublicSuffixList:
     return publicsuffix2.PublicSuffixList()  # the list that the package carries; nothing is asked
 
 
-def _public_suffix(host: str) -> str:
-    return str(_suffixes().get_tld(host))
+@lru_cache(maxsize=1)
+def _registries() -> publicsuffix2.PublicSuffixList:
+    """Return the list without its private part, where hosts give each user a name of their own."""
+    lines = Path(publicsuffix2.PSL_FILE).read_text(encoding="utf-8").splitlines()
+    return publicsuffix2.PublicSuffixList(lines[: lines.index(_PRIVATE)])
+
+
+def _public_suffix(host: str, *, private: bool = True) -> str:
+    return str((_suffixes() if private else _registries()).get_tld(host))
+
+
+def _bare_host(host: str) -> str:
+    bare = host.removeprefix("www.")
+    return bare if "." in bare else host
+
+
+def _path(url_key: str) -> str:
+    """Return the path of a canonical URL, without its query."""
+    return "/" + url_key.partition("://")[2].partition("/")[2].partition("?")[0]
 
 
 def _cut(text: str) -> str:

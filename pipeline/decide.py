@@ -15,7 +15,7 @@ from pipeline.standing import STANDING, VERDICT_OF
 from schemas.config import BuildConfig
 from schemas.errors import SchemaError
 from schemas.tables import CLAIMS, DECIDED, EDGES, GRANTS, MATCHES, SLIM, require
-from schemas.verdict import Reason, Stance, Verdict
+from schemas.verdict import Captions, Reason, Stance, Verdict
 
 HANDFUL = 20
 """Rows that one style may drop in any release: the flood guard speaks only above it."""
@@ -27,6 +27,7 @@ _RULE_ORDER = [
     Rule.PERCEPTUAL,
     Rule.COPY,
     Rule.HOST,
+    Rule.ACCOUNT,
     Rule.NAME,
     Rule.STYLE,
     Rule.STYLE_WEAK,
@@ -34,6 +35,7 @@ _RULE_ORDER = [
 _REASON_OF_RULE = {
     Rule.URL: Reason.OPTOUT_URL,
     Rule.HOST: Reason.OPTOUT_HOST,
+    Rule.ACCOUNT: Reason.OPTOUT_ACCOUNT,
     Rule.NAME: Reason.OPTOUT_NAME,
     **dict.fromkeys(WORK_RULES, Reason.OPTOUT_WORK),
     **dict.fromkeys(STYLE_RULES, Reason.OPTOUT_STYLE),
@@ -63,7 +65,7 @@ def decide(  # noqa: PLR0917  # seven tables and values, each of its own type
     """Return the verdict of every row: DECIDED, sorted by uid, one row each.
 
     rows: SLIM, unique uids. matches: MATCHES. edges: EDGES. claims: CLAIMS in force.
-    grants: GRANTS, opt-in claims by host and URL. trust_local: control counts as proved.
+    grants: GRANTS, opt-in claims by host, account and URL. trust_local: control counts as proved.
     Duplicates are not decided here but by `represent`, among the rows that this pass keeps.
     Raises SchemaError for a table that departs from its schema, a uid that occurs twice, an
     unknown reason, or a match by a claim that is not among `claims`.
@@ -119,7 +121,7 @@ def _findings(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _acting(matches: pl.DataFrame, claims: pa.Table, trust_local: bool) -> pl.DataFrame:
     """Return the matches that may decide, by rule, level and stance of their claims."""
-    levels = pl.DataFrame(claims.select(["claim_id", "level", "stance"]))
+    levels = pl.DataFrame(claims.select(["claim_id", "level", "stance", "captions"]))
     known = matches.drop("stance").join(levels, on="claim_id", how="left")
     strangers = known.filter(pl.col("level").is_null())
     if strangers.height:
@@ -131,6 +133,10 @@ def _acting(matches: pl.DataFrame, claims: pa.Table, trust_local: bool) -> pl.Da
     allowed = kinds.filter(pl.Series(may, dtype=pl.Boolean))
     second = _second_keys(known)
     met = known.join(allowed, on=["rule", "level", "stance"], how="semi")
+    # A name that its claim asks to redact denies nothing by itself; it is a second key.
+    met = met.filter(
+        (pl.col("rule") != Rule.NAME) | pl.col("captions").ne_missing(str(Captions.REDACT))
+    )
     weak = pl.col("rule") == Rule.STYLE_WEAK
     return pl.concat(
         [met.filter(~weak), met.filter(weak).join(second, on=["uid", "claim_id"], how="semi")]

@@ -59,7 +59,26 @@ def embed(
     table = pa.table({"uid": uids.cast(pa.string()), **columns})
     if embedder is None:
         return table, pa.nulls(len(uids), pa.float32())
-    return table, _similarity(vectors["sem"], captions, embedder)
+    return table, similarity(vectors["sem"], captions, embedder)
+
+
+def recaptioned(
+    decoded: pa.Table, vectors: pa.Table, captions: Mapping[str, str], embedder: Embedder
+) -> pa.Table:
+    """Return DECODED with the clip_similarity of rows whose caption is another one now.
+
+    vectors: uid and `sem` as stored. captions: by uid; rows that it lacks keep what they have.
+    """
+    require(decoded, DECODED)
+    uids = [uid for uid in vectors["uid"].to_pylist() if uid in captions]
+    places = pc.index_in(pa.array(uids, pa.string()), vectors["uid"].combine_chunks())
+    sem = halves(vectors["sem"].take(places))
+    again = similarity(sem, [captions[uid] for uid in uids], embedder)
+    new = dict(zip(uids, again.to_pylist(), strict=True))
+    known = zip(decoded["uid"].to_pylist(), decoded["clip_similarity"].to_pylist(), strict=True)
+    column = pa.array([new.get(uid, old) for uid, old in known], pa.float32())
+    place = decoded.schema.get_field_index("clip_similarity")
+    return decoded.set_column(place, decoded.schema.field(place), column)
 
 
 def hold_unsound(decoded: pa.Table, vectors: pa.Table) -> pa.Table:
@@ -93,6 +112,22 @@ def passes(embedder: Embedder | None, matcher: Embedder | None) -> list[Pass]:
     if matcher:
         found.append((matcher, _dims(matcher, "cpy", "sty")))
     return found
+
+
+def similarity(sem: Halves, captions: Sequence[str | None], embedder: Embedder) -> pa.Array:
+    """Return float32[n]: cosine of image as stored and caption, null without either."""
+    texts = list(dict.fromkeys(caption for caption in captions if caption is not None))
+    place = {text: i for i, text in enumerate(texts)}
+    sound = _sound(sem)
+    rows = np.flatnonzero(sound & np.array([c is not None for c in captions], bool)).tolist()
+    cosines = np.zeros(len(captions), np.float32)
+    if len(rows):
+        vectors = embedder.texts(texts)
+        wanted = vectors[[place[captions[i] or ""] for i in rows]]
+        cosines[rows] = _row_sums(unit_rows(sem[rows]) * wanted)
+    null = np.ones(len(captions), bool)
+    null[rows] = ~np.isfinite(cosines[rows])
+    return pa.array(cosines, pa.float32(), mask=null)
 
 
 def by_key(table: pa.Table, keys: Sequence[str]) -> dict[str, dict[str, Halves]]:
@@ -155,22 +190,6 @@ def _stored(
         for i, key in enumerate(keys):
             values[i] = fresh[name][place[key]] if key in place else known[key][name]
     return rows
-
-
-def _similarity(sem: Halves, captions: Sequence[str | None], embedder: Embedder) -> pa.Array:
-    """Return float32[n]: cosine of image as stored and caption, null without either."""
-    texts = list(dict.fromkeys(caption for caption in captions if caption is not None))
-    place = {text: i for i, text in enumerate(texts)}
-    sound = _sound(sem)
-    rows = np.flatnonzero(sound & np.array([c is not None for c in captions], bool)).tolist()
-    cosines = np.zeros(len(captions), np.float32)
-    if len(rows):
-        vectors = embedder.texts(texts)
-        wanted = vectors[[place[captions[i] or ""] for i in rows]]
-        cosines[rows] = _row_sums(unit_rows(sem[rows]) * wanted)
-    null = np.ones(len(captions), bool)
-    null[rows] = ~np.isfinite(cosines[rows])
-    return pa.array(cosines, pa.float32(), mask=null)
 
 
 def _row_sums(products: Vectors) -> Vectors:

@@ -6,18 +6,30 @@ the vault (what is known about them). File names are planned beforehand over all
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import vault
+from pipeline.redact import overlaid
 from pipeline.shard import with_images, without_images, write_parquet, write_vectors
 from pipeline.tars import KEY_DIGITS, write_tar
 from schemas.errors import SchemaError
 from schemas.manifest import FileEntry
-from schemas.tables import DECIDED, DECODED, EXTRA, JUDGED, ROWS, SAMPLES, STORED, VAULTED, require
+from schemas.tables import (
+    DECIDED,
+    DECODED,
+    EXTRA,
+    JUDGED,
+    ORIGINALS,
+    ROWS,
+    SAMPLES,
+    STORED,
+    VAULTED,
+    require,
+)
 from schemas.verdict import Verdict
 
 MAX_PART_ROWS = 10**KEY_DIGITS
@@ -62,6 +74,7 @@ class ShardTables:
 
     rows: ROWS. judged, decoded: of the same uids. decided: DECIDED of exactly these uids.
     stored: STORED, of rows with an image. vectors: uid and named vectors, of rows that have them.
+    rows hold captions as they are released; originals: ORIGINALS, what redacted rows said before.
     """
 
     rows: pa.Table
@@ -70,6 +83,7 @@ class ShardTables:
     stored: pa.Table
     vectors: pa.Table
     decided: pa.Table
+    originals: pa.Table
 
 
 @dataclass(frozen=True)
@@ -169,6 +183,10 @@ def release_shard(tables: ShardTables, parts: Sequence[Part], shard: int, form: 
     private = [
         File(f"{vault.ROWS_FOLDER}/{name}.parquet", write_parquet(vaulted), vaulted.num_rows)
     ]
+    given = _matching(tables.originals, kept["uid"])
+    if given.num_rows:
+        path = f"{vault.CAPTIONS_FOLDER}/{name}.parquet"
+        private.append(File(path, write_parquet(given), given.num_rows))
     held = vault.held_bodies(vaulted, tables.stored)
     if held.num_rows:
         path = f"{vault.HELD_FOLDER}/{name}.parquet"
@@ -179,7 +197,7 @@ def release_shard(tables: ShardTables, parts: Sequence[Part], shard: int, form: 
 def _check(tables: ShardTables) -> None:
     for table, schema in (
         (tables.rows, ROWS), (tables.judged, JUDGED), (tables.decoded, DECODED),
-        (tables.stored, STORED), (tables.decided, DECIDED),
+        (tables.stored, STORED), (tables.decided, DECIDED), (tables.originals, ORIGINALS),
     ):  # fmt: skip
         require(table, schema)
     rows, decided = (t["uid"].combine_chunks().sort() for t in (tables.rows, tables.decided))
@@ -237,12 +255,19 @@ def _matching(table: pa.Table, uids: pa.ChunkedArray) -> pa.Table:
 
 def sample_rows(tables: ShardTables, decided: pa.Table) -> pa.Table:
     """Return SAMPLES and `extra.` columns for rows of DECIDED, in their order."""
-    return _gathered(tables, decided, SAMPLES)
+    samples = _gathered(tables, decided, SAMPLES)
+    redacted = pc.is_in(samples["uid"], tables.originals["uid"].combine_chunks())
+    place = SAMPLES.get_field_index("caption_redacted")
+    return samples.set_column(place, SAMPLES.field(place), redacted)
 
 
 def vault_rows(tables: ShardTables, decided: pa.Table, secret: bytes) -> pa.Table:
-    """Return VAULTED, named vectors and `extra.` columns for rows of DECIDED, in their order."""
-    known = _gathered(tables, decided, VAULTED)
+    """Return VAULTED, named vectors and `extra.` columns for rows of DECIDED, in their order.
+
+    Captions stand there as given.
+    """
+    given = replace(tables, rows=overlaid(tables.rows, tables.originals))
+    known = _gathered(given, decided, VAULTED)
     place = VAULTED.get_field_index("salt")
     salts = vault.salts(known["uid"].to_pylist(), secret)
     known = known.set_column(place, VAULTED.field(place), salts)

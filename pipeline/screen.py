@@ -1,49 +1,40 @@
-"""What a registry denies before any request: listed URLs, hosts, and names in captions.
+"""What a registry denies before any request: listed URLs, hosts, accounts, and names in captions.
 
 Only claims that may act do (optout.lifecycle.ACTS_FROM): the others wait for proof of control.
-A listed URL also means the same address under the other of http and https, for a denial; a grant
-is taken at its word. Of several findings the first in the order URL, host, name stands, and of
-several claims the smallest claim id.
+A listed URL also means the same address under the other of http and https, and an account the
+same path in other capitals, for a denial; a grant is taken at its word. Of several findings the
+first in the order URL, host, account, name stands, and of several claims the smallest claim id. A
+name that its claim asks to redact stops a row only where the row cannot be released without it
+(pipeline.wording).
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from optout.lifecycle import Rule, acts
-from optout.names import find_names
-from optout.urls import canonical_url, is_address, twin_url
+from optout.lifecycle import Rule
+from optout.urls import accounts_above, canonical_url, is_address, twin_url
 from pipeline.identify import addresses
+from pipeline.listed import Listed, listed, listed_names
+from pipeline.wording import Met, Wording, names_met, wordings
 from schemas.errors import UsageError
 from schemas.tables import CLAIMS, GRANTS, ROWS, STOP, TEXT, require
-from schemas.verdict import Reason, Scope, Stance
+from schemas.verdict import Captions, Reason, Stance
 
 STAGE = "screen"
-
-REACH = {
-    Rule.URL: frozenset(Scope),
-    Rule.HOST: frozenset({Scope.ARTIST, Scope.STYLE, Scope.DOMAIN}),
-    Rule.NAME: frozenset({Scope.ARTIST, Scope.STYLE}),
-}
-"""The scopes whose claims use a rule: a claim on listed works means no host and no name."""
 
 REASONS = {
     Rule.URL: Reason.OPTOUT_URL,
     Rule.HOST: Reason.OPTOUT_HOST,
+    Rule.ACCOUNT: Reason.OPTOUT_ACCOUNT,
     Rule.NAME: Reason.OPTOUT_NAME,
 }
-_COLUMNS = {Rule.URL: "urls", Rule.HOST: "hosts", Rule.NAME: "names"}
+_BY_ADDRESS = (Rule.URL, Rule.HOST, Rule.ACCOUNT)
 
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One key of one claim."""
-
-    key: str
-    claim_id: str
+Denials = dict[int, tuple[Rule, str, dict[str, str]]]
+"""Place of a row -> the rule, the claim and the detail that stop it."""
 
 
 def screen(rows: pa.Table, claims: pa.Table, *, trust_local: bool) -> pa.Table:
@@ -51,81 +42,114 @@ def screen(rows: pa.Table, claims: pa.Table, *, trust_local: bool) -> pa.Table:
 
     rows: ROWS, of which stopped ones stay as they are. claims: CLAIMS of a snapshot.
     """
+    return screen_and_word(rows, claims, trust_local=trust_local)[0]
+
+
+def screen_and_word(
+    rows: pa.Table, claims: pa.Table, *, trust_local: bool
+) -> tuple[pa.Table, dict[int, Wording]]:
+    """Return what `screen` does, and how the captions of rows that stay are to be worded, by place.
+
+    Rows that nothing asks to redact have no wording.
+    """
     require(rows, ROWS)
     require(claims, CLAIMS)
-    stops = rows["stop_reason"].to_pylist()
-    free = [i for i, stop in enumerate(stops) if stop is None]
-    denied: dict[int, tuple[Rule, Listed]] = {}
-    for rule in REASONS:
-        left = [i for i in free if i not in denied]
-        listed = _listed(claims, rule, Stance.OPT_OUT, trust_local=trust_local)
-        if left and listed:
-            found = _find(rule, rows.take(left), listed, twins=True)
-            denied.update((left[at], (rule, one)) for at, one in found)
-    return _stopped(rows, denied) if denied else rows
+    denied: Denials = {}
+    for rule in _BY_ADDRESS:
+        left = _left(rows, denied)
+        keys = listed(claims, rule, Stance.OPT_OUT, trust_local=trust_local)
+        if left and keys:
+            for at, one in _find(rule, rows.take(left), keys, twins=True):
+                denied[left[at]] = (rule, one.claim_id, {str(rule): one.key})
+    left = _left(rows, denied)
+    names = listed_names(claims, Captions.DROP, trust_local=trust_local)
+    for at, met in names_met(_captions(rows, left), names).items():
+        denied[left[at]] = _named(met[0])
+    left = _left(rows, denied)
+    worded = wordings(_captions(rows, left), claims, trust_local=trust_local)
+    for at, wording in worded.items():
+        if wording.stop:
+            denied[left[at]] = _named(wording.stop, captions=str(Captions.REDACT))
+    stay = {left[at]: wording for at, wording in worded.items() if wording.stop is None}
+    return (_stopped(rows, denied) if denied else rows), stay
 
 
 def grants(rows: pa.Table, claims: pa.Table, *, trust_local: bool) -> pa.Table:
-    """Return GRANTS: the rows that opt-in claims grant by exact URL or host, stopped or not."""
+    """Return GRANTS: the rows that opt-in claims grant by URL, host or account, stopped or not."""
     require(rows, ROWS)
     require(claims, CLAIMS)
     uids = rows["uid"].to_pylist()
     found: set[tuple[str, str, str]] = set()
-    for rule in (Rule.HOST, Rule.URL):
-        listed = _listed(claims, rule, Stance.OPT_IN, trust_local=trust_local)
-        for at, one in _find(rule, rows, listed, twins=False, every=True):
+    for rule in _BY_ADDRESS:
+        keys = listed(claims, rule, Stance.OPT_IN, trust_local=trust_local)
+        for at, one in _find(rule, rows, keys, twins=False, every=True):
             found.add((uids[at], str(rule), one.claim_id))
     ordered = sorted(found)
     columns = [[row[0] for row in ordered], [row[2] for row in ordered], [r[1] for r in ordered]]
     return pa.Table.from_arrays([pa.array(c, TEXT) for c in columns], schema=GRANTS)
 
 
-def _listed(claims: pa.Table, rule: Rule, stance: Stance, *, trust_local: bool) -> list[Listed]:
-    """Return the keys of the claims that may act by a rule, sorted by claim and key."""
-    columns = ("claim_id", "scope", "stance", "level", _COLUMNS[rule])
-    listed = [
-        Listed(key, claim_id)
-        for claim_id, scope, claimed, level, keys in zip(
-            *(claims[name].to_pylist() for name in columns), strict=True
-        )
-        if claimed == stance and Scope(scope) in REACH[rule]
-        if acts(rule, level, trust_local, stance)
-        for key in keys or ()
-    ]
-    return sorted(listed, key=lambda one: (one.claim_id, one.key))
+def _left(rows: pa.Table, denied: Mapping[int, object]) -> list[int]:
+    stops = rows["stop_reason"].to_pylist()
+    return [i for i, stop in enumerate(stops) if stop is None and i not in denied]
+
+
+def _captions(rows: pa.Table, left: Sequence[int]) -> pa.ChunkedArray:
+    return rows["caption"].take(pa.array(left, pa.int64()))
+
+
+def _named(met: Met, **more: str) -> tuple[Rule, str, dict[str, str]]:
+    detail = {str(Rule.NAME): met.listed.key, "form": met.form, **more}
+    return Rule.NAME, met.listed.claim_id, detail
 
 
 def _find(
-    rule: Rule, rows: pa.Table, listed: Sequence[Listed], *, twins: bool, every: bool = False
+    rule: Rule, rows: pa.Table, keys: Sequence[Listed], *, twins: bool, every: bool = False
 ) -> Iterator[tuple[int, Listed]]:
     """Yield (row, key) of what is met: the first claim of each row, or `every` one."""
-    if rule == Rule.NAME:
-        yield from _by_name(rows["caption"], listed)
-        return
     by_key: dict[str, list[Listed]] = {}
-    for one in listed:
-        for key in _url_keys(one.key, twins=twins) if rule == Rule.URL else (one.key,):
+    for one in keys:
+        for key in _forms(rule, one.key, twins=twins):
             by_key.setdefault(key, []).append(one)
     if not by_key:
         return
-    wanted: Iterable[str | None] = addresses(rows) if rule == Rule.URL else rows["host"].to_pylist()
     answers: dict[str | None, list[Listed]] = {None: []}  # hosts repeat
-    for at, value in enumerate(wanted):
+    for at, value in enumerate(_wanted(rule, rows, by_key)):
         if value not in answers:
-            keys = [value] if rule == Rule.URL else _above(value)
-            found = [one for key in keys if key is not None for one in by_key.get(key, ())]
-            answers[value] = sorted(found, key=lambda one: (one.claim_id, one.key))
+            covering = _covering(rule, value, twins=twins)
+            answers[value] = sorted(one for key in covering for one in by_key.get(key, ()))
         for one in answers[value] if every else answers[value][:1]:
             yield at, one
 
 
-def _by_name(captions: pa.ChunkedArray, listed: Sequence[Listed]) -> Iterator[tuple[int, Listed]]:
-    found = find_names(captions, [one.key for one in listed])
-    last = -1
-    for at, name in zip(found["row"].to_pylist(), found["name"].to_pylist(), strict=True):
-        if at != last:  # sorted: the first name of a row is of the smallest claim
-            yield at, listed[name]
-        last = at
+def _forms(rule: Rule, key: str, *, twins: bool) -> list[str]:
+    """Return the keys under which a claimed one is looked up."""
+    if rule == Rule.URL:
+        return _url_keys(key, twins=twins)
+    return [key.lower() if rule == Rule.ACCOUNT and twins else key]
+
+
+def _wanted(rule: Rule, rows: pa.Table, by_key: Mapping[str, object]) -> Iterable[str | None]:
+    """Return the address or host of each row, null where no key can cover it."""
+    if rule == Rule.HOST:
+        hosts: list[str | None] = rows["host"].to_pylist()
+        return hosts
+    if rule == Rule.URL:
+        return addresses(rows)
+    shared = {key.split("/", 1)[0] for key in by_key}  # few rows lie on them
+    near = (host and host.removeprefix("www.") in shared for host in rows["host"].to_pylist())
+    return (url if is_near else None for url, is_near in zip(addresses(rows), near, strict=True))
+
+
+def _covering(rule: Rule, value: str | None, *, twins: bool) -> list[str]:
+    """Return the keys that would cover an address or host, in the form of `_forms`."""
+    if value is None:
+        return []
+    if rule == Rule.URL:
+        return [value]
+    if rule == Rule.HOST:
+        return _above(value)
+    return [key.lower() if twins else key for key in accounts_above(value)]
 
 
 def _url_keys(url: str, *, twins: bool) -> list[str]:
@@ -147,13 +171,13 @@ def _above(host: str | None) -> list[str]:
     return [".".join(labels[i:]) for i in range(len(labels))]
 
 
-def _stopped(rows: pa.Table, denied: dict[int, tuple[Rule, Listed]]) -> pa.Table:
+def _stopped(rows: pa.Table, denied: Denials) -> pa.Table:
     values: dict[str, list[str | None]] = {f.name: rows[f.name].to_pylist() for f in STOP}
-    for at, (rule, one) in denied.items():
+    for at, (rule, claim_id, detail) in denied.items():
         values["stop_stage"][at] = STAGE
         values["stop_reason"][at] = str(REASONS[rule])
-        values["stop_claim"][at] = one.claim_id
-        values["stop_detail"][at] = json.dumps({str(rule): one.key}, ensure_ascii=False)
+        values["stop_claim"][at] = claim_id
+        values["stop_detail"][at] = json.dumps(detail, ensure_ascii=False)
     for name, column in values.items():
         rows = rows.set_column(rows.column_names.index(name), name, pa.array(column, TEXT))
     return rows

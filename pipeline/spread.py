@@ -2,9 +2,9 @@
 
 A denial that rests on what an image *is* (a listed work, a style, a reservation inside its bytes)
 holds for its copies wherever they were found. One that rests on *where* it was found (robots.txt,
-a header, a host, a name in a caption) says nothing about copies elsewhere; it reaches rows with the
-same canonical URL only. A single near-key never spreads: PDQ alone and cosine alone both take
-different images for one another.
+a header, a host or account, a name in a caption) says nothing about copies elsewhere; it reaches
+rows with the same canonical URL only. A single near-key never spreads: PDQ alone and cosine alone
+both take different images for one another.
 
 The keys of an image are functions of its content, so an edge between two rows speaks for every row
 of equal content with either of them: hence *contents*, not rows, are the ends of a hop.
@@ -25,6 +25,7 @@ BY_CONTENT = {
 BY_ADDRESS = {
     Reason.OPTOUT_URL: Reason.OPTOUT_SAME_URL,
     Reason.OPTOUT_HOST: Reason.OPTOUT_SAME_URL,
+    Reason.OPTOUT_ACCOUNT: Reason.OPTOUT_SAME_URL,
     Reason.OPTOUT_NAME: Reason.OPTOUT_SAME_URL,
     Reason.OPTOUT_WORK: Reason.OPTOUT_SAME_URL,
     Reason.OPTOUT_STYLE: Reason.OPTOUT_SAME_URL,

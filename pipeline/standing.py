@@ -19,6 +19,7 @@ class Standing(IntEnum):
 _DENIED = (
     Reason.OPTOUT_URL,
     Reason.OPTOUT_HOST,
+    Reason.OPTOUT_ACCOUNT,
     Reason.OPTOUT_NAME,
     Reason.OPTOUT_WORK,
     Reason.OPTOUT_STYLE,

@@ -26,6 +26,8 @@ from schemas.tables import EDGES, LEDGER, MATCHES, STORED, require
 from schemas.verdict import Purpose, Reason, Say, Verdict
 
 ROWS_FOLDER = "rows"
+CAPTIONS_FOLDER = "captions"
+"""ORIGINALS of released rows whose caption was redacted."""
 HELD_FOLDER = "held"
 HELD_UNTIL = f"{HELD_FOLDER}/until.json"
 EVIDENCE_ROWS = "evidence/rows"

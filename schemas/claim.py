@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.verdict import Scope, Stance
+from schemas.verdict import Captions, Scope, Stance
 
 
 class Part(BaseModel):
@@ -48,7 +48,9 @@ class MatchPart(Part):
     scope: Scope
     stance: Stance
     names: tuple[str, ...] = ()
+    captions: Captions = Captions.DROP  # what a name in a caption does
     hosts: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()  # host/path, as optout.urls.check_account gives it
     urls: tuple[str, ...] = ()
     works: tuple[WorkKeys, ...] = ()
     style: StyleCalibration = StyleCalibration()

@@ -177,7 +177,9 @@ CLAIMS = _table(
     F("stance", TEXT),
     F("level", pa.int8()),
     F("names", pa.list_(TEXT)),
+    F("captions", TEXT),  # drop, redact: what a name in a caption does; null counts as drop
     F("hosts", pa.list_(TEXT)),
+    F("accounts", pa.list_(TEXT)),  # host/path
     F("urls", pa.list_(TEXT)),
     F("license", TEXT),
     F("attribution", TEXT),
@@ -238,8 +240,8 @@ SLIM = _table(
 
 GRANTS = _table(
     F("uid", TEXT),
-    F("claim_id", TEXT),  # of an opt-in claim that names the row's host or URL
-    F("rule", TEXT),  # host, url
+    F("claim_id", TEXT),  # of an opt-in claim that names the row's host, account or URL
+    F("rule", TEXT),  # host, account, url
 )
 
 DECIDED = _table(
@@ -261,7 +263,8 @@ DECIDED = _table(
 SAMPLES = _table(
     F("uid", TEXT),
     F("url", TEXT),
-    F("caption", TEXT),
+    F("caption", TEXT),  # as given, or without the names that are to be redacted
+    F("caption_redacted", pa.bool_()),
     F("width", pa.int32()),
     F("height", pa.int32()),
     F("original_width", pa.int32()),
@@ -317,6 +320,14 @@ VAULTED = _table(
     F("signals", pa.list_(SIGNAL)),
 )
 """A row that is not released, as the vault keeps it; named vectors and `extra.` columns follow."""
+
+ORIGINALS = _table(
+    F("uid", TEXT),
+    F("claim_id", TEXT),  # the first claim that asked for it
+    F("detail", TEXT),  # JSON: every claim, name and form that was met
+    F("caption", TEXT),
+)
+"""What a redacted row said before; its `extra.` columns follow, as they were."""
 
 LEDGER = _table(
     F("uid", TEXT),

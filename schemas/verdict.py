@@ -22,6 +22,7 @@ class Reason(StrEnum):
     # a claim in a registry
     OPTOUT_URL = "optout_url"
     OPTOUT_HOST = "optout_host"
+    OPTOUT_ACCOUNT = "optout_account"  # on a host that others share
     OPTOUT_NAME = "optout_name"
     OPTOUT_WORK = "optout_work"
     OPTOUT_STYLE = "optout_style"
@@ -177,6 +178,13 @@ class Scope(StrEnum):
     ARTIST = "artist"
     STYLE = "style"
     DOMAIN = "domain"
+
+
+class Captions(StrEnum):
+    """What becomes of a row whose caption holds a claimed name."""
+
+    DROP = "drop"
+    REDACT = "redact"  # the name is taken out, the row stays
 
 
 class Stance(StrEnum):

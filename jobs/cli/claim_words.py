@@ -9,7 +9,7 @@ from rich.table import Table
 from jobs.cli.console import safe
 from optout.lifecycle import LEVELS, PROVED, Rule, acts
 from schemas.claim import MatchPart, StyleCalibration
-from schemas.verdict import Stance
+from schemas.verdict import Captions, Stance
 
 if TYPE_CHECKING:  # what these import takes longer than listing claims
     import sqlalchemy as sa
@@ -18,6 +18,12 @@ if TYPE_CHECKING:  # what these import takes longer than listing claims
     from optout.intake import Exemplars
 
 SHOWN_REFUSALS = 20
+
+CAPTIONS = {
+    Captions.DROP: "a row whose caption names you is left out",
+    Captions.REDACT: "your name is taken out of captions, and the rows stay",
+}
+"""What a name in a caption does, by what the claimant chose."""
 
 
 def understood(part: MatchPart, artist: str = "") -> Table:
@@ -30,9 +36,16 @@ def understood(part: MatchPart, artist: str = "") -> Table:
     )
     table.add_row("asks that", stance)
     table.add_row("kind", part.scope.value)
-    for label, values in (("names", part.names), ("hosts", part.hosts), ("addresses", part.urls)):
+    for label, values in (
+        ("names", part.names),
+        ("hosts", part.hosts),
+        ("accounts", part.accounts),
+        ("addresses", part.urls),
+    ):
         if values:
             table.add_row(label, "\n".join(safe(value) for value in values))
+    if part.names and part.stance == Stance.OPT_OUT:
+        table.add_row("captions", CAPTIONS[part.captions])
     if part.works:
         compared = sum(bool(work.matcher) for work in part.works)
         table.add_row("works", f"{len(part.works)}, {compared} of them also compared by likeness")
@@ -119,8 +132,8 @@ def who_can_see(registry: str) -> list[str]:
         ),
         "its log shows a random id, times and two sealed commitments: no name, address or image.",
         (
-            "builders who are given a snapshot see names, hosts, addresses, hashes and vectors of"
-            " the works; not who you are, nor your contact."
+            "builders who are given a snapshot see names, hosts, accounts, addresses, hashes and"
+            " vectors of the works; not who you are, nor your contact."
         ),
         "your images were read here and not kept.",
     ]
@@ -141,7 +154,7 @@ def listing(rows: "Iterable[sa.Row[tuple[object, ...]]]") -> Table:
         table.add_column(name, no_wrap=True)
     table.add_column("names and hosts", overflow="fold")
     for row in rows:
-        said = [*json.loads(row.names), *json.loads(row.hosts)]
+        said = [*json.loads(row.names), *json.loads(row.hosts)]  # accounts are among the hosts
         table.add_row(
             row.claim_id[:12],
             f"{safe(row.state)} L{row.level}",
@@ -161,6 +174,7 @@ def _reach(part: MatchPart) -> list[tuple[str, Rule]]:
     for label, values, rule in (
         ("listed addresses", part.urls, Rule.URL),
         ("hosts", part.hosts, Rule.HOST),
+        ("accounts", part.accounts, Rule.ACCOUNT),
         ("names in captions", part.names, Rule.NAME),
     ):
         if values:

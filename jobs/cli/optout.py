@@ -9,7 +9,7 @@ import typer
 
 from jobs.cli.console import console, safe
 from schemas.errors import ClaimError, UsageError
-from schemas.verdict import Scope, Stance
+from schemas.verdict import Captions, Scope, Stance
 
 if TYPE_CHECKING:
     from jobs.enrol import Folder, Matcher, Tools
@@ -37,8 +37,15 @@ def submit(
     artist: Annotated[str, typer.Option("--artist", help="Your name.")],
     alias: Annotated[list[str], typer.Option("--alias", help="Another name; repeatable.")] = [],  # noqa: B006 - typer's
     host: Annotated[list[str], typer.Option("--host", help="A host of yours; repeatable.")] = [],  # noqa: B006 - typer's
+    account: Annotated[
+        list[str],
+        typer.Option("--account", help="A page of yours on a shared host; repeatable."),
+    ] = [],  # noqa: B006 - typer's
     url: Annotated[list[str], typer.Option("--url", help="An address; repeatable.")] = [],  # noqa: B006 - typer's
     kind: Annotated[Scope, typer.Option("--kind", help="What the claim covers.")] = Scope.ARTIST,
+    captions: Annotated[
+        Captions, typer.Option("--captions", help="What your name in a caption does to its row.")
+    ] = Captions.DROP,
     opt_in: Annotated[bool, typer.Option("--opt-in", help="Grant use instead.")] = False,
     license_: Annotated[str, typer.Option("--license", help="Licence of an opt-in.")] = "",
     attribution: Annotated[str, typer.Option("--attribution", help="How to name you.")] = "",
@@ -65,7 +72,9 @@ def submit(
         stance=Stance.OPT_IN if opt_in else Stance.OPT_OUT,
         aliases=tuple(alias),
         hosts=tuple(host),
+        accounts=tuple(account),
         urls=tuple(url),
+        captions=captions,
         license=license_,
         attribution=attribution,
         contact=contact,

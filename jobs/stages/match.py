@@ -1,29 +1,32 @@
 """match: the rows of one shard against the newest claims, and what the global pass reads."""
 
+import pyarrow as pa
+
 from jobs.context import Context
 from jobs.stages import Result
 from pipeline.filters import refused
 from pipeline.match import match
 from pipeline.plan import Task
-from pipeline.screen import grants, screen
+from pipeline.screen import grants
 from pipeline.slim import content_keys, sample_columns, slim
 
 
 def run(context: Context, task: Task) -> Result:
-    """args: rows, judged, decoded, vectors refs, snapshot ref. Publishes SLIM, MATCHES, GRANTS."""
-    rows, judged, decoded, vectors = (
-        context.table(task.ref(n)) for n in ("rows", "judged", "decoded", "vectors")
+    """args: rows, named, judged, decoded, vectors, snapshot refs. Publishes SLIM, MATCHES, GRANTS.
+
+    rows: as redacted, with the stops of the same snapshot.
+    """
+    rows, named, judged, decoded, vectors = (
+        context.table(task.ref(n)) for n in ("rows", "named", "judged", "decoded", "vectors")
     )
     snapshot = context.snapshot(task.ref("snapshot"))
     trusted = snapshot.header.trust_local
-    screened = screen(rows, snapshot.claims, trust_local=trusted)
     config = context.config
     filtered = refused(sample_columns(rows, judged, decoded), config.filters)
-    matches = match(
-        content_keys(judged, decoded), vectors, snapshot, context.cohort(), config.match
-    )
+    found = match(content_keys(judged, decoded), vectors, snapshot, context.cohort(), config.match)
+    matches = pa.concat_tables([found, named])
     outputs = {
-        "slim": context.publish_table(task.path("slim"), slim(screened, judged, decoded, filtered)),
+        "slim": context.publish_table(task.path("slim"), slim(rows, judged, decoded, filtered)),
         "matches": context.publish_table(task.path("matches"), matches),
         "grants": context.publish_table(
             task.path("grants"), grants(rows, snapshot.claims, trust_local=trusted)

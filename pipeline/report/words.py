@@ -52,6 +52,9 @@ REASONS: dict[Reason, Words] = {
     ),
     Reason.OPTOUT_URL: Words(Family.OPTOUT, "Listed address", "A claim lists the address."),
     Reason.OPTOUT_HOST: Words(Family.OPTOUT, "Listed host", "A claim covers the host."),
+    Reason.OPTOUT_ACCOUNT: Words(
+        Family.OPTOUT, "Listed account", "A claim covers the account on a shared host."
+    ),
     Reason.OPTOUT_NAME: Words(
         Family.OPTOUT, "Name in the caption", "The caption names someone who opted out."
     ),

@@ -315,3 +315,32 @@ def test_stored_vectors_are_of_unit_length(place):
     for work in json.loads(match.payload)["works"]:
         length = np.linalg.norm(decode_vector(work["sty"]).astype(np.float64))
         assert length == pytest.approx(1.0, abs=2e-3)
+
+
+def test_accounts_and_what_captions_do_are_recorded_and_said(place):
+    claim, said = submitted(
+        place, "--account", "https://www.a.example/ada/?tab=art", "--account", "ada.github.io",
+        "--captions", "redact",
+    )  # fmt: skip
+    for words in ("a.example/ada", "ada.github.io", "your name is taken out of captions"):
+        assert words in said
+    (row,) = taken(place).claims.to_pylist()
+    assert (row["accounts"], row["hosts"]) == (["a.example/ada"], ["ada.github.io"])
+    assert row["captions"] == "redact"
+    assert "a.example/ada" in run("list")
+    assert "taken out" in run("show", claim)
+
+
+def test_a_name_in_a_caption_drops_its_row_unless_told_otherwise(place):
+    _, said = submitted(place, "--host", "ada.example.org")
+    assert "is left out" in said
+    assert taken(place).claims["captions"].to_pylist() == ["drop"]
+
+
+def test_what_reaches_other_people_is_refused_with_a_hint(place):
+    with pytest.raises(ClaimError, match="--host is for your own"):
+        run("submit", "--artist", "Ada Example", "--account", "a.example")
+    with pytest.raises(ClaimError, match="--account"):
+        run("submit", "--artist", "Flora")
+    submitted_alone = run("submit", "--artist", "Flora", "--account", "a.example/flora")
+    assert "Flora" in submitted_alone

@@ -1,7 +1,9 @@
 from pathlib import Path
 
+from optout.attribution import NAMING, Form
 from optout.lifecycle import ACTS_FROM, LEVELS, MOVES, Event, Rule, State
-from schemas.verdict import Scope, Stance
+from schemas.tables import CLAIMS
+from schemas.verdict import Captions, Scope, Stance
 
 DOCS = Path(__file__).parents[2] / "docs"
 REGISTRY = (DOCS / "registry.md").read_text(encoding="utf-8")
@@ -37,3 +39,17 @@ def test_artists_are_told_every_level_and_kind():
         )
     for scope in Scope:
         assert f"`{scope}`" in OPTOUT
+
+
+def test_artists_are_told_what_a_name_does_and_in_which_forms_it_counts():
+    for choice in Captions:
+        assert f"| `{choice}`" in OPTOUT
+    for form in NAMING - {Form.AT}:
+        assert f"*{form}*" in " ".join(REGISTRY.split())
+    for option in ("--captions", "--account", "--host"):
+        assert f"`{option}`" in OPTOUT
+
+
+def test_every_column_of_the_claims_table_is_described():
+    for name in CLAIMS.names:
+        assert f"`{name}`" in REGISTRY, name

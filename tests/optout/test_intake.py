@@ -16,7 +16,7 @@ from optout.intake import (
 )
 from schemas.errors import ClaimError, ImageError
 from schemas.ports import ContentKeys
-from schemas.verdict import Scope, Stance
+from schemas.verdict import Captions, Scope, Stance
 
 
 class FakeHasher:
@@ -147,3 +147,53 @@ def test_a_style_needs_more_works_where_control_is_not_proved():
         require_style(4, proved=True)
     with pytest.raises(ClaimError, match="add 5 more"):
         require_style(5, proved=False)
+
+
+def test_accounts_are_kept_apart_from_hosts_and_one_that_is_a_host_is_one():
+    wish = Wish("Ada Example", accounts=("https://www.a.example/ada/", "ada.github.io"))
+    found = understand(wish)
+    assert found.accounts == ("a.example/ada",)
+    assert found.hosts == ("ada.github.io",)
+    require_something(
+        understand(Wish("A B Cd", Scope.DOMAIN, accounts=("a.example/x",))), Exemplars()
+    )
+
+
+@pytest.mark.parametrize("account", ["a.example", "com/ada", "a.example/users", "ada@a.example/x"])
+def test_an_account_of_many_is_refused(account):
+    with pytest.raises(ClaimError):
+        understand(Wish("Ada Example", accounts=(account,)))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"hosts": ("flora.example.org",)},
+        {"accounts": ("a.example/flora",)},
+        {"aliases": ("F. Moss",)},
+    ],
+)
+def test_a_common_word_is_a_name_beside_something_that_says_whose(more):
+    assert "Flora" in understand(Wish("Flora", **more)).names
+    with pytest.raises(ClaimError, match="second word"):
+        understand(Wish("Flora"))
+    with pytest.raises(ClaimError, match="second word"):
+        understand(Wish("Flora", aliases=("Autumn",)))
+
+
+def test_what_a_name_does_to_captions_is_the_claimants_choice():
+    assert understand(Wish("Ada Example")).captions == Captions.DROP
+    assert understand(Wish("Ada Example", captions=Captions.REDACT)).captions == Captions.REDACT
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        Wish("Ada Example", Scope.WORK, captions=Captions.REDACT),
+        Wish("Ada Example", Scope.DOMAIN, hosts=("a.example",), captions=Captions.REDACT),
+        Wish("Ada Example", stance=Stance.OPT_IN, license="CC0", captions=Captions.REDACT),
+    ],
+)
+def test_a_claim_that_reaches_no_captions_cannot_redact_them(wish):
+    with pytest.raises(ClaimError, match="--captions redact"):
+        understand(wish)

@@ -5,7 +5,7 @@ from schemas.errors import ClaimError
 from schemas.verdict import Stance
 
 WORK = [Rule.URL, Rule.SHA256, Rule.PIXEL_SHA256, Rule.PERCEPTUAL, Rule.COPY]
-REACHING = [Rule.HOST, Rule.NAME, Rule.STYLE, Rule.STYLE_WEAK]
+REACHING = [Rule.HOST, Rule.ACCOUNT, Rule.NAME, Rule.STYLE, Rule.STYLE_WEAK]
 
 
 @pytest.mark.parametrize("rule", WORK)
@@ -25,7 +25,7 @@ def test_nothing_is_granted_by_likeness_or_name(rule):
     assert not acts(rule, 3, trust_local=True, stance=Stance.OPT_IN)
 
 
-@pytest.mark.parametrize("rule", [Rule.SHA256, Rule.PIXEL_SHA256, Rule.HOST])
+@pytest.mark.parametrize("rule", [Rule.SHA256, Rule.PIXEL_SHA256, Rule.HOST, Rule.ACCOUNT])
 def test_exact_keys_and_hosts_grant_once_control_is_proved(rule):
     assert not acts(rule, 1, trust_local=False, stance=Stance.OPT_IN)
     assert acts(rule, 2, trust_local=False, stance=Stance.OPT_IN)

@@ -3,12 +3,15 @@ import random
 import re
 import time
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optout.names import FOUND, check_name, find_names, fold
+from optout.folding import fold
+from optout.lines import lines
+from optout.names import FOUND, _searched, check_name, find_names
 from schemas.errors import ClaimError
 
 words = st.text(alphabet="abé Ł#@_-'\u00ad\x00\x1f\t宮崎ßıŒ.5", max_size=14)
@@ -183,3 +186,96 @@ def test_check_name_gives_a_name_or_a_claim_error(text: str) -> None:
         return
     assert check_name(name) == name
     assert found([name], [name]) == [(0, 0)]
+
+
+ACROSS = [
+    ("Юрий Кордов", "a castle by Yuri Kordov"),
+    ("Юрий Кордов", "IURII KORDOV, oil"),
+    ("Юрий Кордов", "art #yurikordov"),
+    ("Yuri Kordov", "Замок. Юрий Кордов, масло"),
+    ("Yuri Kordov", "замок #ЮрийКордов"),
+    ("Юрий Кордов", "Юрій Кордов"),
+    ("Eleni Papadopoulou", "της Ελένης; Ελένη Παπαδοπούλου"),
+    ("Ελένη Παπαδοπούλου", "by Eleni Papadopoulou"),
+    ("Jürgen Müller", "Juergen Mueller, Jena"),
+    ("Juergen Mueller", "Jürgen Müller, Jena"),
+    ("Þóra Hall", "Thora Hall"),
+    ("Mira Venn", "Мira Vеnn"),  # two Cyrillic letters that look Latin
+]
+
+
+@pytest.mark.parametrize(("name", "caption"), ACROSS)
+def test_a_name_is_found_across_alphabets(name: str, caption: str) -> None:
+    assert found([caption], [name]) == [(0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "caption"),
+    [
+        ("Zima Snow", "зима, снег"),
+        ("Zimakov", "Зимаков рисует"),  # one word from another alphabet may be any word there
+        ("Кордовский", "Kordovsky street"),
+        ("宮崎駿", "Gong Qi Jun"),
+        ("Gong Qi Jun", "宮崎駿の作品"),
+        ("Hong Gil Dong", "홍길동"),
+        ("Mahmud Darwish", "محمود درويش"),
+        ("Соль", "a castle by Sol"),  # three letters in Latin ones
+        ("Yuri Kordov", "Юрий и Кордов"),
+        ("Mira Ven", "5 мм, Mira Venn"),  # Latin words beside Cyrillic ones are taken as written
+    ],
+)
+def test_a_guess_across_alphabets_finds_nobody(name: str, caption: str) -> None:
+    assert found([caption], [name]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "caption"),
+    [
+        ("Кордовский", "a castle by Kordovsky"),
+        ("Kordovsky", "замок @Кордовский"),
+        ("Flora", "a meadow by Flora"),
+        ("Flora", "meadow, Flora style"),
+        ("Flora", "in the style of flora, oil"),
+        ("Flora", "@flora #meadow"),
+    ],
+)
+def test_a_word_that_may_be_anything_is_a_name_in_an_attribution(name: str, caption: str) -> None:
+    assert found([caption], [name]) == [(0, 0)]
+
+
+@given(st.lists(st.text(st.characters(max_codepoint=127)), max_size=4))
+def test_captions_in_ascii_are_searched_in_the_same_lines_as_others(captions: list[str]) -> None:
+    searched = _searched(pl.Series(captions, dtype=pl.String).alias("caption"))
+    assert searched["caption"].to_list() == ["\n".join(lines(text)) for text in captions]
+
+
+@pytest.mark.parametrize("caption", ["the flora of Norway", "Flora", "#flora", "flora and fauna"])
+def test_a_common_word_alone_names_nobody(caption: str) -> None:
+    assert found([caption], ["Flora"]) == []
+
+
+def test_a_common_word_is_taken_where_something_says_whose_name_it_is() -> None:
+    assert check_name("Flora", backed=True) == "Flora"
+    with pytest.raises(ClaimError, match="--account"):
+        check_name("Flora")
+    with pytest.raises(ClaimError, match="at least 4 letters"):
+        check_name("Bob", backed=True)
+
+
+def test_each_finding_says_its_form() -> None:
+    captions = ["Mira Venn and by Mira Venn", "mira venn", "#miravenn", "by Mira Venn, Bo Lind"]
+    table = find_names(pa.array(captions), ["Mira Venn", "Bo Lind"])
+    assert table["form"].to_pylist() == ["by", "named", "#", "by", "named"]
+
+
+def test_names_of_another_alphabet_are_sought_in_seconds() -> None:
+    r = random.Random(2)
+    latin = ["".join(r.choices("abcdefghijklmnopqrst", k=r.randint(3, 9))) for _ in range(3000)]
+    other = ["".join(r.choices("абвгдежзиклмнопрст", k=r.randint(3, 9))) for _ in range(3000)]
+    names = [" ".join(r.choices(pool, k=2)) for pool in (latin, other) for _ in range(500)]
+    pools = [latin] * 4 + [other]
+    captions = [" ".join(r.choices(pools[i % 5], k=12)) for i in range(20_000)]
+    start = time.process_time()
+    table = find_names(pa.array(captions + names), names)
+    assert time.process_time() - start < 10
+    assert set(range(20_000, 21_000)) <= set(table["row"].to_pylist())

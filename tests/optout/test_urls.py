@@ -4,7 +4,9 @@ from hypothesis import strategies as st
 
 from optout.urls import (
     MAX_URL_CHARS,
+    accounts_above,
     canonical_url,
+    check_account,
     check_host,
     covers,
     host_of,
@@ -177,3 +179,68 @@ def test_addresses_are_told_from_names() -> None:
     assert is_address("127.0.0.1")
     assert is_address("::1")
     assert not is_address("a.localhost")
+
+
+@pytest.mark.parametrize(
+    ("given", "account"),
+    [
+        ("deviantart.com/miravenn", "deviantart.com/miravenn"),
+        ("https://www.DeviantArt.com/miravenn/", "deviantart.com/miravenn"),
+        ("http://site.example:8080/user/./mira?tab=art#top", "site.example/user/mira"),
+        ("site.example/@mira", "site.example/@mira"),
+        ("site.example/~m%69ra", "site.example/~mira"),
+        ("mira.github.io/work-in-progress", "mira.github.io/work-in-progress"),
+        ("mira.github.io", "mira.github.io"),
+        ("https://www.mira.github.io/", "mira.github.io"),
+        ("10.0.0.1/mira", "10.0.0.1/mira"),
+        ("localhost/mira", "localhost/mira"),
+    ],
+)
+def test_an_account_is_a_host_and_a_path(given: str, account: str) -> None:
+    assert check_account(given) == account
+    assert check_account(account) == account
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("deviantart.com", "whole host"),
+        ("https://www.deviantart.com/", "whole host"),
+        ("art.example.org", "whole host"),
+        ("10.0.0.1", "whole host"),
+        ("github.io/mira", "suffix"),
+        ("co.uk/mira", "suffix"),
+        ("site.example/users/", "where all users are"),
+        ("site.example/profile.php?id=5", "found a query"),
+        ("", "such as"),
+        ("mira@site.example/x", "such as"),
+        ("ftp://site.example/mira", "such as"),
+    ],
+)
+def test_what_is_nobodys_account_is_refused(given: str, message: str) -> None:
+    with pytest.raises(ClaimError, match=message):
+        check_account(given)
+
+
+@given(st.text())
+def test_any_text_is_an_account_or_a_claim_error(text: str) -> None:
+    for given_text in (text, f"site.example/{text}"):
+        try:
+            account = check_account(given_text)
+        except ClaimError:
+            continue
+        assert check_account(account) == account
+        if "/" in account:
+            for url in (f"https://{account}", f"http://www.{account}/1.jpg?x=/y"):
+                assert account in accounts_above(canonical_url(url))
+
+
+def test_an_account_covers_what_lies_below_it_at_a_slash() -> None:
+    assert accounts_above("https://www.a.example:81/mira/art/1.jpg?x=/y") == [
+        "a.example/mira",
+        "a.example/mira/art",
+        "a.example/mira/art/1.jpg",
+    ]
+    assert accounts_above("http://a.example/") == []
+    assert accounts_above("http://a.example/mira/") == ["a.example/mira"]
+    assert accounts_above("given:a.tar#1") == []

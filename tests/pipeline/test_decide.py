@@ -124,6 +124,23 @@ def test_a_weak_style_acts_with_a_second_key_of_the_same_claim_only() -> None:
     assert reasons(decided([row(1)], both, [], claims)) == {1: "optout_host"}
 
 
+def test_a_name_that_was_redacted_denies_nothing_and_is_a_second_key() -> None:
+    claims = [claim("c", captions="redact"), claim("d")]
+    named, alike = match(1, "c", "name"), match(1, "c", "style_weak")
+    assert reasons(decided([row(1)], [named], [], claims)) == {1: None}
+    assert reasons(decided([row(1)], [named, alike], [], claims)) == {1: "optout_style"}
+    assert reasons(decided([row(1)], [match(1, "d", "name")], [], claims)) == {1: "optout_name"}
+
+
+def test_an_account_grants_in_an_opt_in_build() -> None:
+    granted = [{"uid": uid(1), "claim_id": "c", "rule": "account"}]
+    claims = [claim("c", scope="domain", stance="opt_in", license="CC0-1.0")]
+    config = BuildConfig(mode=Stance.OPT_IN, registry=RegistryConfig(url="r"))
+    out = decided([row(1), row(2)], [], [], claims, granted, config)
+    assert reasons(out) == {1: None, 2: "not_granted"}
+    assert out["license"].to_pylist() == ["CC0-1.0", None]
+
+
 def test_a_match_by_an_unknown_claim_is_refused() -> None:
     with pytest.raises(SchemaError, match="expected matches by claims of the snapshot, found c"):
         decided([row(1)], [match(1, "c", "sha256")])

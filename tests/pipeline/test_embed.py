@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.embed import by_key, column, embed, halves, hold_unsound, unit_rows
+from pipeline.embed import by_key, column, embed, halves, hold_unsound, recaptioned, unit_rows
 from schemas.errors import SchemaError
 from schemas.ports import ModelCard, VectorSpec
 from schemas.tables import DECODED, from_rows, vector
@@ -165,3 +165,24 @@ def test_row_without_one_of_its_vectors_is_held_and_the_others_pass() -> None:
     held = hold_unsound(decoded, vectors)
     assert held["stop_reason"].to_pylist() == [None, "not_judged", None]
     assert held["stop_stage"].to_pylist() == [None, "embed", None]
+
+
+def test_a_caption_that_was_cut_is_compared_again_and_the_others_are_not():
+    model = ScriptedEmbedder(SEM)
+    vectors, before = embed(uids(3), pictures(3), ["a by x", "b", "c by x"], model, None)
+    rows = [
+        {"uid": u, "clip_similarity": s} for u, s in zip(uids(3).to_pylist(), before, strict=True)
+    ]
+    decoded = from_rows(
+        [r | {"clip_similarity": r["clip_similarity"].as_py()} for r in rows], DECODED
+    )
+    texts = {
+        uids(3)[0].as_py(): "a",
+        uids(3)[2].as_py(): "c",
+        "f" * 32: "of a row without an image",
+    }
+    again = recaptioned(decoded, vectors, texts, model)
+    _, cut = embed(uids(3), pictures(3), ["a", "b", "c"], model, None)
+    assert again["clip_similarity"].to_pylist() == cut.to_pylist()
+    assert again.drop_columns(["clip_similarity"]).equals(decoded.drop_columns(["clip_similarity"]))
+    assert recaptioned(decoded, vectors, {}, model).equals(decoded)

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -15,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from optout.mentions import form_in
 from pipeline import vault
+from pipeline.redact import Redacted, redact
 from pipeline.release import (
     MAX_PART_ROWS,
     MB,
@@ -31,10 +34,12 @@ from pipeline.shard import read_parquet
 from pipeline.tars import read_tar
 from schemas.errors import SchemaError
 from schemas.tables import (
+    CLAIMS,
     DECIDED,
     DECODED,
     JUDGED,
     LEDGER,
+    ORIGINALS,
     ROWS,
     STORED,
     VAULTED,
@@ -109,6 +114,7 @@ def tables() -> ShardTables:
         from_rows(stored, STORED),
         vectors,
         from_rows(decided, DECIDED),
+        ORIGINALS.empty_table(),
     )
 
 
@@ -223,12 +229,94 @@ def test_held_bytes_wait_in_the_vault_unless_they_forbid_mining() -> None:
 def test_the_same_tables_give_the_same_bytes_in_whatever_order_rows_come() -> None:
     one = released()
     given = tables()
-    turned = ShardTables(*(t.take(list(range(t.num_rows))[::-1]) for t in (
+    turned = ShardTables(*(t.take(pa.array(range(t.num_rows)[::-1], pa.int64())) for t in (
         given.rows, given.judged, given.decoded, given.stored, given.vectors, given.decided,
+        given.originals,
     )))  # fmt: skip
     two = released(given=turned)
     assert named(one.public) == named(two.public)
     assert named(one.private) == named(two.private)
+
+
+def redacted(*places: int) -> ShardTables:
+    """The small release, with other captions in some of its rows, and what they said before."""
+    given = tables()
+    originals = from_rows(
+        [
+            {"uid": uid(n), "claim_id": CLAIM, "detail": "[]", "caption": f"by Ada {n}"}
+            for n in places
+        ],
+        ORIGINALS,
+    ).append_column("extra.lang", pa.array(["Ada's"] * len(places), pa.string()))
+    return replace(given, originals=originals)
+
+
+def test_every_released_row_says_whether_its_caption_was_redacted() -> None:
+    files = named(released(given=redacted(1)).public)
+    rows = [read_parquet(files[f"samples/0000{n}.parquet"]).to_pylist()[0] for n in (5, 6)]
+    assert [row["caption_redacted"] for row in rows] == [False, True]
+    assert [row["caption"] for row in rows] == ["caption 0", "caption 1"]
+    plain = named(released().public)["samples/00006.parquet"]
+    assert read_parquet(plain)["caption_redacted"].to_pylist() == [False]
+
+
+@pytest.mark.parametrize("form", ["parquet", "webdataset", "urls"])
+def test_what_a_caption_said_before_stands_in_the_vault_alone(form: str) -> None:
+    files = released(form, redacted(1, 2))
+    (kept,) = read_parquet(named(files.private)["captions/00003.parquet"]).to_pylist()
+    assert (kept["uid"], kept["caption"], kept["claim_id"]) == (uid(1), "by Ada 1", CLAIM)
+    assert kept["extra.lang"] == "Ada's"
+    dropped = read_parquet(named(files.private)["rows/00003.parquet"]).to_pylist()[0]
+    assert (dropped["uid"], dropped["caption"]) == (uid(2), "by Ada 2")
+    assert dropped["extra.lang"] == "Ada's"
+    for body in named(files.public).values():
+        assert b"Ada 1" not in body
+        assert CLAIM.encode() not in body
+
+
+phrases = st.lists(
+    st.sampled_from(
+        ["a castle", "by", "Mira Venn", "@miravenn", "and", ",", "Мира", "Венн", "oil"]
+    ),
+    max_size=6,
+).map(" ".join)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(phrases, min_size=8, max_size=8), st.sampled_from(["parquet", "webdataset", "urls"])
+)
+def test_what_is_released_names_nobody_and_what_was_said_can_be_found(
+    captions: list[str], form: str
+) -> None:
+    given = tables()
+    place = given.rows.schema.get_field_index("caption")
+    named = given.rows.set_column(place, "caption", pa.array(captions, pa.string()))
+    claim = {"claim_id": CLAIM, "scope": "artist", "stance": "opt_out", "level": 2,
+             "names": ["Mira Venn"], "captions": "redact"}  # fmt: skip
+    found = redact(named, from_rows([claim], CLAIMS), trust_local=False)
+    files = released(form, replace(given, rows=found.rows, originals=found.originals))
+    read = {f.path: read_parquet(f.body) for f in (*files.public, *files.private)
+            if f.path.endswith(".parquet")}  # fmt: skip
+    samples = [row for n in (5, 6) for row in read[f"samples/0000{n}.parquet"].to_pylist()]
+    assert not any(form_in(row["caption"], "Mira Venn") for row in samples if not_spent(found, row))
+    kept = read.get("captions/00003.parquet", ORIGINALS.empty_table()).to_pylist()
+    said = {row["uid"]: row["caption"] for row in samples}
+    said |= {row["uid"]: row["caption"] for row in (*kept, *read["rows/00003.parquet"].to_pylist())}
+    assert [said[uid(n)] for n in range(8)] == captions
+    assert [row["caption_redacted"] for row in samples] == [
+        row["uid"] in {k["uid"] for k in kept} for row in samples
+    ]
+
+
+def not_spent(found: Redacted, row: dict[str, Any]) -> bool:
+    """Say whether screening let a row through; the verdicts of this release are made up."""
+    stops = dict(zip(*(found.rows[n].to_pylist() for n in ("uid", "stop_reason")), strict=True))
+    return stops[row["uid"]] is None
+
+
+def test_without_redactions_the_vault_has_no_captions_of_released_rows() -> None:
+    assert "captions/00003.parquet" not in named(released().private)
 
 
 def test_url_only_releases_hold_no_image() -> None:
@@ -247,18 +335,14 @@ def test_tars_have_their_three_files_and_unique_keys() -> None:
 
 def test_a_released_row_without_its_image_is_refused() -> None:
     given = tables()
-    broken = ShardTables(
-        given.rows, given.judged, given.decoded, given.stored.slice(1), given.vectors, given.decided
-    )
+    broken = replace(given, stored=given.stored.slice(1))
     with pytest.raises(SchemaError, match=f"found none for {uid(0)}"):
         released(given=broken)
 
 
 def test_a_row_without_a_verdict_is_refused() -> None:
     given = tables()
-    broken = ShardTables(
-        given.rows, given.judged, given.decoded, given.stored, given.vectors, given.decided.slice(1)
-    )
+    broken = replace(given, decided=given.decided.slice(1))
     with pytest.raises(SchemaError, match="expected a verdict for each row"):
         released(given=broken)
 

@@ -89,7 +89,7 @@ def test_name_in_a_caption_is_stopped() -> None:
     )
     screened = screen(table, claims({"names": ["Mira Venn"]}), trust_local=False)
     assert screened["stop_reason"].to_pylist() == ["optout_name", None, None]
-    assert json.loads(screened["stop_detail"][0].as_py()) == {"name": "Mira Venn"}
+    assert json.loads(screened["stop_detail"][0].as_py()) == {"name": "Mira Venn", "form": "by"}
 
 
 @pytest.mark.parametrize(
@@ -176,14 +176,23 @@ def test_grant_is_by_exact_url_or_host_of_a_proved_claim() -> None:
     assert grants(rows(), claims(), trust_local=True).schema == GRANTS
 
 
-captions = st.sampled_from(["mira venn", "x", None, "venn of mira.example"])
-urls = st.sampled_from(["http://mira.example/1", "http://a.mira.example/", "http://b.example/1"])
+captions = st.sampled_from(["mira venn", "x", None, "venn of mira.example", "a tree by venn"])
+urls = st.sampled_from(
+    [
+        "http://mira.example/1",
+        "http://a.mira.example/",
+        "http://b.example/1",
+        "https://b.example/m/1",
+    ]
+)
 given_lists = st.lists(st.fixed_dictionaries({"url": urls, "caption": captions}), max_size=6)
 claim_lists = st.lists(
     st.fixed_dictionaries(
         {
             "names": st.lists(st.sampled_from(["Mira Venn", "venn"]), max_size=2),
+            "captions": st.sampled_from([None, "drop", "redact"]),
             "hosts": st.lists(st.sampled_from(["mira.example", "b.example"]), max_size=1),
+            "accounts": st.lists(st.sampled_from(["b.example/m", "b.example/n"]), max_size=1),
             "urls": st.lists(urls, max_size=1),
             "stance": st.sampled_from(["opt_out", "opt_in"]),
             "level": st.integers(0, 3),
@@ -210,6 +219,75 @@ def test_screening_a_concatenation_concatenates(
 ) -> None:
     listed = claims(*given_claims)
     assert stops(rows(*a, *b), listed) == stops(rows(*a), listed) + stops(rows(*b), listed)
+
+
+def test_an_account_covers_its_path_under_both_schemes_and_www() -> None:
+    table = rows(
+        {"url": "https://a.example/mira/1.jpg"},
+        {"url": "http://www.a.example/mira"},
+        {"url": "http://a.example/Mira/x?y=1"},
+        {"url": "http://a.example/miravenn/1.jpg"},
+        {"url": "http://a.example/u/mira/1.jpg"},
+        {"url": "http://cdn.a.example/mira/1.jpg"},
+        {"url": "http://A.example/mira/2", "url_key": "given:a.tar#1", "host": "a.example"},
+        {"url": None, "url_key": None, "host": "a.example"},
+    )
+    screened = screen(table, claims({"accounts": ["a.example/mira"]}), trust_local=False)
+    reason = "optout_account"
+    assert screened["stop_reason"].to_pylist() == [reason] * 3 + [None] * 3 + [reason, None]
+    assert json.loads(screened["stop_detail"][0].as_py()) == {"account": "a.example/mira"}
+
+
+def test_an_account_waits_for_proof_and_stands_between_host_and_name() -> None:
+    table = rows({"url": "https://a.example/mira/1.jpg", "caption": "mira venn"})
+    both = {"accounts": ["a.example/mira"], "names": ["Mira Venn"]}
+    assert stops(table, claims({**both, "level": 1})) == [None]
+    assert stops(table, claims(both)) == ["optout_account"]
+    assert stops(table, claims({**both, "scope": "work"})) == [None]
+    assert stops(table, claims({**both, "scope": "domain"})) == ["optout_account"]
+    assert stops(table, claims(both, {"hosts": ["a.example"]})) == ["optout_host"]
+
+
+def test_an_account_grants_at_its_word() -> None:
+    table = rows({"url": "https://www.a.example/mira/1.jpg"}, {"url": "https://a.example/Mira/1"})
+    given_claim = {"stance": "opt_in", "accounts": ["a.example/mira"]}
+    found = grants(table, claims(given_claim), trust_local=False)
+    assert [tuple(r.values()) for r in found.to_pylist()] == [(f"{0:032x}", "c0", "account")]
+    assert not grants(table, claims({**given_claim, "level": 1}), trust_local=False).num_rows
+
+
+def test_a_name_that_is_to_be_redacted_stops_only_what_cannot_do_without_it() -> None:
+    table = rows(
+        {"url": "http://b.example/1", "caption": "a tree by Mira Venn"},
+        {"url": "http://b.example/2", "caption": "by @mira_venn"},
+        {"url": "http://b.example/3", "caption": "Ada by Mira Venn Moss"},
+    )
+    listed = claims({"names": ["Mira Venn"], "captions": "redact"}, {"names": ["Ada Moss"]})
+    screened = screen(table, listed, trust_local=False)
+    assert screened["stop_reason"].to_pylist() == [None, "optout_name", "optout_name"]
+    assert screened["stop_claim"].to_pylist() == [None, "c0", "c1"]
+    assert json.loads(screened["stop_detail"][1].as_py()) == {
+        "name": "Mira Venn",
+        "form": "by",
+        "captions": "redact",
+    }
+
+
+def test_a_claim_that_drops_wins_over_one_that_redacts() -> None:
+    table = rows({"url": "http://b.example/1", "caption": "a tree by Mira Venn"})
+    drop, redact = {"names": ["Mira Venn"]}, {"names": ["Mira Venn"], "captions": "redact"}
+    assert stops(table, claims(redact, drop)) == ["optout_name"]
+    assert stops(table, claims(redact, {"names": ["Mira"]})) == ["optout_name"]
+
+
+def test_common_words_name_somebody_on_their_own_hosts_and_in_attributions() -> None:
+    table = rows(
+        {"url": "http://flora.example/1", "caption": "flora"},
+        {"url": "http://b.example/1", "caption": "flora of the north"},
+        {"url": "http://b.example/2", "caption": "a meadow by Flora"},
+    )
+    listed = claims({"names": ["Flora"], "hosts": ["flora.example"]})
+    assert stops(table, listed) == ["optout_host", None, "optout_name"]
 
 
 def test_stops_are_counted() -> None:

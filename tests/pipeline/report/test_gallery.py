@@ -20,7 +20,7 @@ from pipeline.report.gallery import (
     thin,
     thumbnail,
 )
-from schemas.tables import DECIDED, DECODED, JUDGED, ROWS, STORED, from_rows
+from schemas.tables import DECIDED, DECODED, JUDGED, ORIGINALS, ROWS, STORED, from_rows
 
 
 def body(edge: int = 300, mode: str = "RGB", form: str = "PNG") -> bytes:
@@ -46,6 +46,7 @@ def shard(table: pa.Table, mining: tuple[int, ...] = ()) -> ShardTables:
         from_rows([{"uid": u, "body": body(20)} for u in uids], STORED),
         pa.table({"uid": pa.array([], pa.string())}),
         table,
+        ORIGINALS.empty_table(),
     )
 
 

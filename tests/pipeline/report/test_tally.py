@@ -1,5 +1,6 @@
 """Counts behind a report add up over shards, in whatever order they come."""
 
+from dataclasses import fields
 from typing import Any
 
 import pyarrow as pa
@@ -7,7 +8,7 @@ import pyarrow as pa
 from pipeline.release import ShardTables
 from pipeline.report.tally import Tally, merge, tally
 from schemas.canonical import canonical_json
-from schemas.tables import DECIDED, DECODED, JUDGED, ROWS, STORED, from_rows
+from schemas.tables import DECIDED, DECODED, JUDGED, ORIGINALS, ROWS, STORED, from_rows
 
 DECISIONS: list[dict[str, Any]] = [
     {"verdict": "keep"},
@@ -48,6 +49,7 @@ def tables(prefix: str = "") -> ShardTables:
         STORED.empty_table(),
         pa.table({"uid": pa.array([], pa.string())}),
         from_rows(decided, DECIDED),
+        ORIGINALS.empty_table(),
     )
 
 
@@ -83,4 +85,4 @@ def test_an_empty_shard_counts_nothing() -> None:
 
 
 def vars_of(given: ShardTables) -> list[pa.Table]:
-    return [given.rows, given.judged, given.decoded, given.stored, given.vectors, given.decided]
+    return [getattr(given, field.name) for field in fields(given)]
