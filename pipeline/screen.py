@@ -46,10 +46,10 @@ class Listed:
     claim_id: str
 
 
-def screen(rows: pa.Table, claims: pa.Table, *, trust_local: bool) -> pa.Table:
+def screen(rows: pa.Table, claims: pa.Table) -> pa.Table:
     """Return ROWS with the stops of opt-out claims; the same rows in the same order.
 
-    rows: ROWS, of which stopped ones stay as they are. claims: CLAIMS of a snapshot.
+    rows: ROWS, of which stopped ones stay as they are. claims: CLAIMS.
     """
     require(rows, ROWS)
     require(claims, CLAIMS)
@@ -58,21 +58,21 @@ def screen(rows: pa.Table, claims: pa.Table, *, trust_local: bool) -> pa.Table:
     denied: dict[int, tuple[Rule, Listed]] = {}
     for rule in REASONS:
         left = [i for i in free if i not in denied]
-        listed = _listed(claims, rule, Stance.OPT_OUT, trust_local=trust_local)
+        listed = _listed(claims, rule, Stance.OPT_OUT)
         if left and listed:
             found = _find(rule, rows.take(left), listed, twins=True)
             denied.update((left[at], (rule, one)) for at, one in found)
     return _stopped(rows, denied) if denied else rows
 
 
-def grants(rows: pa.Table, claims: pa.Table, *, trust_local: bool) -> pa.Table:
+def grants(rows: pa.Table, claims: pa.Table) -> pa.Table:
     """Return GRANTS: the rows that opt-in claims grant by exact URL or host, stopped or not."""
     require(rows, ROWS)
     require(claims, CLAIMS)
     uids = rows["uid"].to_pylist()
     found: set[tuple[str, str, str]] = set()
     for rule in (Rule.HOST, Rule.URL):
-        listed = _listed(claims, rule, Stance.OPT_IN, trust_local=trust_local)
+        listed = _listed(claims, rule, Stance.OPT_IN)
         for at, one in _find(rule, rows, listed, twins=False, every=True):
             found.add((uids[at], str(rule), one.claim_id))
     ordered = sorted(found)
@@ -80,16 +80,16 @@ def grants(rows: pa.Table, claims: pa.Table, *, trust_local: bool) -> pa.Table:
     return pa.Table.from_arrays([pa.array(c, TEXT) for c in columns], schema=GRANTS)
 
 
-def _listed(claims: pa.Table, rule: Rule, stance: Stance, *, trust_local: bool) -> list[Listed]:
+def _listed(claims: pa.Table, rule: Rule, stance: Stance) -> list[Listed]:
     """Return the keys of the claims that may act by a rule, sorted by claim and key."""
-    columns = ("claim_id", "scope", "stance", "level", _COLUMNS[rule])
+    columns = ("claim_id", "scope", "stance", "level", "trusted", _COLUMNS[rule])
     listed = [
         Listed(key, claim_id)
-        for claim_id, scope, claimed, level, keys in zip(
+        for claim_id, scope, claimed, level, trusted, keys in zip(
             *(claims[name].to_pylist() for name in columns), strict=True
         )
         if claimed == stance and Scope(scope) in REACH[rule]
-        if acts(rule, level, trust_local, stance)
+        if acts(rule, level, trusted, stance)
         for key in keys or ()
     ]
     return sorted(listed, key=lambda one: (one.claim_id, one.key))

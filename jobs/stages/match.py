@@ -14,19 +14,16 @@ def run(context: Context, task: Task) -> Result:
     rows, judged, decoded, vectors = (
         context.table(task.ref(n)) for n in ("rows", "judged", "decoded", "vectors")
     )
-    snapshot = context.snapshot(task.ref("snapshot"))
-    trusted = snapshot.header.trust_local
-    screened = screen(rows, snapshot.claims, trust_local=trusted)
+    honoured = context.honoured(task.ref("snapshot"))
+    screened = screen(rows, honoured.claims)
     config = context.config
     filtered = refused(sample_columns(rows, judged, decoded), config.filters)
     matches = match(
-        content_keys(judged, decoded), vectors, snapshot, context.cohort(), config.match
+        content_keys(judged, decoded), vectors, honoured, context.cohort(), config.match
     )
     outputs = {
         "slim": context.publish_table(task.path("slim"), slim(screened, judged, decoded, filtered)),
         "matches": context.publish_table(task.path("matches"), matches),
-        "grants": context.publish_table(
-            task.path("grants"), grants(rows, snapshot.claims, trust_local=trusted)
-        ),
+        "grants": context.publish_table(task.path("grants"), grants(rows, honoured.claims)),
     }
     return outputs, {"rows": rows.num_rows, "matches": matches.num_rows}

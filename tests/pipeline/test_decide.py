@@ -63,7 +63,6 @@ def decided(  # noqa: PLR0917  # the tables of decide
     claims: list[dict[str, Any]] | None = None,
     grants: list[dict[str, Any]] | None = None,
     config: BuildConfig | None = None,
-    trust_local: bool = False,
 ) -> pa.Table:
     return decide(
         from_rows(rows, SLIM),
@@ -72,7 +71,6 @@ def decided(  # noqa: PLR0917  # the tables of decide
         from_rows(claims or [], CLAIMS),
         from_rows(grants or [], GRANTS),
         config or BuildConfig(),
-        trust_local,
     )
 
 
@@ -111,7 +109,8 @@ def test_a_listed_work_denies_at_any_level(rule: str) -> None:
 def test_a_style_needs_proved_control_or_a_registry_of_ones_own() -> None:
     matches, claims = [match(1, "c", "style")], [claim("c", level=1)]
     assert reasons(decided([row(1)], matches, [], claims)) == {1: None}
-    assert reasons(decided([row(1)], matches, [], claims, trust_local=True)) == {1: "optout_style"}
+    trusted = [claim("c", level=1, trusted=True)]
+    assert reasons(decided([row(1)], matches, [], trusted)) == {1: "optout_style"}
 
 
 def test_a_weak_style_acts_with_a_second_key_of_the_same_claim_only() -> None:
