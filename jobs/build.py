@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from jobs.claims import Pinned, newest, pin, pinned_at, require_forward
+from jobs.claims import Pinned, newest, pin, pinned_at, require_comparable, require_forward
 from jobs.context import context_at
 from jobs.engine import DaskEngine, Engine, SerialEngine
 from jobs.lock import locked
@@ -133,7 +133,8 @@ class Build:
     def newest_claims(self) -> Pinned:
         """Return the claims of registry and lists as they are now, kept in the work folder."""
         matcher = self.plan.matcher.fingerprint
-        parts = newest(self.job.config.registry, self.plan.created, matcher)
+        parts = newest(self.job.config.registry, self.plan.created)
+        require_comparable(parts, matcher)
         return pin(parts, matcher, self.work)
 
     def listed(self, refs: Sequence[Ref]) -> dict[str, object]:

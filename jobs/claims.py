@@ -73,20 +73,17 @@ def require_usable(config: RegistryConfig) -> None:
         Registry.open(config.url, clock=clock_from_environment()).close()
 
 
-def newest(config: RegistryConfig, created: str, matcher: str) -> tuple[Part, ...]:
+def newest(config: RegistryConfig, created: str) -> tuple[Part, ...]:
     """Return the registry's snapshot as it is now, and each list that is subscribed to.
 
-    created: the plan's time, against which lists are old. matcher: the build's fingerprint.
-    Raises RegistryError where one cannot be read, does not verify, or contradicts another;
-    StaleSnapshotError for a list that is too old; ModelMismatchError where the vectors of the
-    build's own registry come from another matcher.
+    created: the plan's time, against which lists are old.
+    Raises RegistryError where one cannot be read or does not verify, StaleSnapshotError for a list
+    that is too old.
     """
     parts = []
     if config.url:
         with Registry.open(config.url, clock=clock_from_environment()) as registry:
-            taken = snapshot.take(registry, trust_local=config.trust_local)
-        _require_matcher(taken, matcher)
-        parts.append(Part("", taken))
+            parts.append(Part("", snapshot.take(registry, trust_local=config.trust_local)))
     for one in config.subscribed:
         try:
             signed = _read(open_list_store(one.location), one)
@@ -95,8 +92,23 @@ def newest(config: RegistryConfig, created: str, matcher: str) -> tuple[Part, ..
             e.add_note(f"list {one.name!r}: {WHAT_TO_DO}")
             raise
         parts.append(Part(one.name, signed.snapshot, signed))
-    union.join([part.snapshot for part in parts], matcher)  # whether they agree
     return tuple(parts)
+
+
+def require_comparable(parts: Sequence[Part], matcher: str) -> None:
+    """Raise ModelMismatchError where the build's own registry has vectors of another matcher.
+
+    A list may have another one: it is not the builder's to mend, and its hashes, names and hosts
+    act. Raises RegistryError where two registries contradict each other.
+    """
+    for part in parts:
+        header = part.snapshot.header
+        if part.signed is None and header.matcher not in ("", matcher):
+            raise ModelMismatchError(
+                f"expected a registry whose matcher is {matcher[:16]}, found {header.matcher[:16]} "
+                f"({header.matcher_name}); this build cannot compare with its vectors"
+            )
+    union.join([part.snapshot for part in parts], matcher)
 
 
 def pin(parts: Sequence[Part], matcher: str, work: Store) -> Pinned:
@@ -174,12 +186,3 @@ def _read(store: Store, one: ListConfig, folder: str = "") -> SignedList:
 def _named(work: Store, path: str) -> dict[str, Any]:
     named: dict[str, Any] = json.loads(work.read(path))
     return named
-
-
-def _require_matcher(taken: Snapshot, matcher: str) -> None:
-    pinned = taken.header.matcher
-    if pinned and pinned != matcher:
-        raise ModelMismatchError(
-            f"expected a registry whose matcher is {matcher[:16]}, found {pinned[:16]} "
-            f"({taken.header.matcher_name}); this build cannot compare with its vectors"
-        )

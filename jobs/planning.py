@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jobs.claims import newest, pin, require_usable
+from jobs.claims import newest, pin, require_comparable, require_usable
 from jobs.context import PLAN_PATH, SECRET_PATH
 from optout.signals.declarations import parse as parse_declarations
 from pipeline.clock import clock_from_environment
@@ -76,7 +76,7 @@ def finished_release(job: Job) -> Manifest | None:
             f"{job.out} holds the release of another build ({manifest.title or 'untitled'}, "
             f"created {manifest.created}); give another --out"
         )
-    require_same(kept, make_plan(job, kept))
+    require_same(kept, make_plan(job, kept, kept.created))
     return manifest
 
 
@@ -97,12 +97,17 @@ def plan_of(job: Job, work: Store, *, keep: bool) -> Plan:
     before anything is written. keep: publish it. Raises PlanError where the folder holds the plan
     of another build, RegistryError as `jobs.claims.newest`.
     """
+    registry = job.config.registry
+    require_usable(registry)
+    require_grants(job.config)
     old = kept_plan(work)
-    new = make_plan(job, old)
     if old is not None:
-        require_same(old, new)
+        require_same(old, make_plan(job, old, old.created))
         return old
-    parts = newest(job.config.registry, new.created, new.matcher.fingerprint)
+    created = created_now()
+    parts = newest(registry, created)  # before models are loaded
+    new = make_plan(job, None, created)
+    require_comparable(parts, new.matcher.fingerprint)
     if keep:
         claims = pin(parts, new.matcher.fingerprint, work).ref
         new = new.model_copy(update={"claims": claims.as_json()})
@@ -110,7 +115,7 @@ def plan_of(job: Job, work: Store, *, keep: bool) -> Plan:
     return new
 
 
-def make_plan(job: Job, old: Plan | None) -> Plan:
+def make_plan(job: Job, old: Plan | None, created: str) -> Plan:
     """Return the plan that the job asks for; models are loaded only where `old` has no answer."""
     config = job.config
     source = list_parts(job.source, config.source)
@@ -123,15 +128,13 @@ def make_plan(job: Job, old: Plan | None) -> Plan:
     check(config.filters, sample_names(source.extra_schema.names))
     require_encodable(config.decode)
     check_allow_hosts(config.fetch.allow_hosts)
-    require_usable(config.registry)
-    require_grants(config)
     asked = config.as_json()
     if old is not None and old.config["model"] == asked["model"]:
         model, matcher = old.model, old.matcher
     else:
         model, matcher = chosen_models(config)
     return Plan(
-        created=old.created if old is not None else created_now(),
+        created=created,
         tool_version=installed_version(),
         config=asked,
         source=source.as_json(),
