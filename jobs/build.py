@@ -107,7 +107,7 @@ class Build:
         final = start
         if not self.job.config.registry.pin:
             final = self.newest_claims()
-            require_forward(start.parts, final.parts)
+            require_forward(start.members, final.members)
         matched = self.stage("match", self.match_tasks(screened, prepared, final.ref))
         decided = self.stage("decide", [self.decide_task(prepared, matched, related, final.ref)])
         released = self.stage("release", self.release_tasks(screened, prepared, decided))
@@ -133,9 +133,9 @@ class Build:
     def newest_claims(self) -> Pinned:
         """Return the claims of registry and lists as they are now, kept in the work folder."""
         matcher = self.plan.matcher.fingerprint
-        parts = newest(self.job.config.registry, self.plan.created)
-        require_comparable(parts, matcher)
-        return pin(parts, matcher, self.work)
+        members = newest(self.job.config.registry, self.plan.created)
+        require_comparable(members, matcher)
+        return pin(members, matcher, self.work)
 
     def listed(self, refs: Sequence[Ref]) -> dict[str, object]:
         """Publish a list of references; returns the argument that names it."""

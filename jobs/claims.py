@@ -33,7 +33,7 @@ WHAT_TO_DO = (
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Member:
     """One registry that a build honours. name: "" for its own. signed: of a list."""
 
     name: str
@@ -54,10 +54,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """What a build honours, kept in its work folder. ref: the document that names each part."""
+    """What a build honours, kept in its work folder. ref: the document that names each member."""
 
     ref: Ref
-    parts: tuple[Part, ...]
+    members: tuple[Member, ...]
 
 
 def require_usable(config: RegistryConfig) -> None:
@@ -73,17 +73,17 @@ def require_usable(config: RegistryConfig) -> None:
         Registry.open(config.url, clock=clock_from_environment()).close()
 
 
-def newest(config: RegistryConfig, created: str) -> tuple[Part, ...]:
+def newest(config: RegistryConfig, created: str) -> tuple[Member, ...]:
     """Return the registry's snapshot as it is now, and each list that is subscribed to.
 
     created: the plan's time, against which lists are old.
     Raises RegistryError where one cannot be read or does not verify, StaleSnapshotError for a list
     that is too old.
     """
-    parts = []
+    members = []
     if config.url:
         with Registry.open(config.url, clock=clock_from_environment()) as registry:
-            parts.append(Part("", snapshot.take(registry, trust_local=config.trust_local)))
+            members.append(Member("", snapshot.take(registry, trust_local=config.trust_local)))
     for one in config.subscribed:
         try:
             signed = _read(open_list_store(one.location), one)
@@ -91,65 +91,65 @@ def newest(config: RegistryConfig, created: str) -> tuple[Part, ...]:
         except CurationError as e:
             e.add_note(f"list {one.name!r}: {WHAT_TO_DO}")
             raise
-        parts.append(Part(one.name, signed.snapshot, signed))
-    return tuple(parts)
+        members.append(Member(one.name, signed.snapshot, signed))
+    return tuple(members)
 
 
-def require_comparable(parts: Sequence[Part], matcher: str) -> None:
+def require_comparable(members: Sequence[Member], matcher: str) -> None:
     """Raise ModelMismatchError where the build's own registry has vectors of another matcher.
 
     A list may have another one: it is not the builder's to mend, and its hashes, names and hosts
     act. Raises RegistryError where two registries contradict each other.
     """
-    for part in parts:
-        header = part.snapshot.header
-        if part.signed is None and header.matcher not in ("", matcher):
+    for member in members:
+        header = member.snapshot.header
+        if member.signed is None and header.matcher not in ("", matcher):
             raise ModelMismatchError(
                 f"expected a registry whose matcher is {matcher[:16]}, found {header.matcher[:16]} "
                 f"({header.matcher_name}); this build cannot compare with its vectors"
             )
-    union.join([part.snapshot for part in parts], matcher)
+    union.join([member.snapshot for member in members], matcher)
 
 
-def pin(parts: Sequence[Part], matcher: str, work: Store) -> Pinned:
-    """Keep the parts in the work folder."""
-    for part in parts:
-        if part.signed is None:
-            snapshot.save(part.snapshot, work, part.folder)
+def pin(members: Sequence[Member], matcher: str, work: Store) -> Pinned:
+    """Keep the members in the work folder."""
+    for member in members:
+        if member.signed is None:
+            snapshot.save(member.snapshot, work, member.folder)
         else:
-            signed_list.publish(part.snapshot, part.signed.body, work, part.folder)
+            signed_list.publish(member.snapshot, member.signed.body, work, member.folder)
     body = canonical_json(
         {
             "schema_version": SCHEMA_VERSION,
             "matcher": matcher,
-            "parts": [{"name": p.name, "folder": p.folder, "sha256": p.sha256} for p in parts],
+            "members": [{"name": p.name, "folder": p.folder, "sha256": p.sha256} for p in members],
         }
     )
     path = f"{FOLDER}/{sha256_hex(body)[:32]}.json"
     work.publish(path, body)
-    return Pinned(Ref(path, sha256_hex(body)), tuple(parts))
+    return Pinned(Ref(path, sha256_hex(body)), tuple(members))
 
 
 def pinned_at(ref: Ref, config: RegistryConfig, work: Store) -> Pinned:
     """Return what was pinned under a reference; lists are verified again by the config's keys."""
     lists = {one.name: one for one in config.subscribed}
-    parts = []
-    for said in _named(work, ref.path)["parts"]:
+    members = []
+    for said in _named(work, ref.path)["members"]:
         if not said["name"]:
-            parts.append(Part("", snapshot.load(work, said["folder"])))
+            members.append(Member("", snapshot.load(work, said["folder"])))
             continue
         signed = _read(work, lists[said["name"]], said["folder"])
-        parts.append(Part(said["name"], signed.snapshot, signed))
-    return Pinned(ref, tuple(parts))
+        members.append(Member(said["name"], signed.snapshot, signed))
+    return Pinned(ref, tuple(members))
 
 
-def require_forward(before: Sequence[Part], after: Sequence[Part]) -> None:
+def require_forward(before: Sequence[Member], after: Sequence[Member]) -> None:
     """Raise RollbackError where a registry or a list shows less, or other, than it did before."""
-    held = {part.name: part.snapshot.header for part in before}
-    for part in after:
-        if part.name in held:
-            where = f"list {part.name!r}" if part.name else "the registry"
-            require_no_rollback(held[part.name], part.snapshot.header, where)
+    held = {member.name: member.snapshot.header for member in before}
+    for member in after:
+        if member.name in held:
+            where = f"list {member.name!r}" if member.name else "the registry"
+            require_no_rollback(held[member.name], member.snapshot.header, where)
 
 
 def open_list_store(location: str) -> Store:
@@ -166,7 +166,7 @@ def honoured_at(root: str, path: str) -> Honoured:
     work = open_store(root)
     named = _named(work, path)
     snapshots = []
-    for said in named["parts"]:
+    for said in named["members"]:
         found = snapshot.load(work, said["folder"])
         if sha256_hex(snapshot.header_bytes(found.header)) != said["sha256"]:
             raise RegistryError(f"expected snapshot {said['sha256']} in {root}/{said['folder']}")

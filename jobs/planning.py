@@ -105,11 +105,11 @@ def plan_of(job: Job, work: Store, *, keep: bool) -> Plan:
         require_same(old, make_plan(job, old, old.created))
         return old
     created = created_now()
-    parts = newest(registry, created)  # before models are loaded
+    members = newest(registry, created)  # before models are loaded
     new = make_plan(job, None, created)
-    require_comparable(parts, new.matcher.fingerprint)
+    require_comparable(members, new.matcher.fingerprint)
     if keep:
-        claims = pin(parts, new.matcher.fingerprint, work).ref
+        claims = pin(members, new.matcher.fingerprint, work).ref
         new = new.model_copy(update={"claims": claims.as_json()})
         work.publish(PLAN_PATH, canonical_json(new.model_dump(mode="json")))
     return new

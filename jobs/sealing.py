@@ -11,7 +11,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from jobs.claims import Part, Pinned
+from jobs.claims import Member, Pinned
 from jobs.context import PLAN_PATH, Context
 from jobs.lock import LOCK_PATH
 from jobs.planning import LOGS, Job, public_config
@@ -188,7 +188,7 @@ def model_entry(role: str, model: ModelChoice) -> ModelEntry:
 def lists(job: Job, finished: Finished) -> list[ListEntry]:
     """Return the registries that were honoured, at which checkpoint, and those declined."""
     registry, matcher = job.config.registry, finished.context.plan.matcher.fingerprint
-    honoured = [used(p, matcher, pinned=registry.pin) for p in finished.claims.parts]
+    honoured = [used(m, matcher, pinned=registry.pin) for m in finished.claims.members]
     declined = [
         ListEntry(name=one.name, origin=one.origin, used=False, reason=one.reason)
         for one in registry.lists
@@ -197,11 +197,11 @@ def lists(job: Job, finished: Finished) -> list[ListEntry]:
     return [*honoured, *declined]
 
 
-def used(part: Part, matcher: str, *, pinned: bool) -> ListEntry:
+def used(member: Member, matcher: str, *, pinned: bool) -> ListEntry:
     """Return what a manifest says about a registry whose claims were honoured."""
-    header, signed = part.snapshot.header, part.signed
+    header, signed = member.snapshot.header, member.signed
     return ListEntry(
-        name=part.name,
+        name=member.name,
         origin=header.origin,
         used=True,
         size=header.size,
@@ -209,11 +209,11 @@ def used(part: Part, matcher: str, *, pinned: bool) -> ListEntry:
         recorded_at=header.recorded_at,
         exported_at=signed.note.exported_at if signed else None,
         key=signed.key.short if signed else None,
-        snapshot_sha256=part.sha256,
+        snapshot_sha256=member.sha256,
         trust_local=header.trust_local,
         pinned=pinned,
-        claims_active=part.snapshot.claims.num_rows,
-        claims_not_judged_by_similarity=unjudged(part.snapshot.works, matcher),
+        claims_active=member.snapshot.claims.num_rows,
+        claims_not_judged_by_similarity=unjudged(member.snapshot.works, matcher),
     )
 
 

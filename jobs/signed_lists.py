@@ -31,7 +31,7 @@ def export_list(registry: Registry, key: SignerKey, store: Store, clock: Clock) 
     at = datetime.fromtimestamp(clock.now_us() // 1_000_000, UTC)
     body = signed_list.sign_list(taken, at, key)
     if store.exists(NOTE_FILE):
-        held, _ = signed_list.peek(store.read(NOTE_FILE))
+        held, _ = signed_list.peek(store, NOTE_FILE)
         require_no_rollback(held, taken.header, store.root)
     signed_list.publish(taken, body, store)
     return signed_list.read(store, key.verifier)
@@ -49,7 +49,7 @@ def import_list(source: Store, key: VerifierKey, home: Store) -> Kept:
     for path in home.paths(""):
         if path.count("/") != 1 or not path.endswith(f"/{NOTE_FILE}"):
             continue
-        held, signers = signed_list.peek(home.read(path))
+        held, signers = signed_list.peek(home, path)
         if path == f"{folder}/{NOTE_FILE}":
             require_no_rollback(held, found.note, home.root)
             before = held

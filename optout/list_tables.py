@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from optout.lifecycle import LEVELS
 from optout.tail import unpack
@@ -18,6 +19,7 @@ from schemas.errors import ClaimError, RegistryError, SchemaError
 from schemas.snapshot import Snapshot
 
 ACTIVE = "active"
+VECTORS = ["cpy", "sty"]
 
 
 def require_sound(snapshot: Snapshot) -> None:
@@ -65,21 +67,27 @@ def _part(row: Mapping[str, Any], works: list[dict[str, Any]]) -> MatchPart:
 
 
 def _keys(work: Mapping[str, Any]) -> WorkKeys:
-    vectors = {
-        name: "" if work[name] is None else encode_vector(np.array(work[name], np.float16))
-        for name in ("cpy", "sty")
-    }
     return WorkKeys(
         **{name: work[name] for name in ("work_id", "sha256", "pixel_sha256", "pdq_quality")},
+        **{name: work[name] for name in VECTORS},
         pdq=tuple(bytes(value).hex() for value in work["pdq"]),
         matcher=work["matcher"] or "",
         cohort_mean=work["cohort_mean"],
-        **vectors,
     )
 
 
 def _by_claim(works: pa.Table) -> dict[str, list[dict[str, Any]]]:
+    """Return the works of each claim, their vectors as a match part carries them."""
+    vectors = {name: _encoded(works[name]) for name in VECTORS}
     found: dict[str, list[dict[str, Any]]] = {}
-    for work in works.to_pylist():
-        found.setdefault(work["claim_id"], []).append(work)
+    for place, work in enumerate(works.drop_columns(VECTORS).to_pylist()):
+        own = {name: encoded[place] for name, encoded in vectors.items()}
+        found.setdefault(work["claim_id"], []).append(work | own)
     return found
+
+
+def _encoded(column: pa.ChunkedArray) -> list[str]:
+    array = column.combine_chunks()
+    ends = np.cumsum(pc.list_value_length(array).fill_null(0).to_numpy())
+    flat = array.flatten().to_numpy(zero_copy_only=False)
+    return [encode_vector(one) for one in np.split(flat, ends[:-1])] if len(array) else []

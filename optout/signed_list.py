@@ -158,13 +158,17 @@ def _require_vouched(note: ListNote, header: SnapshotHeader, where: str) -> None
         raise ProofError(f"expected a list that states its levels in {where}, found trust_local")
 
 
-def peek(body: bytes) -> tuple[ListNote, frozenset[str]]:
+def peek(store: Store, path: str) -> tuple[ListNote, frozenset[str]]:
     """Return what a note says and the keys (NAME+ID) that claim to have signed it: unverified.
 
     For a copy that was verified when it was kept. Raises ProofError for what is no list's note.
     """
-    note = parse(body)
-    return parse_text(note.text), frozenset(f"{s.name}+{s.key_id}" for s in note.signatures)
+    try:
+        note = parse(store.read(path))
+        said = parse_text(note.text)
+    except ProofError as e:
+        raise ProofError(f"{store.root}/{path}: {e}") from e
+    return said, frozenset(f"{s.name}+{s.key_id}" for s in note.signatures)
 
 
 def require_no_rollback(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from jobs.claims import (
-    Part,
+    Member,
     honoured_at,
     newest,
     open_list_store,
@@ -76,18 +76,18 @@ def own(tmp_path):
 def test_registry_and_lists_are_kept_and_read_back_the_same(tmp_path, lists, own):
     work_folder = open_store(str(tmp_path / "work"))
     settings = config(*lists, url=own, trust_local=True)
-    parts = newest(settings, CREATED)
-    require_comparable(parts, MATCHER)
-    assert [part.name for part in parts] == ["", "one.example", "two.example"]
-    pinned = pin(parts, MATCHER, work_folder)
+    members = newest(settings, CREATED)
+    require_comparable(members, MATCHER)
+    assert [member.name for member in members] == ["", "one.example", "two.example"]
+    pinned = pin(members, MATCHER, work_folder)
     again = pin(newest(settings, CREATED), MATCHER, work_folder)
     assert again.ref == pinned.ref
     back = pinned_at(pinned.ref, settings, work_folder)
-    assert [(p.name, p.sha256, p.folder) for p in back.parts] == [
-        (p.name, p.sha256, p.folder) for p in parts
+    assert [(p.name, p.sha256, p.folder) for p in back.members] == [
+        (p.name, p.sha256, p.folder) for p in members
     ]
-    assert [p.signed and p.signed.note for p in back.parts] == [
-        p.signed and p.signed.note for p in parts
+    assert [p.signed and p.signed.note for p in back.members] == [
+        p.signed and p.signed.note for p in members
     ]
     honoured = honoured_at(work_folder.root, pinned.ref.path)
     rows = {r["origin"]: r for r in honoured.claims.to_pylist()}
@@ -103,7 +103,7 @@ def test_what_tasks_read_is_named_by_what_is_in_it(tmp_path, lists):
     pinned = pin(newest(config(*lists), CREATED), MATCHER, work_folder)
     fewer = pin(newest(config(lists[0]), CREATED), MATCHER, work_folder)
     assert fewer.ref != pinned.ref
-    folder = pinned.parts[0].folder
+    folder = pinned.members[0].folder
     header = json.loads(work_folder.read(f"{folder}/snapshot.json"))
     work_folder.publish(f"{folder}/snapshot.json", json.dumps({**header, "size": 9}).encode())
     with pytest.raises(RegistryError):
@@ -116,7 +116,7 @@ def test_a_list_of_another_matcher_is_counted_and_a_registry_of_ones_own_is_refu
     said = used(two, MATCHER, pinned=False)
     assert (said.claims_active, said.claims_not_judged_by_similarity) == (1, 1)
     with pytest.raises(ModelMismatchError, match="this build cannot compare"):
-        require_comparable([Part("", two.snapshot)], MATCHER)
+        require_comparable([Member("", two.snapshot)], MATCHER)
 
 
 def test_two_claims_of_one_id_stop_the_build(tmp_path, lists):
@@ -140,16 +140,16 @@ def test_a_declined_list_is_not_even_read(lists):
 
 
 def test_lists_and_registries_only_move_forward(lists):
-    parts = newest(config(*lists), CREATED)
-    require_forward(parts, parts)
-    require_forward((), parts)
-    header = parts[0].snapshot.header
+    members = newest(config(*lists), CREATED)
+    require_forward(members, members)
+    require_forward((), members)
+    header = members[0].snapshot.header
     longer = taken([claim(1)], origin=header.origin, size=5)
-    require_forward(parts, [Part("one.example", longer)])
+    require_forward(members, [Member("one.example", longer)])
     with pytest.raises(RollbackError, match=r"list 'one\.example'"):
-        require_forward([Part("one.example", longer)], parts)
+        require_forward([Member("one.example", longer)], members)
     with pytest.raises(RollbackError, match="the registry"):
-        require_forward([Part("", longer)], [Part("", parts[0].snapshot)])
+        require_forward([Member("", longer)], [Member("", members[0].snapshot)])
 
 
 @pytest.mark.parametrize("change", [{"location": ""}, {"key": "a+b+c"}])

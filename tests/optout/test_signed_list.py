@@ -190,7 +190,7 @@ def test_an_export_is_too_old_after_the_days_allowed():
 
 
 def test_what_a_kept_note_says_can_be_looked_at():
-    found, keys = peek(published().files[NOTE_FILE])
+    found, keys = peek(published(), NOTE_FILE)
     assert found.origin == "local/a"
     assert keys == {KEY.verifier.short}
 
