@@ -129,18 +129,12 @@ def read(store: Store, key: VerifierKey, folder: str = "") -> SignedList:
     where = f"{store.root}/{folder}".rstrip("/")
     try:
         body = store.read(snapshots.at(folder, NOTE_FILE))
-        header = store.read(snapshots.at(folder, snapshots.HEADER_FILE))
     except StorageError as e:
         raise RegistryError(f"expected a signed list in {where}: {e}") from e
     try:
         note = parse_text(opened(body, [key]).text)
     except ProofError as e:
         raise ProofError(f"{where}/{NOTE_FILE}: {e}") from e
-    if (found := sha256_hex(header)) != note.snapshot_sha256:
-        raise ProofError(
-            f"expected {snapshots.HEADER_FILE} of sha256 {note.snapshot_sha256} in {where}, found"
-            f" {found}; it may be that it is being exported right now"
-        )
     taken = snapshots.load(store, folder)
     _require_vouched(note, taken.header, where)
     require_sound(taken)
@@ -148,6 +142,12 @@ def read(store: Store, key: VerifierKey, folder: str = "") -> SignedList:
 
 
 def _require_vouched(note: ListNote, header: SnapshotHeader, where: str) -> None:
+    # Of the header as it was read, once: a mirror may answer a second question differently.
+    if (found := sha256_hex(snapshots.header_bytes(header))) != note.snapshot_sha256:
+        raise ProofError(
+            f"expected {snapshots.HEADER_FILE} of sha256 {note.snapshot_sha256} in {where}, found"
+            f" {found}; it may be that it is being exported right now"
+        )
     for name in ("origin", "size", "root", "recorded_at"):
         signed, found = getattr(note, name), getattr(header, name)
         if signed != found:

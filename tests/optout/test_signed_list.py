@@ -89,6 +89,14 @@ def test_a_list_that_was_tampered_with_is_refused(name, change):
         read(store, KEY.verifier)
 
 
+def test_every_file_of_a_list_is_read_once():
+    """A mirror could give one answer to be verified, and another to be used."""
+    store, asked = published(), []
+    store.read = lambda path: asked.append(path) or store.files[path]
+    read(store, KEY.verifier)
+    assert sorted(asked) == sorted(store.files)
+
+
 def test_only_the_key_given_counts():
     stranger = SignerKey("registry.example", bytes(32))
     with pytest.raises(ProofError, match=r"registry\.example"):
