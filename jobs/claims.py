@@ -125,9 +125,9 @@ def pin(members: Sequence[Member], matcher: str, work: Store) -> Pinned:
             "members": [{"name": p.name, "folder": p.folder, "sha256": p.sha256} for p in members],
         }
     )
-    path = f"{FOLDER}/{sha256_hex(body)[:32]}.json"
-    work.publish(path, body)
-    return Pinned(Ref(path, sha256_hex(body)), tuple(members))
+    ref = Ref(_path_of(body), sha256_hex(body))
+    work.publish(ref.path, body)
+    return Pinned(ref, tuple(members))
 
 
 def pinned_at(ref: Ref, config: RegistryConfig, work: Store) -> Pinned:
@@ -184,5 +184,12 @@ def _read(store: Store, one: ListConfig, folder: str = "") -> SignedList:
 
 
 def _named(work: Store, path: str) -> dict[str, Any]:
-    named: dict[str, Any] = json.loads(work.read(path))
+    body = work.read(path)
+    if _path_of(body) != path:
+        raise RegistryError(f"expected the snapshots that {path} names, found other bytes in it")
+    named: dict[str, Any] = json.loads(body)
     return named
+
+
+def _path_of(body: bytes) -> str:
+    return f"{FOLDER}/{sha256_hex(body)[:32]}.json"

@@ -59,8 +59,7 @@ def _require_claim(row: Mapping[str, Any], works: list[dict[str, Any]], matcher:
 def _part(row: Mapping[str, Any], works: list[dict[str, Any]]) -> MatchPart:
     """Return the match part of a row of claims, as far as a snapshot holds it."""
     return MatchPart(
-        **{name: row[name] for name in ("scope", "stance", "license", "attribution")},
-        **{name: tuple(row[name]) for name in ("names", "hosts", "urls")},
+        **{name: row[name] for name in MatchPart.model_fields if name in row},
         works=tuple(_keys(work) for work in works),
         style=StyleCalibration(state=row["style_state"], tail=tuple(row["style_tail"] or ())),
     )
@@ -79,6 +78,9 @@ def _keys(work: Mapping[str, Any]) -> WorkKeys:
 def _by_claim(works: pa.Table) -> dict[str, list[dict[str, Any]]]:
     """Return the works of each claim, their vectors as a match part carries them."""
     vectors = {name: _encoded(works[name]) for name in VECTORS}
+    for name, encoded in vectors.items():
+        if len({len(one) for one in encoded if one}) > 1:
+            raise RegistryError(f"expected vectors {name} of one length in a list, found several")
     found: dict[str, list[dict[str, Any]]] = {}
     for place, work in enumerate(works.drop_columns(VECTORS).to_pylist()):
         own = {name: encoded[place] for name, encoded in vectors.items()}

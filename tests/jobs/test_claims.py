@@ -108,6 +108,9 @@ def test_what_tasks_read_is_named_by_what_is_in_it(tmp_path, lists):
     work_folder.publish(f"{folder}/snapshot.json", json.dumps({**header, "size": 9}).encode())
     with pytest.raises(RegistryError):
         honoured_at(work_folder.root, fewer.ref.path)
+    work_folder.publish(pinned.ref.path, work_folder.read(fewer.ref.path))
+    with pytest.raises(RegistryError, match="other bytes"):
+        honoured_at(work_folder.root, pinned.ref.path)
 
 
 def test_a_list_of_another_matcher_is_counted_and_a_registry_of_ones_own_is_refused(lists):

@@ -26,7 +26,7 @@ from schemas.errors import (
 )
 from schemas.tables import SNAPSHOT_CLAIMS, from_rows
 from tests.fakes import MemoryStore
-from tests.optout.claims import MATCHER
+from tests.optout.claims import MATCHER, unit
 from tests.optout.snapshots import claim, taken, work
 
 KEY = SignerKey("registry.example", bytes(range(32)))
@@ -161,6 +161,7 @@ LONG = work(1, 1)["cpy"] * 2
         ([claim(1)], [work(1, 1, sty=LONG)]),
         ([claim(1)], [work(1, 1, cohort_mean=float("nan"))]),
         ([claim(1)], [work(1, 1, matcher="o" * 64)]),
+        ([claim(1)], [work(1, 1), work(2, 1, cpy=unit(2, 4).astype("f2"))]),
         ([claim(1)], [work(1, 1, pdq=[bytes(32)])]),
         ([claim(1)], [work(1, 1, pdq=None)]),
         ([claim(1)], [work(1, 1, pdq=[None] * 8)]),
