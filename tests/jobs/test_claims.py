@@ -16,13 +16,14 @@ from jobs.claims import (
     require_forward,
     require_usable,
 )
+from jobs.planning import require_grants
 from jobs.sealing import used
 from optout import signed_list
 from optout.log.note import SignerKey
 from optout.registry import Registry
 from optout.signed_list import sign_list
 from pipeline.storage import open_store
-from schemas.config import RegistryConfig
+from schemas.config import BuildConfig, RegistryConfig
 from schemas.errors import (
     ModelMismatchError,
     RegistryError,
@@ -135,6 +136,19 @@ def test_an_old_list_is_refused_unless_the_config_allows_it(lists):
     assert "list 'one.example'" in caught.value.__notes__[0]
     assert newest(config(lists[0], max_age_days=9), late)
     assert newest(config(lists[0], max_age_days=0), late)
+
+
+def test_a_build_that_keeps_what_is_granted_needs_somebody_who_grants(lists):
+    for more in (
+        {"registry": {"url": "r"}},
+        {"registry": {"lists": [lists[0]]}},
+        {"mode": "opt_out"},
+    ):
+        require_grants(BuildConfig.model_validate({"mode": "opt_in"} | more))
+    declined = lists[0] | {"subscribe": False, "reason": "r"}
+    for more in ({}, {"registry": {"lists": [declined]}}):
+        with pytest.raises(UsageError, match=r"registry\.lists"):
+            require_grants(BuildConfig.model_validate({"mode": "opt_in"} | more))
 
 
 def test_a_declined_list_is_not_even_read(lists):

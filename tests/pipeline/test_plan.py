@@ -56,6 +56,14 @@ def test_the_claims_that_a_plan_pins_are_no_part_of_which_build_it_is():
     assert pinned.identity_digest() == plan().identity_digest()
 
 
+def test_what_lasts_of_a_config_is_a_config_and_says_nothing_of_this_machine():
+    one = {"name": "a", "location": "/home/ada/list", "key": "k"}
+    told = config(mode="opt_in", registry={"url": "/home/ada/r.db", "lists": [one]})
+    kept = lasting(told)
+    assert "/home/ada" not in str(kept)
+    assert BuildConfig.model_validate(kept).registry.lists[0].key == "k"
+
+
 def test_lasting_config_names_every_other_key():
     kept = dict(flat(lasting(config())))
     assert "fetch.max_bytes" in kept
