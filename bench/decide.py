@@ -55,7 +55,7 @@ def main(rows: int, edges: int) -> None:
     claims = from_rows([{"claim_id": "c", "stance": "opt_out", "level": 2}], CLAIMS)
     config = BuildConfig()
     start = time.perf_counter()
-    said = decide(slim, matches, linked, claims, GRANTS.empty_table(), config, False)
+    said = decide(slim, matches, linked, claims, GRANTS.empty_table(), config)
     middle = time.perf_counter()
     out = represent(said, slim, linked, 0.95, config)
     end = time.perf_counter()

@@ -23,7 +23,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from optout.signals.document import Kind, found
 from optout.signals.policy import SignalPolicy
-from optout.snapshot import empty
 from pipeline.identify import identify
 from pipeline.judge import Facts, judge
 from pipeline.match import match
@@ -32,7 +31,7 @@ from pipeline.screen import screen
 from pipeline.source import list_parts, read_part
 from schemas.canonical import sha256_hex
 from schemas.config import MatchConfig, SourceConfig
-from schemas.snapshot import Snapshot
+from schemas.snapshot import Honoured
 from schemas.tables import CLAIMS, DOCUMENTS, OBSERVED, WORKS, from_rows, vector
 
 WORDS = [
@@ -128,9 +127,9 @@ def compared(rows: int, works: int, watch: Watch) -> None:
         for n in range(works)
     ]  # fmt: skip
     made = from_rows(listed, WORKS).sort_by([("claim_id", "ascending"), ("work_id", "ascending")])
-    snapshot = Snapshot(empty("m").header, claims(500, random.Random(0)), made)
+    honoured = Honoured("m", claims(500, random.Random(0)), made)
     watch.start = time.process_time()
-    match(keys, pa.table(columns), snapshot, None, MatchConfig())
+    match(keys, pa.table(columns), honoured, None, MatchConfig())
     watch.lap(f"match against {works:,} works", rows)
 
 
@@ -153,7 +152,7 @@ def main() -> None:
         watch.lap("source (Parquet)", args.rows)
     rows = identify(sourced, "bench")
     watch.lap("identify", args.rows)
-    screened = screen(rows, claims(3_000, rng), trust_local=False)
+    screened = screen(rows, claims(3_000, rng))
     watch.lap("screen against 3,000 claims", args.rows)
     chunks(merge_requests([requests(screened, 0)]), 2_000)
     watch.lap("requests, merged and cut", args.rows)

@@ -1,7 +1,7 @@
 """A build from SOURCE to RELEASE: which tasks run when. What they decide stands in pipeline/.
 
 source → identify → screen → lists → pages → sift → images → prepare → relate
-       → newest snapshot → redact → match → decide → release → evidence → seal
+       → newest snapshots → redact → match → decide → release → evidence → seal
 
 Pages and images are journeys: (requests → fetch → redirects)*, round after round while answers
 move to other hosts. Lists and pages are asked only where the config or the source names any.
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from jobs.claims import Pinned, newest_snapshot
+from jobs.claims import Pinned, newest, pin, pinned_at, require_comparable, require_forward
 from jobs.context import context_at
 from jobs.engine import DaskEngine, Engine, SerialEngine
 from jobs.lock import locked
@@ -35,7 +35,7 @@ def run_build(job: Job, *, dry_run: bool = False) -> None:
     """Run or continue a build, and print what came of it.
 
     Raises UsageError for an input that cannot be used, PlanError where the folders belong to
-    another build, RegistryError where the registry cannot be read.
+    another build, RegistryError where the registry or a list cannot be read or trusted.
     """
     from jobs.cli.console import console  # noqa: PLC0415  # the command line's own console
 
@@ -88,9 +88,9 @@ class Build:
 
     def run(self) -> Manifest:
         """Run every stage that is not done, and publish the release."""
+        start = self.claims_at_start()
         sourced = self.stage("source", [self.source_task(i) for i in range(self.parts)])
         identified = self.stage("identify", self.identify_tasks(sourced))
-        start = self.snapshot()
         screened = self.stage("screen", self.screen_tasks(identified, start.ref))
         self.require_contact(screened)
         listed = self.stage("lists", self.list_tasks(screened, start.ref))
@@ -106,7 +106,8 @@ class Build:
         related = self.stage("relate", [self.relate_task(prepared)])
         final = start
         if not self.job.config.registry.pin:
-            final = self.snapshot()
+            final = self.newest_claims()
+            require_forward(start.members, final.members)
         redacted = self.stage("redact", self.redact_tasks(screened, prepared, final.ref))
         matched = self.stage("match", self.match_tasks(redacted, prepared, final.ref))
         decided = self.stage("decide", [self.decide_task(prepared, matched, related, final.ref)])
@@ -123,15 +124,19 @@ class Build:
         }
         return seal(self.job, Finished(context_at(self.work.root), receipts, final))
 
-    def snapshot(self) -> Pinned:
-        """Return the registry's newest snapshot."""
-        registry = self.job.config.registry
-        return newest_snapshot(
-            registry.url,
-            self.work,
-            self.plan.matcher.fingerprint,
-            trust_local=registry.trust_local,
-        )
+    def claims_at_start(self) -> Pinned:
+        """Return the claims that the plan pinned; newest ones where a finished run forgot them."""
+        ref = Ref.from_json(self.plan.claims) if self.plan.claims else None
+        if ref is None or not self.work.exists(ref.path):
+            return self.newest_claims()
+        return pinned_at(ref, self.job.config.registry, self.work)
+
+    def newest_claims(self) -> Pinned:
+        """Return the claims of registry and lists as they are now, kept in the work folder."""
+        matcher = self.plan.matcher.fingerprint
+        members = newest(self.job.config.registry, self.plan.created)
+        require_comparable(members, matcher)
+        return pin(members, matcher, self.work)
 
     def listed(self, refs: Sequence[Ref]) -> dict[str, object]:
         """Publish a list of references; returns the argument that names it."""

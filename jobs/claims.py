@@ -1,60 +1,195 @@
-"""The claims of a build: a registry's snapshot, taken now and kept in the work folder."""
+"""The claims of a build, of its registry and of the lists it subscribes to, in the work folder.
 
+Each snapshot has a folder of its own below `snapshots/`, a list's with its note. A document names
+them all by digest; its reference is what tasks read, so that what they give follows from it.
+"""
+
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
+from optout import signed_list, snapshot, union
+from optout.log.note import parse_verifier_key
 from optout.registry import Registry
-from optout.snapshot import empty, load, save, take
+from optout.signed_list import SignedList, require_fresh, require_no_rollback
 from pipeline.clock import clock_from_environment
 from pipeline.plan import Ref
 from pipeline.storage import open_store
-from schemas.canonical import sha256_hex
-from schemas.errors import ModelMismatchError
+from schemas import SCHEMA_VERSION
+from schemas.canonical import canonical_json, sha256_hex
+from schemas.config import ListConfig, RegistryConfig
+from schemas.errors import CurationError, ModelMismatchError, RegistryError, UsageError
 from schemas.ports import Store
-from schemas.snapshot import Snapshot, SnapshotHeader
+from schemas.snapshot import Honoured, Snapshot
 
 FOLDER = "snapshots"
+WHAT_TO_DO = (
+    "nothing is built without it: ask whoever publishes it, mend registry.lists, or decline it"
+    " (subscribe: false, with a reason)"
+)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One registry that a build honours. name: "" for its own. signed: of a list."""
+
+    name: str
+    snapshot: Snapshot
+    signed: SignedList | None = None
+
+    @property
+    def sha256(self) -> str:
+        """What names the snapshot: sha256 of its snapshot.json."""
+        return sha256_hex(snapshot.header_bytes(self.snapshot.header))
+
+    @property
+    def folder(self) -> str:
+        """Where it lies in a work folder; the same list by another key lies elsewhere."""
+        by = f"-{self.signed.key.key_id}" if self.signed else ""
+        return f"{FOLDER}/{self.sha256[:16]}{by}"
+
+
+@dataclass(frozen=True, slots=True)
 class Pinned:
-    """A snapshot in the work folder."""
+    """What a build honours, kept in its work folder. ref: the document that names each member."""
 
     ref: Ref
-    header: SnapshotHeader
+    members: tuple[Member, ...]
 
 
-def require_registry(url: str) -> None:
-    """Raise RegistryError where a registry that a build names cannot be read: before any work."""
-    if url:
-        Registry.open(url, clock=clock_from_environment()).close()
+def require_usable(config: RegistryConfig) -> None:
+    """Raise UsageError for lists that cannot be asked for, RegistryError for a registry likewise.
 
-
-def newest_snapshot(registry_url: str, work: Store, matcher: str, *, trust_local: bool) -> Pinned:
-    """Take the registry's newest snapshot and keep it in the work folder.
-
-    registry_url: empty for a build that honours no registry. matcher: fingerprint in the plan.
-    Raises RegistryError where the registry cannot be read, ModelMismatchError where its vectors
-    come from another matcher than the one that the build runs.
+    Lists are not read here, only what the config says of them.
     """
-    if not registry_url:
-        snapshot = empty(matcher)
-    else:
-        with Registry.open(registry_url, clock=clock_from_environment()) as registry:
-            snapshot = take(registry, trust_local=trust_local)
-    pinned = snapshot.header.matcher
-    if pinned and pinned != matcher:
-        raise ModelMismatchError(
-            f"expected a registry whose matcher is {matcher[:16]}, found {pinned[:16]} "
-            f"({snapshot.header.matcher_name}); this build cannot compare with its vectors"
-        )
-    folder = f"{FOLDER}/{snapshot.header.tables_sha256[:16]}-{snapshot.header.size}"
-    save(snapshot, work, folder)
-    header = f"{folder}/snapshot.json"
-    return Pinned(Ref(header, sha256_hex(work.read(header))), snapshot.header)
+    for one in config.subscribed:
+        parse_verifier_key(one.key)
+        if not one.location:
+            raise UsageError(f"expected the location of list {one.name!r}, found none")
+    if config.url:
+        Registry.open(config.url, clock=clock_from_environment()).close()
+
+
+def newest(config: RegistryConfig, created: str) -> tuple[Member, ...]:
+    """Return the registry's snapshot as it is now, and each list that is subscribed to.
+
+    created: the plan's time, against which lists are old.
+    Raises RegistryError where one cannot be read or does not verify, StaleSnapshotError for a list
+    that is too old.
+    """
+    members = []
+    if config.url:
+        with Registry.open(config.url, clock=clock_from_environment()) as registry:
+            members.append(Member("", snapshot.take(registry, trust_local=config.trust_local)))
+    for one in config.subscribed:
+        try:
+            signed = _read(open_list_store(one.location), one)
+            require_fresh(signed.note, datetime.fromisoformat(created), config.max_age_days)
+        except CurationError as e:
+            e.add_note(f"list {one.name!r}: {WHAT_TO_DO}")
+            raise
+        members.append(Member(one.name, signed.snapshot, signed))
+    return tuple(members)
+
+
+def require_comparable(members: Sequence[Member], matcher: str) -> None:
+    """Raise ModelMismatchError where the build's own registry has vectors of another matcher.
+
+    A list may have another one: it is not the builder's to mend, and its hashes, names and hosts
+    act. Raises RegistryError where two registries contradict each other.
+    """
+    for member in members:
+        header = member.snapshot.header
+        if member.signed is None and header.matcher not in ("", matcher):
+            raise ModelMismatchError(
+                f"expected a registry whose matcher is {matcher[:16]}, found {header.matcher[:16]} "
+                f"({header.matcher_name}); this build cannot compare with its vectors"
+            )
+    union.join([member.snapshot for member in members], matcher)
+
+
+def pin(members: Sequence[Member], matcher: str, work: Store) -> Pinned:
+    """Keep the members in the work folder."""
+    for member in members:
+        if member.signed is None:
+            snapshot.save(member.snapshot, work, member.folder)
+        else:
+            signed_list.publish(member.snapshot, member.signed.body, work, member.folder)
+    body = canonical_json(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "matcher": matcher,
+            "members": [{"name": p.name, "folder": p.folder, "sha256": p.sha256} for p in members],
+        }
+    )
+    ref = Ref(_path_of(body), sha256_hex(body))
+    work.publish(ref.path, body)
+    return Pinned(ref, tuple(members))
+
+
+def pinned_at(ref: Ref, config: RegistryConfig, work: Store) -> Pinned:
+    """Return what was pinned under a reference; lists are verified again by the config's keys."""
+    lists = {one.name: one for one in config.subscribed}
+    members = []
+    for said in _named(work, ref.path)["members"]:
+        if not said["name"]:
+            members.append(Member("", snapshot.load(work, said["folder"])))
+            continue
+        signed = _read(work, lists[said["name"]], said["folder"])
+        members.append(Member(said["name"], signed.snapshot, signed))
+    return Pinned(ref, tuple(members))
+
+
+def require_forward(before: Sequence[Member], after: Sequence[Member]) -> None:
+    """Raise RollbackError where a registry or a list shows less, or other, than it did before."""
+    held = {member.name: member.snapshot.header for member in before}
+    for member in after:
+        if member.name in held:
+            where = f"list {member.name!r}" if member.name else "the registry"
+            require_no_rollback(held[member.name], member.snapshot.header, where)
+
+
+def open_list_store(location: str) -> Store:
+    """Return the store of a list. Raises UsageError for a place that nothing here can read."""
+    try:
+        return open_store(location)
+    except (ValueError, ImportError) as e:
+        raise UsageError(f"expected a folder or URL of a list, found {location!r}: {e}") from e
 
 
 @lru_cache(maxsize=4)
-def snapshot_at(root: str, path: str) -> Snapshot:
-    """Return a snapshot of a work folder, read and checked once a process."""
-    return load(open_store(root), path.rsplit("/", 1)[0])
+def honoured_at(root: str, path: str) -> Honoured:
+    """Return what a work folder's document names, read, checked and joined once a process."""
+    work = open_store(root)
+    named = _named(work, path)
+    snapshots = []
+    for said in named["members"]:
+        found = snapshot.load(work, said["folder"])
+        if sha256_hex(snapshot.header_bytes(found.header)) != said["sha256"]:
+            raise RegistryError(f"expected snapshot {said['sha256']} in {root}/{said['folder']}")
+        snapshots.append(found)
+    return union.join(snapshots, named["matcher"])
+
+
+def _read(store: Store, one: ListConfig, folder: str = "") -> SignedList:
+    signed = signed_list.read(store, parse_verifier_key(one.key), folder)
+    if one.origin and signed.note.origin != one.origin:
+        raise RegistryError(
+            f"expected the list of {one.origin} in {store.root}, found {signed.note.origin}"
+        )
+    return signed
+
+
+def _named(work: Store, path: str) -> dict[str, Any]:
+    body = work.read(path)
+    if _path_of(body) != path:
+        raise RegistryError(f"expected the snapshots that {path} names, found other bytes in it")
+    named: dict[str, Any] = json.loads(body)
+    return named
+
+
+def _path_of(body: bytes) -> str:
+    return f"{FOLDER}/{sha256_hex(body)[:32]}.json"

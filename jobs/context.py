@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.claims import snapshot_at
+from jobs.claims import honoured_at
 from optout.cohort import Cohort
 from optout.signals.declarations import Declarations
 from optout.signals.declarations import parse as parse_declarations
@@ -30,7 +30,7 @@ from schemas.canonical import canonical_json, sha256_hex
 from schemas.config import BuildConfig
 from schemas.errors import StorageError
 from schemas.ports import Clock, Embedder, Store
-from schemas.snapshot import Snapshot
+from schemas.snapshot import Honoured
 from schemas.tables import DOCUMENTS, LISTED, OBSERVED
 
 PLAN_PATH = "plan.json"
@@ -97,9 +97,9 @@ class Context:
         """Return the registry's matcher, likewise."""
         return load_pinned(self.plan.matcher, self.config.model.batch_size, matcher=True)
 
-    def snapshot(self, ref: Ref) -> Snapshot:
-        """Return a snapshot of the work folder, read and checked once a process."""
-        return snapshot_at(self.work.root, ref.path)
+    def honoured(self, ref: Ref) -> Honoured:
+        """Return the claims that a build honours, read and checked once a process."""
+        return honoured_at(self.work.root, ref.path)
 
     def cohort(self) -> Cohort:
         """Return the matcher's cohort."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jobs.claims import require_registry
+from jobs.claims import newest, pin, require_comparable, require_usable
 from jobs.context import PLAN_PATH, SECRET_PATH
 from optout.signals.declarations import parse as parse_declarations
 from pipeline.clock import clock_from_environment
@@ -23,6 +23,7 @@ from schemas.config import BuildConfig
 from schemas.errors import PlanError, UsageError
 from schemas.manifest import Manifest
 from schemas.ports import Embedder, Store
+from schemas.verdict import Stance
 from schemas.version import installed_version
 
 MATCHER = "builtin:lite"
@@ -75,7 +76,7 @@ def finished_release(job: Job) -> Manifest | None:
             f"{job.out} holds the release of another build ({manifest.title or 'untitled'}, "
             f"created {manifest.created}); give another --out"
         )
-    require_same(kept, make_plan(job, kept))
+    require_same(kept, make_plan(job, kept, kept.created))
     return manifest
 
 
@@ -92,19 +93,29 @@ def kept_plan(work: Store) -> Plan | None:
 def plan_of(job: Job, work: Store, *, keep: bool) -> Plan:
     """Return the plan of the work folder, made now where there is none.
 
-    keep: publish a new plan. Raises PlanError where the folder holds the plan of another build.
+    A new plan pins the claims as they are now; a list that cannot be read or verified stops here,
+    before anything is written. keep: publish it. Raises PlanError where the folder holds the plan
+    of another build, RegistryError as `jobs.claims.newest`.
     """
+    registry = job.config.registry
+    require_usable(registry)
+    require_grants(job.config)
     old = kept_plan(work)
-    new = make_plan(job, old)
     if old is not None:
-        require_same(old, new)
+        require_same(old, make_plan(job, old, old.created))
         return old
+    created = created_now()
+    members = newest(registry, created)  # before models are loaded
+    new = make_plan(job, None, created)
+    require_comparable(members, new.matcher.fingerprint)
     if keep:
+        claims = pin(members, new.matcher.fingerprint, work).ref
+        new = new.model_copy(update={"claims": claims.as_json()})
         work.publish(PLAN_PATH, canonical_json(new.model_dump(mode="json")))
     return new
 
 
-def make_plan(job: Job, old: Plan | None) -> Plan:
+def make_plan(job: Job, old: Plan | None, created: str) -> Plan:
     """Return the plan that the job asks for; models are loaded only where `old` has no answer."""
     config = job.config
     source = list_parts(job.source, config.source)
@@ -117,14 +128,13 @@ def make_plan(job: Job, old: Plan | None) -> Plan:
     check(config.filters, sample_names(source.extra_schema.names))
     require_encodable(config.decode)
     check_allow_hosts(config.fetch.allow_hosts)
-    require_registry(config.registry.url)
     asked = config.as_json()
     if old is not None and old.config["model"] == asked["model"]:
         model, matcher = old.model, old.matcher
     else:
         model, matcher = chosen_models(config)
     return Plan(
-        created=old.created if old is not None else created_now(),
+        created=created,
         tool_version=installed_version(),
         config=asked,
         source=source.as_json(),
@@ -138,6 +148,15 @@ def make_plan(job: Job, old: Plan | None) -> Plan:
         safety_sha256=lists_digest(config),
         store_root=job.from_store,
     )
+
+
+def require_grants(config: BuildConfig) -> None:
+    """Raise UsageError for a build that keeps what is granted, and asks nobody who could grant."""
+    registry = config.registry
+    if config.mode == Stance.OPT_IN and not (registry.url or registry.subscribed):
+        raise UsageError(
+            "mode opt_in expects registry.url or registry.lists: without claims nothing is granted"
+        )
 
 
 def lists_digest(config: BuildConfig) -> str:

@@ -11,11 +11,10 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from jobs.claims import Pinned
+from jobs.claims import Member, Pinned
 from jobs.context import PLAN_PATH, Context
 from jobs.lock import LOCK_PATH
 from jobs.planning import LOGS, Job, public_config
-from optout.snapshot import load
 from pipeline.evidence import EVIDENCE_INDEX, public_evidence
 from pipeline.manifest import MANIFEST_PATH, assemble, manifest_bytes, row_counts
 from pipeline.match import unjudged
@@ -53,7 +52,7 @@ class Finished:
 
     context: Context
     receipts: Mapping[str, list[Receipt]]
-    snapshot: Pinned
+    claims: Pinned
 
     def tables(self, stage: str, output: str, schema: pa.Schema) -> pa.Table:
         """Return one output of all tasks of a stage as one table."""
@@ -187,26 +186,35 @@ def model_entry(role: str, model: ModelChoice) -> ModelEntry:
 
 
 def lists(job: Job, finished: Finished) -> list[ListEntry]:
-    """Return the registries that were used, at which checkpoint, and those declined."""
-    declined = [ListEntry(origin=o, used=False) for o in sorted(job.config.registry.declined)]
-    header = finished.snapshot.header
-    if not job.config.registry.url:
-        return declined
-    folder = finished.snapshot.ref.path.rsplit("/", 1)[0]
-    snapshot = load(finished.context.work, folder)
-    used = ListEntry(
+    """Return the registries that were honoured, at which checkpoint, and those declined."""
+    registry, matcher = job.config.registry, finished.context.plan.matcher.fingerprint
+    honoured = [used(m, matcher, pinned=registry.pin) for m in finished.claims.members]
+    declined = [
+        ListEntry(name=one.name, origin=one.origin, used=False, reason=one.reason)
+        for one in registry.lists
+        if not one.subscribe
+    ]
+    return [*honoured, *declined]
+
+
+def used(member: Member, matcher: str, *, pinned: bool) -> ListEntry:
+    """Return what a manifest says about a registry whose claims were honoured."""
+    header, signed = member.snapshot.header, member.signed
+    return ListEntry(
+        name=member.name,
         origin=header.origin,
         used=True,
         size=header.size,
         root=header.root,
         recorded_at=header.recorded_at,
-        tables_sha256=header.tables_sha256,
+        exported_at=signed.note.exported_at if signed else None,
+        key=signed.key.short if signed else None,
+        snapshot_sha256=member.sha256,
         trust_local=header.trust_local,
-        pinned=job.config.registry.pin,
-        claims_active=snapshot.claims.num_rows,
-        claims_not_judged_by_similarity=unjudged(snapshot),
+        pinned=pinned,
+        claims_active=member.snapshot.claims.num_rows,
+        claims_not_judged_by_similarity=unjudged(member.snapshot.works, matcher),
     )
-    return [used, *declined]
 
 
 def forget_strays(store: Store, known: set[str]) -> None:

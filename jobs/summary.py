@@ -7,9 +7,11 @@ from rich.table import Table
 
 from jobs.cli.console import safe
 from jobs.planning import Job
+from optout.log.note import parse_verifier_key
 from pipeline.estimate import estimate
 from pipeline.formats.parts import UNCHECKED
 from pipeline.plan import Plan
+from schemas.config import RegistryConfig
 from schemas.manifest import Manifest
 from schemas.verdict import Reason
 
@@ -31,7 +33,8 @@ def say_plan(out: Console, job: Job, plan: Plan) -> None:
         "model", safe(f"{plan.model.name}, {plan.model.precision} on {plan.model.device}")
     )
     table.add_row("matcher", safe(f"{plan.matcher.name} {plan.matcher.fingerprint[:16]}"))
-    table.add_row("registry", safe(job.config.registry.url or "none: no opt-out list is honoured"))
+    for label, said in registries(job.config.registry):
+        table.add_row(label, safe(said))
     table.add_row("purpose", str(job.config.signals.purpose))
     parts = len(plan.source["parts"])
     table.add_row(
@@ -78,6 +81,15 @@ def say_summary(out: Console, job: Job, manifest: Manifest, *, again: bool) -> N
         )
     out.print(f"report: {safe(job.out)}/report.html")
     out.print(f"review of dropped and held rows (private): {safe(job.vault)}/review.html")
+
+
+def registries(config: RegistryConfig) -> list[tuple[str, str]]:
+    """Return whose opt-outs are honoured and whose are declined, as labels and words."""
+    signers = {one.name: parse_verifier_key(one.key).short for one in config.subscribed}
+    honoured = [("registry", config.url)] if config.url else []
+    honoured += [("list", f"{name}, signed by {signer}") for name, signer in signers.items()]
+    declined = [("declined", f"{x.name}: {x.reason}") for x in config.lists if not x.subscribe]
+    return [*(honoured or [("registry", "none: no opt-out list is honoured")]), *declined]
 
 
 def humane_bytes(size: float) -> str:

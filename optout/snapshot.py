@@ -12,16 +12,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from optout.entry import parse_leaf
-from optout.log.merkle import EMPTY_ROOT
 from optout.registry import LogView, Registry, match_part
 from optout.replay import Standing, replay
 from optout.works import decode_vector
+from schemas import SCHEMA_VERSION
 from schemas.canonical import canonical_json
 from schemas.claim import MatchPart
-from schemas.errors import CurationError, RegistryError
+from schemas.errors import CurationError, RegistryError, SchemaError
 from schemas.ports import Store
 from schemas.snapshot import Snapshot, SnapshotHeader
-from schemas.tables import CLAIMS, WORKS, from_rows, require
+from schemas.tables import SNAPSHOT_CLAIMS, WORKS, from_rows, require
 
 HEADER_FILE = "snapshot.json"
 CLAIMS_FILE = "claims.parquet"
@@ -57,38 +57,29 @@ def from_view(view: LogView, where: str, *, trust_local: bool) -> Snapshot:
     return Snapshot(header, claims, works)
 
 
-def empty(matcher: str = "", matcher_name: str = "") -> Snapshot:
-    """Return the snapshot of a build that honours no registry."""
-    claims, works = CLAIMS.empty_table(), WORKS.empty_table()
-    header = SnapshotHeader(
-        origin="",
-        size=0,
-        root=EMPTY_ROOT.hex(),
-        recorded_at="",
-        matcher=matcher,
-        matcher_name=matcher_name,
-        trust_local=False,
-        tables_sha256=tables_sha256(claims, works),
-    )
-    return Snapshot(header, claims, works)
-
-
 def save(snapshot: Snapshot, store: Store, folder: str) -> None:
     """Publish a snapshot under a folder, "" for the root.
 
     The header comes last; without it there is no snapshot.
     """
-    store.publish(_at(folder, CLAIMS_FILE), _parquet(snapshot.claims))
-    store.publish(_at(folder, WORKS_FILE), _parquet(snapshot.works))
-    store.publish(_at(folder, HEADER_FILE), canonical_json(snapshot.header.model_dump()))
+    store.publish(at(folder, CLAIMS_FILE), _parquet(snapshot.claims))
+    store.publish(at(folder, WORKS_FILE), _parquet(snapshot.works))
+    store.publish(at(folder, HEADER_FILE), header_bytes(snapshot.header))
+
+
+def header_bytes(header: SnapshotHeader) -> bytes:
+    """Return snapshot.json: canonical JSON, whose sha256 names the snapshot."""
+    return canonical_json(header.model_dump())
 
 
 def load(store: Store, folder: str) -> Snapshot:
     """Return the snapshot under a folder. Raises RegistryError unless it is what was saved."""
     try:
-        header = SnapshotHeader.model_validate_json(store.read(_at(folder, HEADER_FILE)))
-        claims = _table(store.read(_at(folder, CLAIMS_FILE)), CLAIMS)
-        works = _table(store.read(_at(folder, WORKS_FILE)), WORKS)
+        header = SnapshotHeader.model_validate_json(store.read(at(folder, HEADER_FILE)))
+        if header.schema_version != SCHEMA_VERSION:
+            raise SchemaError(f"schema_version {header.schema_version}, not {SCHEMA_VERSION}")
+        claims = _table(store.read(at(folder, CLAIMS_FILE)), SNAPSHOT_CLAIMS)
+        works = _table(store.read(at(folder, WORKS_FILE)), WORKS)
     except (CurationError, ValueError, pa.ArrowException, OSError) as e:
         raise RegistryError(f"expected a snapshot in {store.root}/{folder}: {e}") from e
     found = tables_sha256(claims, works)
@@ -113,7 +104,7 @@ def tables_sha256(claims: pa.Table, works: pa.Table) -> str:
 
 
 def claims_table(view: LogView, parts: Iterable[tuple[Standing, MatchPart]]) -> pa.Table:
-    """Return CLAIMS of the claims given, in their order."""
+    """Return SNAPSHOT_CLAIMS of the claims given, in their order."""
     rows = [
         {
             "claim_id": standing.claim_id,
@@ -136,7 +127,7 @@ def claims_table(view: LogView, parts: Iterable[tuple[Standing, MatchPart]]) -> 
         }
         for standing, part in parts
     ]
-    return from_rows(rows, CLAIMS)
+    return from_rows(rows, SNAPSHOT_CLAIMS)
 
 
 def works_table(parts: Iterable[tuple[Standing, MatchPart]]) -> pa.Table:
@@ -170,7 +161,8 @@ def works_table(parts: Iterable[tuple[Standing, MatchPart]]) -> pa.Table:
         raise RegistryError(f"expected keys of works in {where}: {e}") from e
 
 
-def _at(folder: str, name: str) -> str:
+def at(folder: str, name: str) -> str:
+    """Return the path of a file in a folder, "" for the root."""
     return f"{folder}/{name}" if folder else name
 
 

@@ -53,19 +53,18 @@ FINDING = {
 }
 
 
-def decide(  # noqa: PLR0917  # seven tables and values, each of its own type
+def decide(  # noqa: PLR0917  # six tables and values, each of its own type
     rows: pa.Table,
     matches: pa.Table,
     edges: pa.Table,
     claims: pa.Table,
     grants: pa.Table,
     config: BuildConfig,
-    trust_local: bool,
 ) -> pa.Table:
     """Return the verdict of every row: DECIDED, sorted by uid, one row each.
 
     rows: SLIM, unique uids. matches: MATCHES. edges: EDGES. claims: CLAIMS in force.
-    grants: GRANTS, opt-in claims by host, account and URL. trust_local: control counts as proved.
+    grants: GRANTS, opt-in claims by host, account and URL.
     Duplicates are not decided here but by `represent`, among the rows that this pass keeps.
     Raises SchemaError for a table that departs from its schema, a uid that occurs twice, an
     unknown reason, or a match by a claim that is not among `claims`.
@@ -76,8 +75,8 @@ def decide(  # noqa: PLR0917  # seven tables and values, each of its own type
         require(table, schema)
     slim = pl.DataFrame(rows).sort("uid")
     _check(slim)
-    met = _acting(pl.DataFrame(matches), claims, trust_local)
-    granted = _granted(met, pl.DataFrame(grants), claims, trust_local)
+    met = _acting(pl.DataFrame(matches), claims)
+    granted = _granted(met, pl.DataFrame(grants), claims)
     denied = _of_matches(met, slim, claims, config)
     own = pl.concat([_of_stops(slim), denied])
     found = pl.concat(
@@ -119,20 +118,20 @@ def _findings(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _acting(matches: pl.DataFrame, claims: pa.Table, trust_local: bool) -> pl.DataFrame:
-    """Return the matches that may decide, by rule, level and stance of their claims."""
-    levels = pl.DataFrame(claims.select(["claim_id", "level", "stance", "captions"]))
+def _acting(matches: pl.DataFrame, claims: pa.Table) -> pl.DataFrame:
+    """Return the matches that may decide, by rule, level, trust and stance of their claims."""
+    levels = _levels(claims, "captions")
     known = matches.drop("stance").join(levels, on="claim_id", how="left")
     strangers = known.filter(pl.col("level").is_null())
     if strangers.height:
         raise SchemaError(
             f"expected matches by claims of the snapshot, found {strangers['claim_id'][0]}"
         )
-    kinds = known.select("rule", "level", "stance").unique()
-    may = [acts(rule, level, trust_local, stance) for rule, level, stance in kinds.iter_rows()]
+    kinds = known.select("rule", "level", "trusted", "stance").unique()
+    may = [acts(*kind) for kind in kinds.iter_rows()]
     allowed = kinds.filter(pl.Series(may, dtype=pl.Boolean))
     second = _second_keys(known)
-    met = known.join(allowed, on=["rule", "level", "stance"], how="semi")
+    met = known.join(allowed, on=kinds.columns, how="semi")
     # A name that its claim asks to redact denies nothing by itself; it is a second key.
     met = met.filter(
         (pl.col("rule") != Rule.NAME) | pl.col("captions").ne_missing(str(Captions.REDACT))
@@ -143,6 +142,13 @@ def _acting(matches: pl.DataFrame, claims: pa.Table, trust_local: bool) -> pl.Da
     )
 
 
+def _levels(claims: pa.Table, *more: str) -> pl.DataFrame:
+    """Return what says whether a claim may act, and further columns."""
+    columns = ["claim_id", "level", "trusted", "stance", *more]
+    trusted = pl.col("trusted").fill_null(value=False)  # null would join with nothing
+    return pl.DataFrame(claims.select(columns)).with_columns(trusted)
+
+
 def _second_keys(matches: pl.DataFrame) -> pl.DataFrame:
     """Return (uid, claim_id) that belong together by something else than a look-alike."""
     return matches.filter(~pl.col("rule").is_in([str(r) for r in STYLE_RULES])).select(
@@ -150,21 +156,21 @@ def _second_keys(matches: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _granted(
-    met: pl.DataFrame, grants: pl.DataFrame, claims: pa.Table, trust_local: bool
-) -> pl.DataFrame:
+def _granted(met: pl.DataFrame, grants: pl.DataFrame, claims: pa.Table) -> pl.DataFrame:
     """Return uid, claim_id, rule, license, attribution of rows that an opt-in claim grants."""
-    terms = pl.DataFrame(claims.select(["claim_id", "level", "stance", "license", "attribution"]))
+    terms = _levels(claims, "license", "attribution")
     named = grants.join(terms, on="claim_id", how="inner")
     may = [
-        acts(rule, level, trust_local, stance) and stance == Stance.OPT_IN
-        for rule, level, stance in named.select("rule", "level", "stance").iter_rows()
+        acts(rule, level, trusted, stance) and stance == Stance.OPT_IN
+        for rule, level, trusted, stance in named.select(
+            "rule", "level", "trusted", "stance"
+        ).iter_rows()
     ]
     columns = ["uid", "claim_id", "rule"]
     by_key = met.filter(pl.col("stance") == Stance.OPT_IN).select(columns)
     both = pl.concat([by_key, named.filter(pl.Series(may, dtype=pl.Boolean)).select(columns)])
     first = both.sort("uid", _place("rule"), "claim_id").unique("uid", keep="first")
-    return first.join(terms.drop("level", "stance"), on="claim_id", how="left")
+    return first.join(terms.drop("level", "trusted", "stance"), on="claim_id", how="left")
 
 
 def _place(column: str) -> pl.Expr:

@@ -31,29 +31,29 @@ class Listed:
     key: str
 
 
-def listed(claims: pa.Table, rule: Rule, stance: Stance, *, trust_local: bool) -> list[Listed]:
+def listed(claims: pa.Table, rule: Rule, stance: Stance) -> list[Listed]:
     """Return the keys of the claims that may act by a rule, sorted by claim and key.
 
     claims: CLAIMS. rule: one of REACH.
     """
-    columns = ("claim_id", "scope", "stance", "level", _COLUMNS[rule])
+    columns = ("claim_id", "scope", "stance", "level", "trusted", _COLUMNS[rule])
     return sorted(
         Listed(claim_id, key)
-        for claim_id, scope, claimed, level, keys in zip(
+        for claim_id, scope, claimed, level, trusted, keys in zip(
             *(claims[name].to_pylist() for name in columns), strict=True
         )
         if claimed == stance and Scope(scope) in REACH[rule]
-        if acts(rule, level, trust_local, stance)
+        if acts(rule, level, trusted, stance)
         for key in keys or ()
     )
 
 
-def listed_names(claims: pa.Table, captions: Captions, *, trust_local: bool) -> list[Listed]:
+def listed_names(claims: pa.Table, captions: Captions) -> list[Listed]:
     """Return the names of opt-out claims that ask for one treatment of captions, sorted."""
     columns = (claims["claim_id"].to_pylist(), claims["captions"].to_pylist())
     asked = dict(zip(*columns, strict=True))
     return [
         one
-        for one in listed(claims, Rule.NAME, Stance.OPT_OUT, trust_local=trust_local)
+        for one in listed(claims, Rule.NAME, Stance.OPT_OUT)
         if (asked[one.claim_id] or Captions.DROP) == captions
     ]

@@ -18,7 +18,7 @@ from pipeline.stored_vectors import matrix
 from schemas.config import MatchConfig
 from schemas.errors import ModelMismatchError, SchemaError
 from schemas.ports import Vectors
-from schemas.snapshot import Snapshot
+from schemas.snapshot import Honoured
 from schemas.tables import CLAIMS, MATCHES, WORKS, require
 from schemas.verdict import Stance
 
@@ -32,7 +32,7 @@ VARIANTS = 8
 def match(
     keys: pa.Table,
     vectors: pa.Table,
-    snapshot: Snapshot,
+    honoured: Honoured,
     cohort: Cohort | None,
     config: MatchConfig,
     *,
@@ -45,34 +45,37 @@ def match(
     judged by exact keys only (`decide` holds it). cohort: null where no style is in force.
     search: how copy candidates are found; `optout.index.candidates` for very large registries.
     Raises SchemaError where a table departs from its form, ModelMismatchError where vectors,
-    cohort and snapshot name different matchers.
+    cohort and build name different matchers.
     """
     if keys.column_names[: len(KEYS)] != KEYS:
         raise SchemaError(f"expected columns {KEYS}, found {keys.column_names}")
-    require(snapshot.claims, CLAIMS)
-    require(snapshot.works, WORKS)
-    _check_matcher(vectors, snapshot)
-    require_cohort(snapshot, cohort)
+    require(honoured.claims, CLAIMS)
+    require(honoured.works, WORKS)
+    _check_matcher(vectors, honoured)
+    require_cohort(honoured, cohort)
     with np.errstate(invalid="ignore"):  # what is not a number is dealt with, and counts as met
         frames = [
-            exact(keys, snapshot),
-            copies(keys, vectors, snapshot, config, search),
-            match_styles(vectors, snapshot, cohort, config),
+            exact(keys, honoured),
+            copies(keys, vectors, honoured, config, search),
+            match_styles(vectors, honoured, cohort, config),
         ]
     return _best(pl.concat(frames))
 
 
-def unjudged(snapshot: Snapshot) -> int:
-    """Return how many claims have works, but no vectors of the pinned matcher for any of them."""
-    works = _frame(snapshot.works).select("claim_id", "matcher")
-    judged = works.filter(pl.col("matcher") == snapshot.header.matcher)
-    return int(works["claim_id"].n_unique() - judged["claim_id"].n_unique())
+def unjudged(works: pa.Table, matcher: str) -> int:
+    """Return how many claims have works, but no vectors of a matcher for any of them.
+
+    works: WORKS, of one registry or of all.
+    """
+    claims = _frame(works.select(["claim_id", "matcher"]))
+    judged = claims.filter(pl.col("matcher") == matcher)
+    return int(claims["claim_id"].n_unique() - judged["claim_id"].n_unique())
 
 
-def exact(keys: pa.Table, snapshot: Snapshot) -> pl.DataFrame:
+def exact(keys: pa.Table, honoured: Honoured) -> pl.DataFrame:
     """Return the rows that have the very bytes or pixels of a work, by any claim."""
     rows = _frame(keys.select(["uid", *EXACT_RULES]))
-    works = _frame(snapshot.works.select(["claim_id", "work_id", *EXACT_RULES]))
+    works = _frame(honoured.works.select(["claim_id", "work_id", *EXACT_RULES]))
     found = [
         rows.select("uid", key)
         .join(works.select("claim_id", "work_id", key), on=key, how="inner")
@@ -82,30 +85,30 @@ def exact(keys: pa.Table, snapshot: Snapshot) -> pl.DataFrame:
     same = pl.concat(found).with_columns(
         similarity=pl.lit(1.0, pl.Float64), threshold=pl.lit(1.0, pl.Float64)
     )
-    return _with_stance(same, snapshot)
+    return _with_stance(same, honoured)
 
 
 def copies(
     keys: pa.Table,
     vectors: pa.Table,
-    snapshot: Snapshot,
+    honoured: Honoured,
     config: MatchConfig,
     search: Candidates | None = None,
 ) -> pl.DataFrame:
     """Return the rows that are copies of a work of an opt-out claim, by two keys or by vector."""
     against = pl.col("stance") == Stance.OPT_OUT
-    claims = _frame(snapshot.claims.select(["claim_id", "stance"])).filter(against)
-    places = _frame(snapshot.works.select(["claim_id", "work_id", "matcher"])).with_row_index("at")
+    claims = _frame(honoured.claims.select(["claim_id", "stance"])).filter(against)
+    places = _frame(honoured.works.select(["claim_id", "work_id", "matcher"])).with_row_index("at")
     judged = (
-        places.filter(pl.col("matcher") == snapshot.header.matcher)
+        places.filter(pl.col("matcher") == honoured.matcher)
         .join(claims, on="claim_id", how="semi")
         .sort("at")
     )
     at = judged["at"].to_numpy().astype(np.int64)
     uids, row_at, cpy = _vector_rows(keys, vectors, "cpy")
     if not len(at) or not len(uids):
-        return _with_stance(_no_matches(), snapshot)
-    works = _exemplars(snapshot.works.take(pa.array(at)), cpy.shape[1])
+        return _with_stance(_no_matches(), honoured)
+    works = _exemplars(honoured.works.take(pa.array(at)), cpy.shape[1])
     rows = Rows(*_hashes(keys.take(pa.array(row_at))), cpy)
     found = match_copies(rows, works, config.epsilon, search)
     frame = pl.DataFrame(
@@ -118,15 +121,15 @@ def copies(
             "threshold": found.threshold,
         }
     )
-    return _with_stance(frame, snapshot)
+    return _with_stance(frame, honoured)
 
 
-def _check_matcher(vectors: pa.Table, snapshot: Snapshot) -> None:
+def _check_matcher(vectors: pa.Table, honoured: Honoured) -> None:
     told = (vectors.schema.metadata or {}).get(FINGERPRINT.encode())
-    pinned = snapshot.header.matcher
+    pinned = honoured.matcher
     if told is not None and pinned and told.decode() != pinned:
         raise ModelMismatchError(
-            f"expected vectors of the snapshot's matcher {pinned}, found {told.decode()}"
+            f"expected vectors of the build's matcher {pinned}, found {told.decode()}"
         )
 
 
@@ -177,8 +180,8 @@ def _no_matches() -> pl.DataFrame:
     return pl.DataFrame(schema={**texts, "similarity": pl.Float64, "threshold": pl.Float64})
 
 
-def _with_stance(found: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
-    stances = _frame(snapshot.claims.select(["claim_id", "stance"]))
+def _with_stance(found: pl.DataFrame, honoured: Honoured) -> pl.DataFrame:
+    stances = _frame(honoured.claims.select(["claim_id", "stance"]))
     return found.join(stances, on="claim_id", how="inner").select(MATCHES.names[:-1])
 
 

@@ -23,7 +23,7 @@ from pipeline.stored_vectors import matrix
 from schemas.config import MatchConfig
 from schemas.errors import ModelMismatchError, SchemaError
 from schemas.ports import Vectors
-from schemas.snapshot import Snapshot
+from schemas.snapshot import Honoured
 from schemas.tables import MATCHES
 from schemas.verdict import Stance
 
@@ -42,13 +42,13 @@ class InForce:
 
 
 def match_styles(
-    vectors: pa.Table, snapshot: Snapshot, cohort: Cohort | None, config: MatchConfig
+    vectors: pa.Table, honoured: Honoured, cohort: Cohort | None, config: MatchConfig
 ) -> pl.DataFrame:
     """Return the rows that reach the threshold of a style in force: MATCHES less its margin.
 
     vectors: uid and `sty`. A style that does not act, for want of level, is not matched at all.
     """
-    styles = in_force(snapshot, config)
+    styles = in_force(honoured, config)
     found: list[tuple[str, str, str, str, None, float, float]] = []
     if styles and cohort is not None and "sty" in vectors.column_names:
         present = vectors.filter(vectors["sty"].is_valid())
@@ -66,26 +66,26 @@ def match_styles(
     return pl.DataFrame(found, schema=schema, orient="row")
 
 
-def require_cohort(snapshot: Snapshot, cohort: Cohort | None) -> None:
-    """Raise ModelMismatchError unless the cohort is that of the snapshot's matcher.
+def require_cohort(honoured: Honoured, cohort: Cohort | None) -> None:
+    """Raise ModelMismatchError unless the cohort is that of the build's matcher.
 
     A cohort is needed only where a style acts; what cannot be judged is not let through.
     """
-    pinned = snapshot.header.matcher
+    pinned = honoured.matcher
     if cohort is not None and pinned and cohort.matcher != pinned:
         raise ModelMismatchError(
-            f"expected the cohort of the snapshot's matcher {pinned}, found {cohort.matcher}"
+            f"expected the cohort of the build's matcher {pinned}, found {cohort.matcher}"
         )
-    if cohort is None and _acting(snapshot):
+    if cohort is None and _acting(honoured):
         raise ModelMismatchError(f"expected the cohort of matcher {pinned}, found none")
 
 
-def in_force(snapshot: Snapshot, config: MatchConfig) -> list[InForce]:
+def in_force(honoured: Honoured, config: MatchConfig) -> list[InForce]:
     """Return the styles that act, each with its threshold at its share of the budget."""
-    acting = _acting(snapshot)
+    acting = _acting(honoured)
     alpha = config.style_budget / max(len(acting), 1)
-    works = _works(snapshot, set(acting))
-    rows = {row["claim_id"]: row for row in snapshot.claims.to_pylist()}
+    works = _works(honoured, set(acting))
+    rows = {row["claim_id"]: row for row in honoured.claims.to_pylist()}
     found = []
     for claim_id in acting:
         tail = unpack(rows[claim_id]["style_tail"] or ())
@@ -97,24 +97,24 @@ def in_force(snapshot: Snapshot, config: MatchConfig) -> list[InForce]:
     return found
 
 
-def _acting(snapshot: Snapshot) -> list[str]:
+def _acting(honoured: Honoured) -> list[str]:
     """Return the ids of claims whose style acts, sorted."""
-    claims = snapshot.claims.select(["claim_id", "stance", "level", "style_state"]).to_pylist()
-    trusted = snapshot.header.trust_local
+    columns = ["claim_id", "stance", "level", "trusted", "style_state"]
+    claims = honoured.claims.select(columns).to_pylist()
     return sorted(
         row["claim_id"]
         for row in claims
         if row["style_state"] == "active"
         and row["stance"] == Stance.OPT_OUT
-        and acts(Rule.STYLE, row["level"], trusted, row["stance"])
+        and acts(Rule.STYLE, row["level"], row["trusted"], row["stance"])
     )
 
 
-def _works(snapshot: Snapshot, claims: set[str]) -> dict[str, Vectors]:
+def _works(honoured: Honoured, claims: set[str]) -> dict[str, Vectors]:
     """Return the style vectors of each claim, of the pinned matcher only."""
-    table = snapshot.works.select(["claim_id", "matcher", "sty"])
+    table = honoured.works.select(["claim_id", "matcher", "sty"])
     chosen = [
-        bool(claim in claims and matcher == snapshot.header.matcher and valid)
+        bool(claim in claims and matcher == honoured.matcher and valid)
         for claim, matcher, valid in zip(
             table["claim_id"].to_pylist(),
             table["matcher"].to_pylist(),

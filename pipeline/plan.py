@@ -26,7 +26,7 @@ STAGE_VERSION = 3
 TRACELESS = {
     "workers": None,
     "output": ("hold_days", "keep_store"),
-    "registry": ("url", "pin"),
+    "registry": ("url", "pin", "max_age_days"),
     "fetch": (
         "connections",
         "per_host",
@@ -178,6 +178,7 @@ class Plan(BaseModel):
     matcher: ModelChoice
     safety_sha256: str  # digest over the hash lists in force
     store_root: str = ""  # work folder whose fetch store answers instead of the web
+    claims: dict[str, Any] | None = None  # Ref of the snapshots at the start; no part of identity
 
     def build_config(self) -> BuildConfig:
         """Return the config as values."""
@@ -218,6 +219,10 @@ def lasting(config: Mapping[str, Any]) -> dict[str, Any]:
                 kept[key] = {k: v for k, v in value.items() if k not in gone}
         else:
             kept[key] = value
+    registry = kept.get("registry", {})
+    if "lists" in registry:  # where a list lies may change, and names this machine
+        places = [{k: v for k, v in one.items() if k != "location"} for one in registry["lists"]]
+        kept["registry"] = registry | {"lists": places}
     return kept
 
 

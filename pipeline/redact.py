@@ -35,12 +35,12 @@ class Redacted:
     named: pa.Table
 
 
-def redact(rows: pa.Table, claims: pa.Table, *, trust_local: bool) -> Redacted:
+def redact(rows: pa.Table, claims: pa.Table) -> Redacted:
     """Return rows, screened by claims, without the names that are to be redacted.
 
     rows: ROWS as identified. claims: CLAIMS of a snapshot.
     """
-    screened, worded = screen_and_word(rows, claims, trust_local=trust_local)
+    screened, worded = screen_and_word(rows, claims)
     places = sorted(worded)
     uids = rows["uid"].take(pa.array(places, pa.int64())).to_pylist()
     originals = _originals(rows, places, worded)

@@ -37,17 +37,15 @@ Denials = dict[int, tuple[Rule, str, dict[str, str]]]
 """Place of a row -> the rule, the claim and the detail that stop it."""
 
 
-def screen(rows: pa.Table, claims: pa.Table, *, trust_local: bool) -> pa.Table:
+def screen(rows: pa.Table, claims: pa.Table) -> pa.Table:
     """Return ROWS with the stops of opt-out claims; the same rows in the same order.
 
-    rows: ROWS, of which stopped ones stay as they are. claims: CLAIMS of a snapshot.
+    rows: ROWS, of which stopped ones stay as they are. claims: CLAIMS.
     """
-    return screen_and_word(rows, claims, trust_local=trust_local)[0]
+    return screen_and_word(rows, claims)[0]
 
 
-def screen_and_word(
-    rows: pa.Table, claims: pa.Table, *, trust_local: bool
-) -> tuple[pa.Table, dict[int, Wording]]:
+def screen_and_word(rows: pa.Table, claims: pa.Table) -> tuple[pa.Table, dict[int, Wording]]:
     """Return what `screen` does, and how the captions of rows that stay are to be worded, by place.
 
     Rows that nothing asks to redact have no wording.
@@ -57,16 +55,16 @@ def screen_and_word(
     denied: Denials = {}
     for rule in _BY_ADDRESS:
         left = _left(rows, denied)
-        keys = listed(claims, rule, Stance.OPT_OUT, trust_local=trust_local)
+        keys = listed(claims, rule, Stance.OPT_OUT)
         if left and keys:
             for at, one in _find(rule, rows.take(left), keys, twins=True):
                 denied[left[at]] = (rule, one.claim_id, {str(rule): one.key})
     left = _left(rows, denied)
-    names = listed_names(claims, Captions.DROP, trust_local=trust_local)
+    names = listed_names(claims, Captions.DROP)
     for at, met in names_met(_captions(rows, left), names).items():
         denied[left[at]] = _named(met[0])
     left = _left(rows, denied)
-    worded = wordings(_captions(rows, left), claims, trust_local=trust_local)
+    worded = wordings(_captions(rows, left), claims)
     for at, wording in worded.items():
         if wording.stop:
             denied[left[at]] = _named(wording.stop, captions=str(Captions.REDACT))
@@ -74,14 +72,14 @@ def screen_and_word(
     return (_stopped(rows, denied) if denied else rows), stay
 
 
-def grants(rows: pa.Table, claims: pa.Table, *, trust_local: bool) -> pa.Table:
+def grants(rows: pa.Table, claims: pa.Table) -> pa.Table:
     """Return GRANTS: the rows that opt-in claims grant by URL, host or account, stopped or not."""
     require(rows, ROWS)
     require(claims, CLAIMS)
     uids = rows["uid"].to_pylist()
     found: set[tuple[str, str, str]] = set()
     for rule in _BY_ADDRESS:
-        keys = listed(claims, rule, Stance.OPT_IN, trust_local=trust_local)
+        keys = listed(claims, rule, Stance.OPT_IN)
         for at, one in _find(rule, rows, keys, twins=False, every=True):
             found.add((uids[at], str(rule), one.claim_id))
     ordered = sorted(found)

@@ -7,6 +7,7 @@ exclusive create, and no step relies on rename.
 
 import os
 import secrets
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,7 +84,7 @@ class FolderStore:
     def read(self, path: str) -> bytes:
         try:
             body: bytes = self._fs.cat_file(self._full(path))
-        except (OSError, ValueError) as e:
+        except _unreadable() as e:
             raise StorageError(f"could not read {self._full(path)}: {e}") from e
         return body
 
@@ -147,3 +148,13 @@ class FolderStore:
             beside.unlink(missing_ok=True)
             raise
         return str(beside)
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """Return what a file system raises for a file that cannot be read.
+
+    Over HTTP that is also aiohttp's own errors, which are no OSError; it is not imported for them:
+    where nobody has, nobody can have raised one.
+    """
+    http = sys.modules.get("aiohttp")
+    return (OSError, ValueError, *((http.ClientError,) if http else ()))

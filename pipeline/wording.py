@@ -35,14 +35,12 @@ class Wording:
     stop: Met | None
 
 
-def wordings(
-    captions: pa.ChunkedArray, claims: pa.Table, *, trust_local: bool
-) -> dict[int, Wording]:
+def wordings(captions: pa.ChunkedArray, claims: pa.Table) -> dict[int, Wording]:
     """Return the wording of each caption, by its place, that an acting claim asks to redact.
 
     captions: string[n]. claims: CLAIMS.
     """
-    names = listed_names(claims, Captions.REDACT, trust_local=trust_local)
+    names = listed_names(claims, Captions.REDACT)
     met = names_met(captions, names)
     texts = {at: str(captions[at].as_py()) for at in met}
     open_rows = list(met)
@@ -55,7 +53,7 @@ def wordings(
         open_rows = [open_rows[place] for place in again]
         for at, more in zip(open_rows, again.values(), strict=True):
             met[at] = tuple(dict.fromkeys((*met[at], *more)))
-    denied = listed_names(claims, Captions.DROP, trust_local=trust_local)
+    denied = listed_names(claims, Captions.DROP)
     made = names_met(pa.array(list(texts.values()), TEXT), denied)
     stops = {at: made[place][0] for place, at in enumerate(texts) if place in made}
     return {

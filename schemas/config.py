@@ -157,13 +157,50 @@ class RelateConfig(Section):
     dedup: bool = Field(True, description="release one of each duplicate group")
 
 
+class ListConfig(Section):
+    """A signed list of another registry: subscribed to, or declined with a reason."""
+
+    name: Annotated[str, Field(min_length=1, description="what you call it")]
+    origin: str = Field("", description="the registry that it must come from; default: any")
+    location: str = Field("", description="folder or URL that holds it")
+    key: str = Field("", description="verifier key of its publisher, NAME+ID+BASE64")
+    subscribe: bool = Field(True, description="honour it; false declines it")
+    reason: str = Field("", description="why it is declined; the manifest says so")
+
+    @model_validator(mode="after")
+    def _says_enough(self) -> "ListConfig":
+        if self.subscribe and not self.key:
+            raise ValueError(f"list {self.name!r} expects the verifier key of its publisher (key)")
+        if not self.subscribe and not self.reason:
+            raise ValueError(f"list {self.name!r} is declined: expects a reason")
+        return self
+
+
 class RegistryConfig(Section):
     """Whose opt-outs are honoured."""
 
     url: str = Field("", description="path or SQLAlchemy URL of the registry")
     trust_local: bool = Field(False, description="take control as proved on this registry")
     pin: bool = Field(False, description="do not look for a newer snapshot before release")
-    declined: tuple[str, ...] = Field((), description="origins of lists that you decline")
+    lists: tuple[ListConfig, ...] = Field(
+        (), description="signed lists: {name, location, key}, or {name, subscribe: false, reason}"
+    )
+    max_age_days: Annotated[float, Field(ge=0)] = Field(
+        7.0, description="age from which a list is too old to build by; 0: no limit"
+    )
+
+    @field_validator("lists")
+    @classmethod
+    def _named_apart(cls, value: tuple[ListConfig, ...]) -> tuple[ListConfig, ...]:
+        names = [one.name for one in value]
+        if len(set(names)) != len(names):
+            raise ValueError(f"expected lists with names of their own, found {names}")
+        return value
+
+    @property
+    def subscribed(self) -> tuple[ListConfig, ...]:
+        """The lists that are honoured."""
+        return tuple(one for one in self.lists if one.subscribe)
 
 
 class MatchConfig(Section):
@@ -231,9 +268,3 @@ class BuildConfig(Section):
         """Return a JSON value that `model_validate` reads back; infinity is a string in it."""
         value: dict[str, Any] = json.loads(self.model_dump_json())
         return value
-
-    @model_validator(mode="after")
-    def _urls_hold_no_images(self) -> "BuildConfig":
-        if self.mode == Stance.OPT_IN and not self.registry.url:
-            raise ValueError("mode opt_in expects registry.url: without claims nothing is granted")
-        return self

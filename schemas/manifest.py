@@ -23,14 +23,21 @@ class FileEntry(Entry):
 
 
 class ListEntry(Entry):
-    """One registry: used or declined, and at which checkpoint."""
+    """One registry: used or declined, and at which checkpoint.
 
-    origin: str
+    The builder's own has no name, no key and no time of export; a declined one has a reason.
+    """
+
+    name: str = ""
+    origin: str = ""  # of a declined list only where the config says it
     used: bool
+    reason: str = ""  # why it was declined
     size: int | None = None
     root: str | None = None
-    recorded_at: str | None = None
-    tables_sha256: str | None = None
+    recorded_at: str | None = None  # of the newest entry, by the registry's clock
+    exported_at: str | None = None  # of a signed list, by its publisher's clock
+    key: str | None = None  # that signed the list: NAME+ID
+    snapshot_sha256: str | None = None  # of its snapshot.json, which holds the tables' digest
     trust_local: bool = False
     pinned: bool = False
     claims_active: int | None = None

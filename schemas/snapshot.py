@@ -26,8 +26,20 @@ class SnapshotHeader(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A header with its CLAIMS and WORKS (both sorted: claim_id; claim_id, work_id)."""
+    """A header with its SNAPSHOT_CLAIMS and WORKS (sorted: claim_id; claim_id, work_id)."""
 
     header: SnapshotHeader
+    claims: pa.Table
+    works: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class Honoured:
+    """All that a build honours: CLAIMS and WORKS of its registry and of the lists, sorted as there.
+
+    matcher: fingerprint of the build's own; vectors of any other are not compared.
+    """
+
+    matcher: str
     claims: pa.Table
     works: pa.Table

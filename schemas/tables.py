@@ -171,7 +171,7 @@ DECODED = _table(
 STORED = _table(F("uid", TEXT), F("stored_sha256", TEXT), F("body", pa.binary()))
 """Image bytes as they will stand in the release, kept apart from all slim columns."""
 
-CLAIMS = _table(
+SNAPSHOT_CLAIMS = _table(
     F("claim_id", TEXT),
     F("scope", TEXT),
     F("stance", TEXT),
@@ -190,6 +190,14 @@ CLAIMS = _table(
     F("seq", pa.int64()),  # of the newest event about the claim
     F("commitment", TEXT),  # of the match part, as in the log
 )
+"""The claims of one registry, as its snapshot holds them."""
+
+CLAIMS = _table(
+    *SNAPSHOT_CLAIMS,  # style_state also: not judged: of another matcher
+    F("origin", TEXT),  # the registry that states the claim and its level
+    F("trusted", pa.bool_()),  # control counts as proved: trust_local, on a registry of one's own
+)
+"""The claims that a build honours, of all registries together (optout.union)."""
 
 WORKS = _table(
     F("claim_id", TEXT),

@@ -28,7 +28,7 @@ CAPTIONS = {
 
 def understood(part: MatchPart, artist: str = "") -> Table:
     """Return a table of what a claim says, as it was understood."""
-    table = _grid()
+    table = grid()
     if artist:
         table.add_row("artist", safe(artist))
     stance = (
@@ -58,7 +58,7 @@ def understood(part: MatchPart, artist: str = "") -> Table:
 
 def effects(part: MatchPart, level: int, *, trust_local: bool) -> Table:
     """Return a table of what the claim reaches, and whether it acts now or waits for proof."""
-    table = _grid()
+    table = grid()
     for label, rule in _reach(part):
         if acts(rule, level, trust_local, part.stance):
             said = "acts now"
@@ -184,7 +184,8 @@ def _reach(part: MatchPart) -> list[tuple[str, Rule]]:
     return reach
 
 
-def _grid() -> Table:
+def grid() -> Table:
+    """Return a table of labels and what stands behind them."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

@@ -32,6 +32,9 @@ TAKEN = {"format", "name", "url", "count"}
 WHOLE = {"filters"}
 """Lists whose values may hold commas."""
 
+SECTIONS = {"registry.lists"}
+"""Lists of sections; each value on the command line is one of them, as YAML: {name: a, key: b}."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -136,10 +139,19 @@ def overrides(given: Mapping[str, Any]) -> dict[str, Any]:
         value = given.get(key.parameter)
         if value is None or value == []:
             continue
-        if key.is_list and key.leaf not in WHOLE:
+        if key.path in SECTIONS:
+            value = [_section(key, text) for text in value]
+        elif key.is_list and key.leaf not in WHOLE:
             value = [piece for text in value for piece in text.split(",") if piece]
         _set(found, key.path, value)
     return found
+
+
+def _section(key: Key, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as e:
+        raise UsageError(f"expected {key.path} as {{key: value, …}}, found {text!r:.120}") from e
 
 
 def read_config(text: str | None, given: Mapping[str, Any], where: str) -> BuildConfig:

@@ -20,17 +20,9 @@ def run(context: Context, task: Task) -> Result:
         pa.concat_tables([context.table(r) for r in context.refs(task, n)])
         for n in ("slim", "matches", "grants", "edges")
     )
-    snapshot = context.snapshot(task.ref("snapshot"))
+    claims = context.honoured(task.ref("snapshot")).claims
     config = context.config
-    decided = decide(
-        slim,
-        matches,
-        edges,
-        snapshot.claims,
-        grants,
-        config,
-        trust_local=snapshot.header.trust_local,
-    )
+    decided = decide(slim, matches, edges, claims, grants, config)
     chosen = represent(decided, slim, edges, context.plan.duplicate_similarity(), config)
     shard = shard_of(chosen["uid"], context.plan.shards)
     decoded = pa.concat_tables(

@@ -27,8 +27,7 @@ def run(context: Context, task: Task) -> Result:
     """args: rows ref, snapshot ref, shard. Publishes LISTED by uid shard."""
     shard = int(task.args["shard"])
     rows = context.table(task.ref("rows"))
-    snapshot = context.snapshot(task.ref("snapshot"))
-    screened = screen(rows, snapshot.claims, trust_local=snapshot.header.trust_local)
+    screened = screen(rows, context.honoured(task.ref("snapshot")).claims)
     urls = asked_about(screened)
     tables = [declared(urls, context.declarations, context.created_us)]
     if context.config.lists.spawning_url:

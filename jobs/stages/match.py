@@ -19,17 +19,14 @@ def run(context: Context, task: Task) -> Result:
     rows, named, judged, decoded, vectors = (
         context.table(task.ref(n)) for n in ("rows", "named", "judged", "decoded", "vectors")
     )
-    snapshot = context.snapshot(task.ref("snapshot"))
-    trusted = snapshot.header.trust_local
+    honoured = context.honoured(task.ref("snapshot"))
     config = context.config
     filtered = refused(sample_columns(rows, judged, decoded), config.filters)
-    found = match(content_keys(judged, decoded), vectors, snapshot, context.cohort(), config.match)
+    found = match(content_keys(judged, decoded), vectors, honoured, context.cohort(), config.match)
     matches = pa.concat_tables([found, named])
     outputs = {
         "slim": context.publish_table(task.path("slim"), slim(rows, judged, decoded, filtered)),
         "matches": context.publish_table(task.path("matches"), matches),
-        "grants": context.publish_table(
-            task.path("grants"), grants(rows, snapshot.claims, trust_local=trusted)
-        ),
+        "grants": context.publish_table(task.path("grants"), grants(rows, honoured.claims)),
     }
     return outputs, {"rows": rows.num_rows, "matches": matches.num_rows}

@@ -13,9 +13,8 @@ def run(context: Context, task: Task) -> Result:
     Publishes ROWS with stops and without names, DECODED with the similarity of captions that were
     cut, ORIGINALS, and MATCHES by names that were taken out.
     """
-    snapshot = context.snapshot(task.ref("snapshot"))
     rows = context.table(task.ref("rows"))
-    found = redact(rows, snapshot.claims, trust_local=snapshot.header.trust_local)
+    found = redact(rows, context.honoured(task.ref("snapshot")).claims)
     decoded = task.ref("decoded")
     if found.originals.num_rows:
         vectors = context.table(task.ref("vectors"))

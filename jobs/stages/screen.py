@@ -16,8 +16,7 @@ def run(context: Context, task: Task) -> Result:
     """
     shard = int(task.args["shard"])
     rows = context.bucket(context.refs(task, "identified"), shard, ROWS).sort_by("uid")
-    snapshot = context.snapshot(task.ref("snapshot"))
-    screened = screen(rows, snapshot.claims, trust_local=snapshot.header.trust_local)
+    screened = screen(rows, context.honoured(task.ref("snapshot")).claims)
     wanted, pages = requests(screened, shard), page_requests(screened, shard)
     outputs = {"rows": context.publish_table(task.path("rows"), rows)}
     if pages.num_rows:

@@ -12,8 +12,7 @@ def run(context: Context, task: Task) -> Result:
     """args: rows ref, shard, snapshot ref, refs of listed, pages, documents. Publishes REQUESTS."""
     shard = int(task.args["shard"])
     rows = context.table(task.ref("rows"))
-    snapshot = context.snapshot(task.ref("snapshot"))
-    screened = screen(rows, snapshot.claims, trust_local=snapshot.header.trust_local)
+    screened = screen(rows, context.honoured(task.ref("snapshot")).claims)
     left = sift(screened, context.facts(task, shard), context.policy)
     wanted = requests(left, shard)
     bucket = host_bucket(wanted["host"], context.plan.host_buckets)

@@ -6,7 +6,7 @@ from optout.entry import draft_move
 from optout.lifecycle import Event
 from optout.registry import Registry
 from schemas.errors import RegistryError
-from schemas.tables import CLAIMS, WORKS, require
+from schemas.tables import SNAPSHOT_CLAIMS, WORKS, require
 from tests.fakes import FixedClock, MemoryStore
 from tests.optout.claims import MATCHER, active_style, draft, random_bytes, signing_key, work
 
@@ -32,7 +32,7 @@ def filled(registry: Registry) -> list[str]:
 def test_claims_and_works_are_sorted_and_keep_their_schemas(registry):
     ids = filled(registry)
     found = snapshot.take(registry, trust_local=True)
-    require(found.claims, CLAIMS, extra=False)
+    require(found.claims, SNAPSHOT_CLAIMS, extra=False)
     require(found.works, WORKS, extra=False)
     assert found.claims["claim_id"].to_pylist() == sorted(ids)
     order = list(zip(*(found.works[n].to_pylist() for n in ("claim_id", "work_id")), strict=True))

@@ -63,7 +63,6 @@ def decided(  # noqa: PLR0917  # the tables of decide
     claims: list[dict[str, Any]] | None = None,
     grants: list[dict[str, Any]] | None = None,
     config: BuildConfig | None = None,
-    trust_local: bool = False,
 ) -> pa.Table:
     return decide(
         from_rows(rows, SLIM),
@@ -72,7 +71,6 @@ def decided(  # noqa: PLR0917  # the tables of decide
         from_rows(claims or [], CLAIMS),
         from_rows(grants or [], GRANTS),
         config or BuildConfig(),
-        trust_local,
     )
 
 
@@ -111,7 +109,14 @@ def test_a_listed_work_denies_at_any_level(rule: str) -> None:
 def test_a_style_needs_proved_control_or_a_registry_of_ones_own() -> None:
     matches, claims = [match(1, "c", "style")], [claim("c", level=1)]
     assert reasons(decided([row(1)], matches, [], claims)) == {1: None}
-    assert reasons(decided([row(1)], matches, [], claims, trust_local=True)) == {1: "optout_style"}
+    trusted = [claim("c", level=1, trusted=True)]
+    assert reasons(decided([row(1)], matches, [], trusted)) == {1: "optout_style"}
+
+
+def test_trust_in_one_claim_says_nothing_of_another() -> None:
+    claims = [claim("c", level=0, trusted=True), claim("d", level=0, trusted=False)]
+    matches = [match(1, "c", "style"), match(2, "d", "style")]
+    assert reasons(decided([row(1), row(2)], matches, [], claims)) == {1: "optout_style", 2: None}
 
 
 def test_a_weak_style_acts_with_a_second_key_of_the_same_claim_only() -> None:
@@ -254,6 +259,16 @@ def test_an_opt_in_overrides_no_denial() -> None:
     claims = [claim("g", **LICENCE), claim("c", level=0)]
     matches = [match(1, "g", "sha256", stance="opt_in"), match(1, "c", "sha256")]
     assert reasons(decided([row(1)], matches, [], claims, config=OPT_IN)) == {1: "optout_work"}
+
+
+@pytest.mark.parametrize("mode", [OPT_IN, BuildConfig()])
+def test_an_opt_out_of_one_registry_outranks_the_opt_in_of_any_other(mode: BuildConfig) -> None:
+    grant = claim("g", **LICENCE, origin="own", trusted=True)
+    grants = [{"uid": uid(n), "claim_id": "g", "rule": "host"} for n in (1, 2)]
+    claims = [grant, claim("c", level=0, origin="other", trusted=False)]
+    matches = [match(1, "g", "sha256", stance="opt_in"), match(1, "c", "copy")]
+    found = reasons(decided([row(1), row(2)], matches, [], claims, grants, mode))
+    assert found == {1: "optout_work", 2: None}
 
 
 def test_in_opt_out_mode_a_grant_still_carries_its_terms() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optout import index, snapshot
+from optout import index
 from optout import match as reference
 from optout.cohort import Cohort
 from optout.lifecycle import Rule
@@ -15,7 +15,7 @@ from optout.tail import Tail, threshold_at
 from pipeline.match import match, unjudged
 from schemas.config import MatchConfig
 from schemas.errors import ModelMismatchError, SchemaError
-from schemas.snapshot import Snapshot, SnapshotHeader
+from schemas.snapshot import Honoured
 from schemas.tables import CLAIMS, MATCHES, WORKS, from_rows, require, vector, with_metadata
 
 DIM = 16
@@ -77,13 +77,8 @@ def claim(name: str, **changes: object) -> dict:
     return given | changes
 
 
-def taken(claims: list[dict], works: list[dict], *, trust_local: bool = False) -> Snapshot:
-    tables = from_rows(claims, CLAIMS), from_rows(works, WORKS)
-    header = SnapshotHeader(
-        origin="local/x", size=1, root="0" * 64, recorded_at="", matcher=MATCHER,
-        matcher_name="fake", trust_local=trust_local, tables_sha256=snapshot.tables_sha256(*tables),
-    )  # fmt: skip
-    return Snapshot(header, *tables)
+def taken(claims: list[dict], works: list[dict]) -> Honoured:
+    return Honoured(MATCHER, from_rows(claims, CLAIMS), from_rows(works, WORKS))
 
 
 def row(uid: str, **changes: object) -> dict:
@@ -105,7 +100,7 @@ def tables(rows: list[dict], dim: int = DIM) -> tuple[pa.Table, pa.Table]:
     return pa.table(keys), pa.table(vectors)
 
 
-def found(rows: list[dict], snap: Snapshot, cohort=None, config=CONFIG, **options) -> list[tuple]:
+def found(rows: list[dict], snap: Honoured, cohort=None, config=CONFIG, **options) -> list[tuple]:
     table = match(*tables(rows), snap, cohort, config, **options)
     require(table, MATCHES, extra=False)
     return [tuple(r[n] for n in ("uid", "claim_id", "rule", "work_id")) for r in table.to_pylist()]
@@ -173,7 +168,7 @@ def test_a_claim_without_vectors_of_the_matcher_keeps_its_hashes_and_is_counted(
     old = taken([claim("c1"), claim("c2"), claim("c3")], works)
     rows = [row("a", sha256=key("bytes", 1)), row("b", cpy=unit(2), pdq=pdq(16))]
     assert found(rows, old) == [("a", "c1", "sha256", "001")]
-    assert unjudged(old) == 2
+    assert unjudged(old.works, MATCHER) == 2
 
 
 def test_the_best_work_of_a_claim_is_named_and_margins_are_those_of_stored_vectors():
@@ -198,7 +193,7 @@ def same(one: pa.Table, other: pa.Table) -> bool:
     return pl.from_arrow(one).equals(pl.from_arrow(other))  # for which NaN equals NaN
 
 
-def random_case(seed: int, n: int = 60, m: int = 30) -> tuple[list[dict], Snapshot]:
+def random_case(seed: int, n: int = 60, m: int = 30) -> tuple[list[dict], Honoured]:
     rng = np.random.default_rng(seed)
     works = [
         work(f"c{k % 5}", k, cohort_mean=float(rng.choice([0.1, 0.3, 0.6, 0.8]))) for k in range(m)
@@ -287,9 +282,16 @@ def cohort(matcher: str = MATCHER) -> Cohort:
     return Cohort(matcher, rows, rows, hands, rows, rows, hands + 150)
 
 
-def styled(count: int = 1, level: int = 2, **options) -> Snapshot:
+def styled(count: int = 1, level: int = 2, *, trusted: bool = False) -> Honoured:
     claims = [
-        claim(f"c{k}", scope="style", level=level, style_state="active", style_tail=TAIL.pack())
+        claim(
+            f"c{k}",
+            scope="style",
+            level=level,
+            trusted=trusted,
+            style_state="active",
+            style_tail=TAIL.pack(),
+        )
         for k in range(count)
     ]
     base = [unit(77 + k) for k in range(count)]
@@ -298,7 +300,7 @@ def styled(count: int = 1, level: int = 2, **options) -> Snapshot:
         for k in range(count)
         for n in range(5)
     ]
-    return taken(claims, works, **options)
+    return taken(claims, works)
 
 
 LIKE = row("a", sty=at_cosine(unit(77), 0.97, 3))
@@ -320,7 +322,7 @@ def test_rates_add_up_so_that_a_style_among_many_needs_a_second_key():
 
 def test_a_style_waits_for_proved_control():
     assert found([LIKE], styled(level=1), cohort()) == []
-    assert found([LIKE], styled(level=0, trust_local=True), cohort()) != []
+    assert found([LIKE], styled(level=0, trusted=True), cohort()) != []
 
 
 def test_a_style_vector_that_is_not_a_number_counts_as_met():

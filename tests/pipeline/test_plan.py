@@ -37,6 +37,33 @@ def test_workers_and_speed_may_change_between_runs():
     require_same(plan(config=config()), plan(config=new))
 
 
+def listed(**changes):
+    one = {"name": "a", "location": "here", "key": "k", "subscribe": True}
+    return config(registry={"lists": [one | changes]})
+
+
+def test_where_a_list_lies_may_change_and_whose_it_is_may_not():
+    old = plan(config=listed())
+    require_same(old, plan(config=listed(location="there")))
+    for other in (listed(key="l"), listed(subscribe=False, reason="r"), config()):
+        with pytest.raises(PlanError, match=r"config\.registry\.lists"):
+            require_same(old, plan(config=other))
+
+
+def test_the_claims_that_a_plan_pins_are_no_part_of_which_build_it_is():
+    pinned = plan(claims=Ref("snapshots/x.json", "0").as_json())
+    require_same(plan(), pinned)
+    assert pinned.identity_digest() == plan().identity_digest()
+
+
+def test_what_lasts_of_a_config_is_a_config_and_says_nothing_of_this_machine():
+    one = {"name": "a", "location": "/home/ada/list", "key": "k"}
+    told = config(mode="opt_in", registry={"url": "/home/ada/r.db", "lists": [one]})
+    kept = lasting(told)
+    assert "/home/ada" not in str(kept)
+    assert BuildConfig.model_validate(kept).registry.lists[0].key == "k"
+
+
 def test_lasting_config_names_every_other_key():
     kept = dict(flat(lasting(config())))
     assert "fetch.max_bytes" in kept

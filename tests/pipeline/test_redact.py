@@ -32,8 +32,8 @@ def claims(*given_claims: dict[str, Any]) -> pa.Table:
     )
 
 
-def redacted(table: pa.Table, *given_claims: dict[str, Any], trust_local: bool = False) -> Redacted:
-    return redact(table, claims(*given_claims), trust_local=trust_local)
+def redacted(table: pa.Table, *given_claims: dict[str, Any]) -> Redacted:
+    return redact(table, claims(*given_claims))
 
 
 def test_a_caption_loses_the_name_and_keeps_its_row_and_its_uid() -> None:
@@ -92,11 +92,11 @@ def test_rows_that_are_stopped_are_left_as_they_are() -> None:
     assert found.originals.num_rows == 1
 
 
-@pytest.mark.parametrize(("level", "trust_local"), [(1, False), (0, True)])
-def test_a_name_is_redacted_once_control_is_proved(level: int, trust_local: bool) -> None:
-    claim = {"names": ["Mira Venn"], "level": level}
-    found = redacted(rows(["a castle by Mira Venn"]), claim, trust_local=trust_local)
-    assert found.originals.num_rows == int(trust_local)
+@pytest.mark.parametrize(("level", "trusted"), [(1, False), (0, True)])
+def test_a_name_is_redacted_once_control_is_proved(level: int, trusted: bool) -> None:
+    claim = {"names": ["Mira Venn"], "level": level, "trusted": trusted}
+    found = redacted(rows(["a castle by Mira Venn"]), claim)
+    assert found.originals.num_rows == int(trusted)
 
 
 def test_names_that_meet_where_another_was_go_as_well() -> None:

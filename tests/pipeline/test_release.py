@@ -294,7 +294,7 @@ def test_what_is_released_names_nobody_and_what_was_said_can_be_found(
     named = given.rows.set_column(place, "caption", pa.array(captions, pa.string()))
     claim = {"claim_id": CLAIM, "scope": "artist", "stance": "opt_out", "level": 2,
              "names": ["Mira Venn"], "captions": "redact"}  # fmt: skip
-    found = redact(named, from_rows([claim], CLAIMS), trust_local=False)
+    found = redact(named, from_rows([claim], CLAIMS))
     files = released(form, replace(given, rows=found.rows, originals=found.originals))
     read = {f.path: read_parquet(f.body) for f in (*files.public, *files.private)
             if f.path.endswith(".parquet")}  # fmt: skip

@@ -21,7 +21,7 @@ def rows(*given_rows: dict[str, Any]) -> pa.Table:
     return from_rows(full, ROWS)
 
 
-def claims(*given_claims: dict[str, Any]) -> pa.Table:
+def claims(*given_claims: dict[str, Any], trusted: bool = False) -> pa.Table:
     full = [
         {
             "claim_id": f"c{i}",
@@ -31,6 +31,7 @@ def claims(*given_claims: dict[str, Any]) -> pa.Table:
             "names": [],
             "hosts": [],
             "urls": [],
+            "trusted": trusted,
             **claim,
         }
         for i, claim in enumerate(given_claims)
@@ -38,8 +39,8 @@ def claims(*given_claims: dict[str, Any]) -> pa.Table:
     return from_rows(full, CLAIMS)
 
 
-def stops(table: pa.Table, listed: pa.Table, *, trust_local: bool = False) -> list[str | None]:
-    return list(screen(table, listed, trust_local=trust_local)["stop_reason"].to_pylist())
+def stops(table: pa.Table, listed: pa.Table) -> list[str | None]:
+    return list(screen(table, listed)["stop_reason"].to_pylist())
 
 
 def test_listed_url_is_stopped_under_both_schemes() -> None:
@@ -57,7 +58,6 @@ def test_stop_says_stage_claim_and_key() -> None:
     table = screen(
         rows({"url": "http://img.mira.example/1", "caption": "x"}),
         claims({}, {"hosts": ["mira.example"]}),
-        trust_local=False,
     )
     row = table.to_pylist()[0]
     assert (row["stop_stage"], row["stop_reason"], row["stop_claim"]) == (
@@ -87,25 +87,25 @@ def test_name_in_a_caption_is_stopped() -> None:
         {"url": "http://a.example/2", "caption": "admira venn"},
         {"url": "http://a.example/3", "caption": None},
     )
-    screened = screen(table, claims({"names": ["Mira Venn"]}), trust_local=False)
+    screened = screen(table, claims({"names": ["Mira Venn"]}))
     assert screened["stop_reason"].to_pylist() == ["optout_name", None, None]
     assert json.loads(screened["stop_detail"][0].as_py()) == {"name": "Mira Venn", "form": "by"}
 
 
 @pytest.mark.parametrize(
-    ("level", "trust_local", "acting"),
+    ("level", "trusted", "acting"),
     [(0, False, False), (1, False, False), (2, False, True), (0, True, True)],
 )
-def test_names_and_hosts_wait_for_proof_of_control(
-    level: int, trust_local: bool, acting: bool
-) -> None:
+def test_names_and_hosts_wait_for_proof_of_control(level: int, trusted: bool, acting: bool) -> None:
     table = rows(
         {"url": "http://a.example/1", "caption": "mira venn"},
         {"url": "http://mira.example/", "caption": "x"},
     )
-    listed = claims({"names": ["Mira Venn"], "hosts": ["mira.example"], "level": level})
+    listed = claims(
+        {"names": ["Mira Venn"], "hosts": ["mira.example"], "level": level}, trusted=trusted
+    )
     expected = ["optout_name", "optout_host"] if acting else [None, None]
-    assert stops(table, listed, trust_local=trust_local) == expected
+    assert stops(table, listed) == expected
 
 
 def test_claim_on_works_means_no_name_and_no_host() -> None:
@@ -126,7 +126,7 @@ def test_stopped_rows_and_grants_change_nothing() -> None:
         "malformed",
         None,
     ]
-    assert screen(table, claims(), trust_local=True).equals(table)
+    assert screen(table, claims()).equals(table)
 
 
 def test_url_comes_before_host_and_host_before_name_and_smaller_claims_first() -> None:
@@ -139,7 +139,7 @@ def test_url_comes_before_host_and_host_before_name_and_smaller_claims_first() -
         {"hosts": ["mira.example"]},
         {"hosts": ["mira.example"], "urls": ["http://mira.example/"]},
     )
-    screened = screen(table, listed, trust_local=False)
+    screened = screen(table, listed)
     assert screened["stop_reason"].to_pylist() == ["optout_url", "optout_host"]
     assert screened["stop_claim"].to_pylist() == ["c2", "c1"]
 
@@ -166,14 +166,14 @@ def test_grant_is_by_exact_url_or_host_of_a_proved_claim() -> None:
         {"stance": "opt_in", "urls": ["https://b.example/1"], "level": 1},
         {"stance": "opt_out", "hosts": ["mira.example"]},
     )
-    found = grants(table, claims(*given_claims), trust_local=False)
+    found = grants(table, claims(*given_claims))
     assert found.schema == GRANTS
     assert [tuple(r.values()) for r in found.to_pylist()] == [
         (f"{0:032x}", "c0", "host"),
         (f"{1:032x}", "c1", "url"),
     ]
-    assert len(grants(table, claims(*given_claims), trust_local=True)) == 3
-    assert grants(rows(), claims(), trust_local=True).schema == GRANTS
+    assert len(grants(table, claims(*given_claims, trusted=True))) == 3
+    assert grants(rows(), claims()).schema == GRANTS
 
 
 captions = st.sampled_from(["mira venn", "x", None, "venn of mira.example", "a tree by venn"])
@@ -232,7 +232,7 @@ def test_an_account_covers_its_path_under_both_schemes_and_www() -> None:
         {"url": "http://A.example/mira/2", "url_key": "given:a.tar#1", "host": "a.example"},
         {"url": None, "url_key": None, "host": "a.example"},
     )
-    screened = screen(table, claims({"accounts": ["a.example/mira"]}), trust_local=False)
+    screened = screen(table, claims({"accounts": ["a.example/mira"]}))
     reason = "optout_account"
     assert screened["stop_reason"].to_pylist() == [reason] * 3 + [None] * 3 + [reason, None]
     assert json.loads(screened["stop_detail"][0].as_py()) == {"account": "a.example/mira"}
@@ -251,9 +251,9 @@ def test_an_account_waits_for_proof_and_stands_between_host_and_name() -> None:
 def test_an_account_grants_at_its_word() -> None:
     table = rows({"url": "https://www.a.example/mira/1.jpg"}, {"url": "https://a.example/Mira/1"})
     given_claim = {"stance": "opt_in", "accounts": ["a.example/mira"]}
-    found = grants(table, claims(given_claim), trust_local=False)
+    found = grants(table, claims(given_claim))
     assert [tuple(r.values()) for r in found.to_pylist()] == [(f"{0:032x}", "c0", "account")]
-    assert not grants(table, claims({**given_claim, "level": 1}), trust_local=False).num_rows
+    assert not grants(table, claims({**given_claim, "level": 1})).num_rows
 
 
 def test_a_name_that_is_to_be_redacted_stops_only_what_cannot_do_without_it() -> None:
@@ -263,7 +263,7 @@ def test_a_name_that_is_to_be_redacted_stops_only_what_cannot_do_without_it() ->
         {"url": "http://b.example/3", "caption": "Ada by Mira Venn Moss"},
     )
     listed = claims({"names": ["Mira Venn"], "captions": "redact"}, {"names": ["Ada Moss"]})
-    screened = screen(table, listed, trust_local=False)
+    screened = screen(table, listed)
     assert screened["stop_reason"].to_pylist() == [None, "optout_name", "optout_name"]
     assert screened["stop_claim"].to_pylist() == [None, "c0", "c1"]
     assert json.loads(screened["stop_detail"][1].as_py()) == {
@@ -292,12 +292,12 @@ def test_common_words_name_somebody_on_their_own_hosts_and_in_attributions() -> 
 
 def test_stops_are_counted() -> None:
     table = rows({"url": "http://mira.example/"}, {"url": "http://b.example/"})
-    screened = screen(table, claims({"hosts": ["mira.example"]}), trust_local=False)
+    screened = screen(table, claims({"hosts": ["mira.example"]}))
     assert count_stops(screened) == {"optout_host": 1}
 
 
 def test_other_tables_are_refused() -> None:
     with pytest.raises(SchemaError):
-        screen(CLAIMS.empty_table(), claims(), trust_local=True)
+        screen(CLAIMS.empty_table(), claims())
     with pytest.raises(SchemaError):
-        screen(rows(), ROWS.empty_table(), trust_local=True)
+        screen(rows(), ROWS.empty_table())

@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.storage import open_store
 from schemas.errors import StorageError
+from tests.servers import Answer, serve
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -74,3 +75,12 @@ def test_private_store_is_for_its_owner_alone(tmp_path):
     store = open_store(str(tmp_path / "vault"), private=True)
     store.publish("x/y", b"secret")
     assert stat.S_IMODE(Path(tmp_path / "vault").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("answer", [Answer(404), Answer(403), Answer(500), Answer(fault="close")])
+def test_what_a_web_server_does_not_give_is_one_error(answer):
+    with serve({"/list/there": b"body", "/list/absent": answer}) as server:
+        store = open_store(server.url("/list"))
+        assert store.read("there") == b"body"
+        with pytest.raises(StorageError, match="absent"):
+            store.read("absent")

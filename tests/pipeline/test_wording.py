@@ -18,7 +18,7 @@ def claims(*given_claims: dict[str, Any]) -> pa.Table:
 
 def worded(captions: list[str | None], *given_claims: dict[str, Any]) -> dict[int, Any]:
     column = pa.chunked_array([pa.array(captions, pa.string())])
-    return wordings(column, claims(*given_claims), trust_local=False)
+    return wordings(column, claims(*given_claims))
 
 
 MIRA = {"names": ["Mira Venn"]}
@@ -49,17 +49,19 @@ def test_what_is_left_must_not_read_as_a_name_that_drops() -> None:
 
 
 def test_claims_are_listed_by_what_they_ask_of_captions_and_null_drops() -> None:
-    table = claims(MIRA, {"names": ["Bo Lind"], "captions": None}, {**MIRA, "level": 1})
-    assert listed_names(table, Captions.REDACT, trust_local=False) == [Listed("c0", "Mira Venn")]
-    assert listed_names(table, Captions.DROP, trust_local=False) == [Listed("c1", "Bo Lind")]
-    assert len(listed_names(table, Captions.REDACT, trust_local=True)) == 2
+    unproved = {**MIRA, "level": 1}
+    told = (MIRA, {"names": ["Bo Lind"], "captions": None}, unproved)
+    assert listed_names(claims(*told), Captions.REDACT) == [Listed("c0", "Mira Venn")]
+    assert listed_names(claims(*told), Captions.DROP) == [Listed("c1", "Bo Lind")]
+    trusted = claims(*told, {**unproved, "trusted": True})
+    assert [one.claim_id for one in listed_names(trusted, Captions.REDACT)] == ["c0", "c3"]
 
 
 def test_keys_are_listed_for_the_scopes_that_use_them() -> None:
     given = {"names": ["Mira Venn"], "accounts": ["a.example/m"]}
     table = claims(*({**given, "scope": s} for s in ("work", "artist", "style", "domain")))
     by_rule = {
-        rule: [one.claim_id for one in listed(table, rule, Stance.OPT_OUT, trust_local=False)]
+        rule: [one.claim_id for one in listed(table, rule, Stance.OPT_OUT)]
         for rule in (Rule.NAME, Rule.ACCOUNT)
     }
     assert by_rule == {Rule.NAME: ["c1", "c2"], Rule.ACCOUNT: ["c1", "c2", "c3"]}

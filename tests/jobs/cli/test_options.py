@@ -48,6 +48,21 @@ def test_lists_are_cut_at_commas_but_filters_are_not():
     assert config.filters == ("width in (1, 2)",)
 
 
+def test_a_list_is_named_on_the_command_line_as_it_is_in_the_file():
+    one = "{name: a, subscribe: false, reason: 'too broad, too old'}"
+    found = read_config(None, overrides({"opt_registry__lists": [one]}), "f").registry.lists
+    assert [(x.name, x.subscribe, x.reason) for x in found] == [("a", False, "too broad, too old")]
+    for bad in ("{", "a", "{name: a}", "{name: a, subscribe: false}", "{name: '', key: k}"):
+        with pytest.raises(UsageError, match=r"registry\.lists"):
+            read_config(None, overrides({"opt_registry__lists": [bad]}), "f")
+
+
+def test_lists_of_one_name_are_refused():
+    one = "{name: a, subscribe: false, reason: r}"
+    with pytest.raises(UsageError, match="names of their own"):
+        read_config(None, overrides({"opt_registry__lists": [one, one]}), "f")
+
+
 def test_shown_config_has_every_key_at_its_default():
     shown = as_yaml()
     assert read_config(shown, {}, "shown") == BuildConfig()

@@ -45,7 +45,12 @@ def manifest(**values: Any) -> Manifest:
         ],
         "lists": [
             ListEntry(origin="local/1", used=True, size=3, root="r" * 64, claims_active=2),
-            ListEntry(origin="other/2", used=False),
+            ListEntry(
+                name="Artists", origin="other/3", used=True, size=7, root="s" * 64,
+                claims_active=5, claims_not_judged_by_similarity=4, key="pub.example+0a1b2c3d",
+                exported_at="2026-01-01T00:00:00Z",
+            ),
+            ListEntry(name="Broad", origin="other/2", used=False, reason="takes every sunset"),
         ],
         "thresholds": {"duplicate": 0.95},
         "vault_sha256": "v" * 64,
@@ -139,7 +144,11 @@ def evil_facts(text: str) -> ReportFacts:
         claims={text: {"optout_style": 1}},
         licenses={text: 1},
     )
-    lists = [ListEntry(origin=text, used=True, root=text, recorded_at=text)]
+    said = {"name": text, "origin": text, "reason": text}
+    lists = [
+        ListEntry(**said, used=True, root=text, recorded_at=text, exported_at=text, key=text),
+        ListEntry(**said, used=False),
+    ]
     model = ModelEntry(
         role=text, name=text, fingerprint=text, weights_sha256=text, precision=text, device=text
     )
@@ -200,9 +209,18 @@ def test_the_unchecked_number_stands_before_everything_else() -> None:
 
 def test_a_release_without_lists_says_so() -> None:
     assert "No opt-out list was used" in render_report(facts(lists=[]))
+    declined = [ListEntry(name="Broad", used=False, reason="takes every sunset")]
+    assert "No opt-out list was used" in render_report(facts(lists=declined))
+
+
+def test_lists_are_named_with_who_signed_them_and_why_they_were_declined() -> None:
     html = render_report(facts())
-    assert "declined" in html
-    assert "local/1" in html
+    for words in (
+        "local/1", "the builder's own registry", "Artists", "signed by pub.example+0a1b2c3d",
+        "4 not judged by similarity", "exported 1 January 2026", "declined", "takes every sunset",
+    ):  # fmt: skip
+        assert words in html
+    assert "No opt-out list was used" not in html
 
 
 def test_the_flow_names_every_family_that_occurs() -> None:

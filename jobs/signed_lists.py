@@ -1,0 +1,63 @@
+"""Exporting a registry as a signed list, and keeping the lists of others on this machine."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from jobs.list_files import file_name
+from optout import signed_list, snapshot
+from optout.log.note import SignerKey, VerifierKey
+from optout.registry import Registry
+from optout.signed_list import NOTE_FILE, ListNote, SignedList, require_no_rollback
+from schemas.errors import RegistryError
+from schemas.ports import Clock, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A list that was imported. before: what was held until now, null where nothing was."""
+
+    found: SignedList
+    folder: str
+    before: ListNote | None
+
+
+def export_list(registry: Registry, key: SignerKey, store: Store, clock: Clock) -> SignedList:
+    """Publish the claims in force as a signed list; levels are those that the registry states.
+
+    Raises RegistryError where the registry does not hold, or where the place has a list of another
+    registry; RollbackError where it has one of a longer log: subscribers would refuse this one.
+    """
+    taken = snapshot.take(registry, trust_local=False)
+    at = datetime.fromtimestamp(clock.now_us() // 1_000_000, UTC)
+    body = signed_list.sign_list(taken, at, key)
+    if store.exists(NOTE_FILE):
+        held, _ = signed_list.peek(store, NOTE_FILE)
+        require_no_rollback(held, taken.header, store.root)
+    signed_list.publish(taken, body, store)
+    return signed_list.read(store, key.verifier)
+
+
+def import_list(source: Store, key: VerifierKey, home: Store) -> Kept:
+    """Keep a verified list in a folder of its origin's name below `home`.
+
+    Raises RegistryError where it does not verify by the key given, or where that key has signed
+    for another origin before; RollbackError where the copy held is of a longer or another log.
+    """
+    found = signed_list.read(source, key)
+    folder = file_name(found.note.origin)
+    before = None
+    for path in home.paths(""):
+        if path.count("/") != 1 or not path.endswith(f"/{NOTE_FILE}"):
+            continue
+        held, signers = signed_list.peek(home, path)
+        if path == f"{folder}/{NOTE_FILE}":
+            require_no_rollback(held, found.note, home.root)
+            before = held
+        elif key.short in signers:
+            # Otherwise a publisher, or whoever has taken its place, would leave the past behind.
+            raise RegistryError(
+                f"expected the list of {held.origin} by key {key.short}, as held in {home.root},"
+                f" found that of {found.note.origin}: one key signs for one registry"
+            )
+    signed_list.publish(found.snapshot, found.body, home, folder)
+    return Kept(found, folder, before)
