@@ -59,7 +59,7 @@ def _require_claim(row: Mapping[str, Any], works: list[dict[str, Any]], matcher:
 def _part(row: Mapping[str, Any], works: list[dict[str, Any]]) -> MatchPart:
     """Return the match part of a row of claims, as far as a snapshot holds it."""
     return MatchPart(
-        **{n: row[n] for n in MatchPart.model_fields if row.get(n) is not None},
+        **{name: row[name] for name in MatchPart.model_fields if name in row},
         works=tuple(_keys(work) for work in works),
         style=StyleCalibration(state=row["style_state"], tail=tuple(row["style_tail"] or ())),
     )

@@ -16,6 +16,8 @@ def claim(number: int, **changes: Any) -> dict[str, Any]:
         "level": 0,
         "names": [],
         "hosts": [],
+        "accounts": [],
+        "captions": "drop",
         "urls": [],
         "license": "",
         "attribution": "",
