@@ -116,10 +116,10 @@ def compared(rows: int, works: int, watch: Watch) -> None:
          "pdq_quality": pa.array([90] * rows, pa.int16())}
     )  # fmt: skip
     columns = {"uid": keys["uid"]}
-    for name, dim in (("cpy", 256), ("sty", 384)):
+    for name, dim in (("cpy", 256), ("sty", 512)):
         flat = pa.array(halves(rng, rows, dim).reshape(-1))
         columns[name] = pa.FixedSizeListArray.from_arrays(flat, type=vector(dim))
-    copies, styles = halves(rng, works, 256), halves(rng, works, 384)
+    copies, styles = halves(rng, works, 256), halves(rng, works, 512)
     listed = [
         {"claim_id": f"{n % 500:032x}", "work_id": f"{n}", "sha256": f"w{n}",
          "pixel_sha256": f"w{n}", "pdq": [rng.bytes(32) for _ in range(8)], "pdq_quality": 90,

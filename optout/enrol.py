@@ -16,6 +16,7 @@ import numpy.typing as npt
 from optout.cohort import Cohort
 from optout.match import COMMON_COSINE, COMMON_MEAN, T_COPY
 from optout.style import (
+    LEAST_SD,
     NEAREST_WORKS,
     Doubles,
     Style,
@@ -33,7 +34,11 @@ from schemas.ports import Vectors
 
 ALPHA = 1e-3  # the rate at which a claim is tested: the budget of a style that acts alone
 GUARD_RATE = 1e-2
-LEAST_SELF_RECALL = 0.3
+LEAST_SELF_RECALL = 0.2
+LEAST_COHESION = 4.2  # spreads above chance: what most works of several hands on one subject lack
+REVIEWED_COHESION = 2.5  # between the two somebody looks; below it works of ten hands begin
+CHANCE_SETS = 400
+CHANCE_SEED = 20261125
 MOST_OF_ANOTHER = 0.02  # of the works of another hand, at the threshold that would act
 MOST_NEAR_ANOTHER = 0.25  # the same at GUARD_RATE
 MOST_OF_A_COHORT_HAND = 0.25
@@ -78,13 +83,16 @@ def calibrate(works: Works, cohort: Cohort, others: Sequence[Other] = ()) -> Sty
     hit = similarities >= threshold
     recall = self_recall(works.sty, fit, strangers, of_strangers)
     style = Style(works.sty, tail)
-    state, note = _outcome(recall, hit, hands, _overlaps(style, works, fit, others, threshold))
+    together = cohesion(works.sty, strangers, hands)
+    overlaps = _overlaps(style, works, fit, others, threshold)
+    state, note = _outcome(recall, together, hit, hands, overlaps)
     return StyleCalibration(
         state=state,
         threshold=threshold,
         alpha=max(ALPHA, tail.least_alpha),
         tail=tail.pack(),
         self_recall=round(recall, 4),
+        cohesion=round(together, 2),
         cohort_hits=int(hit.sum()),
         cohort_images=len(hit),
         cohort_hands=len(np.unique(hands)),
@@ -124,6 +132,33 @@ def self_recall(
         found = as_norm(_top(among[[left_out]][:, rest]), (mean, sd), moments)
         recognised += int(found[0] >= quantile(tail, GUARD_RATE))
     return recognised / len(chosen)
+
+
+def cohesion(sty: Vectors, strangers: Vectors, hands: npt.NDArray[np.int32]) -> float:
+    """Return how alike the works are, in spreads above as many images of as many hands.
+
+    sty: float32[k, d], k >= 2. strangers: float32[n, d], with the hand of each. A hand's works are
+    alike wherever they were made; works of several hands on one subject are so by the subject only,
+    which is less. Scaled by chance, the number means the same for any k and any matcher. Where the
+    cohort has fewer than k hands, as many as it has.
+    """
+    names, place = np.unique(hands, return_inverse=True)
+    count = min(len(sty), len(names))
+    rng = np.random.default_rng(CHANCE_SEED)
+    own = [np.flatnonzero(place == number) for number in range(len(names))]
+    means = np.empty(CHANCE_SETS)
+    for number in range(CHANCE_SETS):
+        chosen = rng.choice(len(names), count, replace=False)
+        means[number] = _mean_pair(strangers[[rng.choice(own[hand]) for hand in chosen]])
+    return float((_mean_pair(sty) - means.mean()) / max(means.std(), LEAST_SD))
+
+
+def _mean_pair(rows: Vectors) -> float:
+    """Return the mean cosine of pairs of unit rows."""
+    k = len(rows)
+    wide = rows.astype(np.float64)
+    total = wide.sum(axis=0)
+    return float((total @ total - (wide * wide).sum()) / (k * (k - 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,30 +206,55 @@ def _overlaps(
 
 def _outcome(
     recall: float,
+    together: float,
     hit: npt.NDArray[np.bool_],
     hands: npt.NDArray[np.int32],
     overlaps: Sequence[_Overlap],
 ) -> tuple[str, str]:
     """Return state and note: the weightiest finding decides."""
+    found = _of_itself(recall, together)
+    confused = sorted((o for o in overlaps if o.confused), key=lambda o: not o.proved)
+    if found is None and confused:
+        one = confused[0]
+        found = (
+            "not separable" if one.proved else "needs review",
+            (
+                f"it cannot be told from {one.label}: {one.near} of {one.works} works there are"
+                f" near, {one.taken} would be taken"
+            ),
+        )
+    copies = [o for o in overlaps if o.copies]
+    if found is None and copies:
+        one = copies[0]
+        found = "needs review", f"{one.copies} works are copies of works of {one.label}"
+    share = _most_of_a_hand(hit, hands)
+    if found is None and together < LEAST_COHESION:
+        found = (
+            "needs review",
+            (
+                f"the works are no more alike ({together:.1f} spreads above chance;"
+                f" {LEAST_COHESION} are needed) than works of several hands on one subject often"
+                " are"
+            ),
+        )
+    if found is None and share > MOST_OF_A_COHORT_HAND:
+        found = "needs review", f"{share:.0%} of the works of one cohort hand would be taken"
+    return found or ("active", "")
+
+
+def _of_itself(recall: float, together: float) -> tuple[str, str] | None:
+    """Return why the works are no style of their own, whatever others made; else null."""
     if recall < LEAST_SELF_RECALL:
         return "not separable", (
             f"only {recall:.0%} of the works are recognised by the others;"
             f" {LEAST_SELF_RECALL:.0%} are needed"
         )
-    confused = [o for o in overlaps if o.confused]
-    for one in sorted(confused, key=lambda o: not o.proved):
-        state = "not separable" if one.proved else "needs review"
-        return state, (
-            f"it cannot be told from {one.label}: {one.near} of {one.works} works there are near,"
-            f" {one.taken} would be taken"
+    if together < REVIEWED_COHESION:
+        return "not separable", (
+            "the works are hardly more alike than works of different hands are"
+            f" ({together:.1f} spreads above chance; {LEAST_COHESION} are needed)"
         )
-    for one in overlaps:
-        if one.copies:
-            return "needs review", f"{one.copies} works are copies of works of {one.label}"
-    share = _most_of_a_hand(hit, hands)
-    if share > MOST_OF_A_COHORT_HAND:
-        return "needs review", f"{share:.0%} of the works of one cohort hand would be taken"
-    return "active", ""
+    return None
 
 
 def _most_of_a_hand(hit: npt.NDArray[np.bool_], hands: npt.NDArray[np.int32]) -> float:

@@ -18,7 +18,7 @@ from schemas.ports import Vectors
 
 Doubles = npt.NDArray[np.float64]
 
-NEAREST_WORKS = 3
+NEAREST_WORKS = 2
 NEAREST_COHORT = 100
 LEAST_SD = 1e-4
 BLOCK_ROWS = 2048
@@ -33,7 +33,7 @@ class Style:
 
 
 def similarity(rows: Vectors, works: Vectors) -> Doubles:
-    """Return float64[n]: the mean of the three largest cosines of each row to the works."""
+    """Return float64[n]: the mean of the NEAREST_WORKS largest cosines of each row to the works."""
     return top_mean(rows.astype(np.float64) @ works.astype(np.float64).T, NEAREST_WORKS)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from schemas.config import BuildConfig, ResizeMode
 
 BODY_BYTES = 85_000  # mean body of a web image list
-EMBEDDING_BYTES = 2 * (512 + 256 + 384)
+EMBEDDING_BYTES = 2 * (512 + 256 + 512)
 SLIM_BYTES = 600  # facts, keys and ledger of one row, compressed
 STORED_BYTES_PER_PIXEL = 0.25  # JPEG at quality 95
 

@@ -35,6 +35,7 @@ class StyleCalibration(Part):
     alpha: float | None = None
     tail: tuple[float, ...] = ()  # optout.enrol.Tail: gives the threshold at any alpha
     self_recall: float | None = None  # leave-one-out, at 1e-2
+    cohesion: float | None = None  # likeness of the works, in spreads above chance
     cohort_hits: int | None = None
     cohort_images: int | None = None
     cohort_hands: int | None = None

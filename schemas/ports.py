@@ -133,7 +133,7 @@ class Hasher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VectorSpec:
-    """One named vector that an embedder gives, e.g. sem (512), cpy (256), sty (384)."""
+    """One named vector that an embedder gives, e.g. sem (512), cpy (256), sty (512)."""
 
     name: str
     dim: int

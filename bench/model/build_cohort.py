@@ -16,10 +16,11 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from optout import cohort
-from pipeline.models import style
+from pipeline.models import imports, style
 
-DIMS = {"cpy": 256, "sty": 384}
-RIDGE = {"cpy": 1e-2, "sty": 3e-4}
+DIMS = {"cpy": 256, "sty": 512}
+BLOCK_DIM = 128
+RIDGE = {"cpy": 1e-2, "sty": 3e-3}
 CALIBRATION_HANDS = 200
 MOST_IMAGES = 250
 NAMELESS = "oca/-"
@@ -43,10 +44,23 @@ def capped(hands: np.ndarray, names: list[str]) -> np.ndarray:
     return np.sort(np.concatenate(few))
 
 
-def whiten(raw: np.ndarray, mean: np.ndarray, projection: np.ndarray) -> np.ndarray:
-    """Return whitened unit rows, by the half floats that ship."""
-    rows = (raw - mean.astype(np.float32)) @ projection.astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+def fitted(data: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the arrays of the whitening, float16, fitted on some rows."""
+    arrays = style.fit_style(
+        data["sty"][rows], data["sty_sizes"].tolist(), (BLOCK_DIM, DIMS["sty"]), RIDGE["sty"]
+    )
+    parts = style.fit_whitening(data["cpy"][rows], DIMS["cpy"], RIDGE["cpy"])
+    arrays |= dict(zip(("cpy_mean", "cpy_projection"), parts, strict=True))
+    # save_file writes memory as it lies: a transposed view would come back scrambled.
+    return {name: np.ascontiguousarray(value, np.float16) for name, value in arrays.items()}
+
+
+def whitened(data: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return `cpy` and `sty` float32[n, d] of all rows, by the half floats that ship."""
+    torch = imports.torch()
+    raw = {name: torch.from_numpy(data[name]) for name in DIMS}
+    found = style.Whitening(arrays, "cpu").apply(raw)
+    return {name: value.numpy() for name, value in found.items()}
 
 
 def main() -> None:
@@ -59,14 +73,13 @@ def main() -> None:
     fit, calibrate = split_hands(hands)
     number = {name: i for i, name in enumerate(fit + calibrate)}
     rows = {"fit": capped(hands, fit), "calibration": capped(hands, calibrate)}
-    whitening, arrays = {}, {}
-    for name, dim in DIMS.items():
-        parts = style.fit_whitening(data[name][rows["fit"]], dim, RIDGE[name])
-        # save_file writes memory as it lies: a transposed view would come back scrambled.
-        mean, projection = (np.ascontiguousarray(p, np.float16) for p in parts)
-        whitening |= {f"{name}_mean": mean, f"{name}_projection": projection}
-        for part, index in rows.items():
-            arrays[f"{part}_{name}"] = whiten(data[name][index], mean, projection)
+    whitening = fitted(data, rows["fit"])
+    vectors = whitened(data, whitening)
+    arrays = {
+        f"{part}_{name}": value[index]
+        for part, index in rows.items()
+        for name, value in vectors.items()
+    }
     for part, index in rows.items():
         arrays[f"{part}_hand"] = np.array([number[h] for h in hands[index]], np.int32)
     card = {

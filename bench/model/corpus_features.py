@@ -8,7 +8,7 @@ never for fitting. View 0 is the image as it is; view 1 its mirror image; furthe
 crops of 70 % to 100 % of each edge, half of them mirrored, from a fixed seed.
 
 OUT.npz: pool float16[views, n, 1280], cpy float32[n, 1280] and sty float32[n, 6064] (raw, of view
-0), path, caption, hand (style_group), licence str[n].
+0), sty_sizes int[11] (widths of its blocks), path, caption, hand (style_group), licence str[n].
 """
 
 import argparse
@@ -89,6 +89,7 @@ def main() -> None:
         np.savez(
             args.out,
             pool=np.stack([np.concatenate(one) for one in pool]),
+            sty_sizes=np.array(taps.sizes),
             **{name: np.concatenate(value) for name, value in raw.items()},
             **{
                 key: np.array([r[column] or "" for r in rows])

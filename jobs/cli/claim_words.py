@@ -92,13 +92,20 @@ def style_words(style: StyleCalibration) -> list[str]:
         "needs review": "look-alikes: needs review. They are protected once somebody has looked;"
         " your works, names and hosts are protected now.",
     }[style.state]
+    from optout.enrol import LEAST_COHESION, LEAST_SELF_RECALL  # noqa: PLC0415  # loads numpy
+
     lines = [head]
     if style.note:
         lines.append(f"why: {style.note}.")
     if style.self_recall is not None:
         lines.append(
             f"{style.self_recall:.0%} of your works were recognised when each was left out in turn"
-            " (30% are needed)."
+            f" ({LEAST_SELF_RECALL:.0%} are needed)."
+        )
+    if style.cohesion is not None:
+        lines.append(
+            f"they are alike by {style.cohesion:.1f} spreads more than works of different hands"
+            f" ({LEAST_COHESION} are needed)."
         )
     if style.cohort_images:
         lines.append(

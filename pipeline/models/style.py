@@ -3,13 +3,15 @@
 `cpy`, for copies: the last feature map, GeM-pooled. `sty`, for style: what every stage of the
 network says about texture and colour regardless of place, which is the mean and the spread of each
 channel, and for the early stages which channels fire together (their Gram matrix). Semantic
-vectors add nothing to these for style. Both are brought to unit length, centred and whitened by a
-projection that was fitted on the cohort.
+vectors add nothing to these for style. Both are brought to unit length, centred and whitened by
+projections that were fitted on the cohort: `cpy` by one, `sty` first block by block, so that no
+stage drowns another, then all blocks together.
 
-Source: GeM, Radenovic et al. 2018; Gram matrices, Gatys et al. 2015; moments, IntroStyle 2024.
+Source: GeM, Radenovic et al. 2018; Gram matrices, Gatys et al. 2015; moments, IntroStyle 2024;
+what whitening by blocks gains: docs/benchmarks.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,9 @@ import numpy.typing as npt
 
 from pipeline.models import imports
 
-VERSION = "style/1"  # part of the fingerprint: raise it when anything below moves a number
+Arrays = dict[str, npt.NDArray[np.float32]]
+
+VERSION = "style/2"  # part of the fingerprint: raise it when anything below moves a number
 GEM_P = 3.0
 GEM_FLOOR = 1e-6
 GRAM_STAGES = 4  # later stages have too many channels, and say what rather than how
@@ -27,17 +31,22 @@ class Taps:
     """Statistics of the stages of a timm EfficientNet, gathered while it runs."""
 
     def __init__(self, trunk: Any) -> None:
-        self._stages: dict[int, Any] = {}
+        self._stages: dict[int, list[Any]] = {}
         self._last: Any = None
+        self.sizes: list[int] = []  # widths of the blocks of `sty`, known after a pass
         for number, stage in enumerate(trunk.blocks):
             stage.register_forward_hook(self._stage_hook(number))
         trunk.bn2.register_forward_hook(self._last_hook)
 
     def read(self) -> dict[str, Any]:
-        """Return raw `cpy` and `sty` tensors, float32[n, d], of the latest forward pass."""
+        """Return raw `cpy` and `sty` tensors, float32[n, d], of the latest forward pass.
+
+        `sty` is the blocks of all stages, side by side; `sizes` says where each ends.
+        """
         torch = imports.torch()
-        sty = torch.cat([self._stages[number] for number in sorted(self._stages)], dim=1)
-        raw = {"cpy": _unit(gem(self._last)), "sty": _unit(sty)}
+        blocks = [block for number in sorted(self._stages) for block in self._stages[number]]
+        self.sizes = [block.shape[1] for block in blocks]
+        raw = {"cpy": _unit(gem(self._last)), "sty": torch.cat(blocks, dim=1)}
         self._stages.clear()
         self._last = None
         return raw
@@ -57,10 +66,10 @@ def gem(features: Any) -> Any:
     return features.float().clamp(min=GEM_FLOOR).pow(GEM_P).mean(dim=(2, 3)).pow(1.0 / GEM_P)
 
 
-def stage_statistics(features: Any, *, gram: bool) -> Any:
-    """Return each block of statistics at unit length, side by side: moments, then Gram.
+def stage_statistics(features: Any, *, gram: bool) -> list[Any]:
+    """Return blocks of statistics, each at unit length: moments, then Gram.
 
-    features: float[n, c, h, w]. Returns float32[n, 2c], or [n, 2c + c(c+1)/2] with the Gram
+    features: float[n, c, h, w]. Returns float32[n, 2c], and float32[n, c(c+1)/2] of the Gram
     matrix, of which the signed root is taken so that a few strong channels do not drown the rest.
     """
     torch = imports.torch()
@@ -71,28 +80,78 @@ def stage_statistics(features: Any, *, gram: bool) -> Any:
         row, column = torch.triu_indices(flat.shape[1], flat.shape[1])
         upper = products[:, row, column]
         blocks.append(_unit(upper.sign() * upper.abs().sqrt()))
-    return torch.cat(blocks, dim=1)
+    return blocks
 
 
 class Whitening:
-    """Centres, projects and brings to unit length, by arrays fitted on the cohort."""
+    """Centres, projects and brings to unit length, by arrays fitted on the cohort.
+
+    arrays: `cpy_mean` [d], `cpy_projection` [d, k]; the same for `sty`, which reads the blocks
+    `sty_0`, `sty_1`, ... side by side, each brought to unit length before and after its own.
+    """
 
     def __init__(self, arrays: Mapping[str, npt.NDArray[np.float16]], device: str) -> None:
         torch = imports.torch()
-        self._parts = {
-            name: tuple(
-                torch.from_numpy(arrays[f"{name}_{part}"].astype(np.float32)).to(device)
-                for part in ("mean", "projection")
+
+        def part(name: str) -> tuple[Any, Any]:
+            mean, projection = (
+                torch.from_numpy(arrays[f"{name}_{kind}"].astype(np.float32)).to(device)
+                for kind in ("mean", "projection")
             )
-            for name in ("cpy", "sty")
-        }
+            return mean, projection
+
+        self._cpy, self._sty = part("cpy"), part("sty")
+        self._blocks = [part(f"sty_{n}") for n in range(_count_blocks(arrays))]
+        self._sizes = [len(mean) for mean, _ in self._blocks]
 
     def apply(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Return whitened unit vectors of raw ones; both float32[n, d]."""
+        torch = imports.torch()
+        blocks = torch.split(raw["sty"], self._sizes, dim=1)
+        whitened = [
+            _unit((_unit(block) - mean) @ projection)
+            for block, (mean, projection) in zip(blocks, self._blocks, strict=True)
+        ]
+        found = {"cpy": (raw["cpy"], self._cpy), "sty": (_unit(torch.cat(whitened, 1)), self._sty)}
         return {
-            name: _unit((raw[name] - mean) @ projection)
-            for name, (mean, projection) in self._parts.items()
+            name: _unit((rows - mean) @ projection)
+            for name, (rows, (mean, projection)) in found.items()
         }
+
+
+def _count_blocks(arrays: Mapping[str, Any]) -> int:
+    return sum(name.startswith("sty_") and name.endswith("_mean") for name in arrays) - 1
+
+
+def fit_style(
+    rows: npt.NDArray[np.float32], sizes: Sequence[int], dims: tuple[int, int], ridge: float
+) -> Arrays:
+    """Return the arrays by which `Whitening` makes `sty`.
+
+    rows: float32[n, d], raw. sizes: widths of the blocks, d in all. dims: of each block after its
+    whitening, and of all blocks after theirs; both at most n - 1.
+    """
+    arrays: Arrays = {}
+    parts = []
+    for number, block in enumerate(_blocks(rows, sizes)):
+        unit = _unit_rows(block)
+        mean, projection = fit_whitening(unit, min(dims[0], block.shape[1]), ridge)
+        arrays |= {f"sty_{number}_mean": mean, f"sty_{number}_projection": projection}
+        parts.append(_unit_rows((unit - mean) @ projection))
+    together = _unit_rows(np.concatenate(parts, axis=1))
+    arrays["sty_mean"], arrays["sty_projection"] = fit_whitening(together, dims[1], ridge)
+    return arrays
+
+
+def _blocks(
+    rows: npt.NDArray[np.float32], sizes: Sequence[int]
+) -> Iterator[npt.NDArray[np.float32]]:
+    yield from np.split(rows, np.cumsum(sizes)[:-1], axis=1)
+
+
+def _unit_rows(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, 1e-12), np.float32)
 
 
 def fit_whitening(

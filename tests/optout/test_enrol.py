@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from optout.cohort import Cohort
-from optout.enrol import Other, Works, _outcome, calibrate, copied
+from optout.enrol import Other, Works, _outcome, calibrate, cohesion, copied
 from optout.style import Style, as_norm, neighbours, normalised, similarity
 from optout.tail import threshold_at, unpack
 from schemas.errors import ModelMismatchError, SchemaError
@@ -93,10 +93,34 @@ def test_a_style_that_takes_a_cohort_hand_asks_for_review():
     hands = np.repeat(np.arange(100, dtype=np.int32), EACH)
     hit = np.zeros(len(hands), bool)
     hit[: EACH // 3 + 1] = True
-    assert _outcome(1.0, hit, hands, [])[0] == "needs review"
-    assert _outcome(1.0, np.roll(hit, 4), hands, [])[0] == "needs review"  # two hands, two each
+    assert _outcome(1.0, 9.0, hit, hands, [])[0] == "needs review"
+    two = np.roll(hit, 4)  # two hands, two each
+    assert _outcome(1.0, 9.0, two, hands, [])[0] == "needs review"
     hit[1:] = False
-    assert _outcome(1.0, hit, hands, [])[0] == "active"
+    assert _outcome(1.0, 9.0, hit, hands, [])[0] == "active"
+
+
+@pytest.mark.parametrize(
+    ("together", "state"),
+    [(9.0, "active"), (4.2, "active"), (4.1, "needs review"), (2.4, "not separable")],
+)
+def test_works_that_are_hardly_alike_are_no_style(together, state):
+    hands = np.repeat(np.arange(100, dtype=np.int32), EACH)
+    found = _outcome(1.0, together, np.zeros(len(hands), bool), hands, [])
+    assert found[0] == state
+    assert ("spreads above chance" in found[1]) == (state != "active")
+
+
+def test_cohesion_is_that_of_one_hand_above_that_of_many(cohort):
+    strangers, hands = cohort.calibration_sty, cohort.calibration_hand
+    mine = cohesion(hand(1, 10), strangers, hands)
+    many = [
+        cohesion(np.concatenate([hand(100 * s + h, 1) for h in range(10)]), strangers, hands)
+        for s in range(9, 29)
+    ]
+    assert abs(np.mean(many)) < 1  # in spreads of chance sets: such a set is one
+    assert max(many) < 4 < mine
+    assert cohesion(hand(1, 10), strangers, hands) == mine
 
 
 def test_copies_of_the_works_leave_the_cohort(cohort):

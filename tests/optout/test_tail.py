@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optout.tail import Tail, fit_tail, least_alpha, quantile, threshold_at, unpack, upper_bound
+from optout.tail import (
+    Tail,
+    caution,
+    fit_tail,
+    least_alpha,
+    quantile,
+    threshold_at,
+    unpack,
+    upper_bound,
+)
 from schemas.errors import SchemaError
 
 TAIL = Tail(u=2.0, share=0.02, xi=0.1, beta=0.5, least_alpha=1e-3, mean=0.3, sd=0.05)
@@ -19,8 +28,11 @@ def test_a_known_tail_is_fitted():
         assert quantile(tail, rate) == pytest.approx(-math.log(rate), rel=0.1)
 
 
-def test_a_threshold_is_set_at_a_tenth_of_the_declared_rate():
-    assert threshold_at(TAIL, 1e-2) == pytest.approx(quantile(TAIL, 1e-3))
+def test_a_threshold_is_set_with_caution_more_of_it_at_small_rates():
+    assert threshold_at(TAIL, 1e-2) == pytest.approx(quantile(TAIL, 1e-2 / 5))
+    assert threshold_at(TAIL, 1e-3) == pytest.approx(quantile(TAIL, 1e-3 / 20))
+    assert 5 < caution(3e-3) < 20
+    assert (caution(1e-6), caution(0.5)) == (20, 5)
 
 
 def test_no_threshold_is_lower_than_the_cohort_supports():

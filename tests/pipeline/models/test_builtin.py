@@ -122,7 +122,7 @@ def test_the_shipped_cohort_is_under_the_matchers_fingerprint_and_shares_no_hand
     assert not set(found.fit_hand.tolist()) & set(found.calibration_hand.tolist())
     assert len(set(found.calibration_hand.tolist())) == 200
     assert found.card["license"].startswith("public domain")
-    assert (found.fit_sty.shape[1], found.fit_cpy.shape[1]) == (384, 256)
+    assert (found.fit_sty.shape[1], found.fit_cpy.shape[1]) == (512, 256)
 
 
 def test_naming_models_imports_no_torch():

@@ -11,7 +11,7 @@ from PIL import Image
 from pipeline.models import architecture, builtin_files, imports, loading
 from schemas.errors import ModelMismatchError, UsageError
 
-DIMS = {"sem": 256, "cpy": 256, "sty": 384}
+DIMS = {"sem": 256, "cpy": 256, "sty": 512}
 
 
 def test_the_builtin_gives_unit_vectors_by_the_names_of_its_card(lite, pictures):

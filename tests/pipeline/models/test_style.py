@@ -19,9 +19,10 @@ def test_statistics_do_not_see_where_things_are():
     features = torch.randn(1, 4, 6, 5)
     shuffled = features.flatten(2)[:, :, torch.randperm(30)].reshape(1, 4, 6, 5)
     found = style.stage_statistics(features, gram=True)
-    assert found.shape == (1, 2 * 4 + 4 * 5 // 2)
+    assert [block.shape for block in found] == [(1, 2 * 4), (1, 4 * 5 // 2)]
     torch.testing.assert_close(found, style.stage_statistics(shuffled, gram=True))
-    assert style.stage_statistics(features, gram=False).shape == (1, 8)
+    (moments,) = style.stage_statistics(features, gram=False)
+    torch.testing.assert_close(moments, found[0])
 
 
 def test_whitening_makes_directions_count_alike():
@@ -36,15 +37,36 @@ def test_whitening_makes_directions_count_alike():
 
 def test_whitened_vectors_have_unit_length():
     torch = imports.torch()
-    arrays = {
-        f"{name}_{part}": np.random.default_rng(2).normal(size=shape).astype(np.float16)
-        for name in ("cpy", "sty")
-        for part, shape in (("mean", (5,)), ("projection", (5, 3)))
-    }
-    whitening = style.Whitening(arrays, "cpu")
-    found = whitening.apply({"cpy": torch.randn(4, 5), "sty": torch.randn(4, 5)})
+    arrays = fitted(np.random.default_rng(2).normal(size=(40, 9)).astype(np.float32))
+    found = style.Whitening(arrays, "cpu").apply(
+        {"cpy": torch.randn(4, 5), "sty": torch.randn(4, 9)}
+    )
+    assert {name: rows.shape for name, rows in found.items()} == {"cpy": (4, 3), "sty": (4, 6)}
     for rows in found.values():
         torch.testing.assert_close(rows.norm(dim=1), torch.ones(4))
+
+
+def test_no_block_of_a_style_drowns_another():
+    """The same directions come out however loud a block is."""
+    torch = imports.torch()
+    rows = np.random.default_rng(3).normal(size=(60, 9)).astype(np.float32)
+    louder = rows * np.repeat([1.0, 50.0], [4, 5]).astype(np.float32)
+    found = [
+        style.Whitening(fitted(raw), "cpu").apply(
+            {"cpy": torch.zeros(60, 5), "sty": torch.from_numpy(raw)}
+        )["sty"]
+        for raw in (rows, louder)
+    ]
+    torch.testing.assert_close(found[0] @ found[0].T, found[1] @ found[1].T, atol=2e-2, rtol=0)
+
+
+def fitted(rows):
+    """Return a whitening of `cpy` [5] to 3 numbers and of two blocks of `sty` [4 + 5] to 6."""
+    cpy = np.random.default_rng(4).normal(size=(40, 5)).astype(np.float32)
+    mean, projection = style.fit_whitening(cpy, 3, ridge=0.01)
+    arrays = style.fit_style(rows, (4, 5), (3, 6), ridge=0.01)
+    arrays |= {"cpy_mean": mean, "cpy_projection": projection}
+    return {name: value.astype(np.float16) for name, value in arrays.items()}
 
 
 def test_the_mirror_image_of_a_picture_is_its_nearest(lite, pictures):
