@@ -140,8 +140,8 @@ def least_cosines(works: Exemplars) -> Floats:
 
 def own_cosines(mean: npt.NDArray[np.float32], kind: npt.NDArray[np.int8]) -> Floats:
     """Return float64[v], the cosine from which each copy vector alone makes a copy."""
-    limits = np.array(list(LIMITS.values()))[kind]
-    return np.maximum(mean.astype(np.float64) + limits[:, 0], limits[:, 1])
+    limits = np.array(list(LIMITS.values()), np.float64)[kind]
+    return np.asarray(np.maximum(mean + limits[:, 0], limits[:, 1]), np.float64)
 
 
 def confirming_cosines(

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pipeline.image.canonical import CANONICAL_EDGE_PX
-from pipeline.image.views import FRAMES, views
+from pipeline.image.views import views
 from schemas.errors import ImageError
 from tests.pipeline.pictures import picture, saved
 
@@ -16,7 +16,8 @@ def kinds(image: Image.Image, form: str = "PNG") -> list[str]:
 
 def test_a_picture_gives_its_parts_its_grey_version_and_frames():
     found = views(saved(picture(800, 600), "PNG"))
-    assert [kind for kind, _ in found] == ["crop"] * 5 + ["grey"] + ["framed"] * len(FRAMES)
+    kinds_ = ["crop"] * 10 + ["grey"] + ["framed"] * 2 + ["turned"] * 2
+    assert [kind for kind, _ in found] == kinds_
     for kind, pixels in found:
         assert pixels.dtype == np.uint8
         assert pixels.flags.c_contiguous
@@ -28,7 +29,7 @@ def test_a_picture_gives_its_parts_its_grey_version_and_frames():
 def test_parts_come_from_where_they_should():
     body = saved(picture(400, 300), "PNG")
     whole = np.asarray(picture(400, 300))
-    centre, top_left, top_right, low_left, low_right = (p for k, p in views(body) if k == "crop")
+    centre, top_left, top_right, low_left, low_right = [p for _, p in views(body)][:5]
     height, width = centre.shape[:2]
     assert (top_left == whole[:height, :width]).all()
     assert (top_right == whole[:height, -width:]).all()
@@ -41,17 +42,7 @@ def test_what_says_nothing_of_its_own_is_left_out():
     assert "grey" not in kinds(grey)
     blank = Image.new("RGB", (600, 400), "white")
     blank.paste(picture(150, 100), (20, 10))
-    assert kinds(blank).count("crop") == 1  # the other four are nearly blank
-
-
-def test_a_frame_of_its_own_is_trimmed():
-    framed = Image.new("RGB", (480, 360), (250, 248, 240))
-    framed.paste(picture(400, 300), (40, 30))
-    (inner,) = [p for k, p in views(saved(framed, "JPEG", quality=90)) if k == "trimmed"]
-    assert abs(inner.shape[0] - 300) <= 4
-    assert abs(inner.shape[1] - 400) <= 4
-    assert "trimmed" not in kinds(picture())
-    assert "trimmed" not in kinds(Image.new("RGB", (300, 300), "white"))
+    assert kinds(blank).count("crop") == 2  # the corner that holds it, in both sizes
 
 
 def test_what_is_no_image_is_refused():
