@@ -276,7 +276,7 @@ def test_the_twin_finds_the_same(seed):
     rows, snap = random_case(seed)
     tables_ = tables(rows)
     plain = match(*tables_, snap, None, CONFIG)
-    assert plain.num_rows > 20
+    assert plain.num_rows > 5
     assert same(match(*tables_, snap, None, CONFIG, search=index.candidates), plain)
 
 
