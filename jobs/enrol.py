@@ -6,21 +6,25 @@ has no model (no torch here) still gives hashes, names and hosts.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
 from optout import intake
 from optout.cohort import Cohort, cohort_mean
 from optout.enrol import Other, Works, calibrate
+from optout.hot import Listed
 from optout.lifecycle import PROVED
+from optout.match import COMMON_MEAN
 from optout.registry import Registry, match_part
 from optout.replay import replay
-from optout.works import encode_vector, vectors_of
+from optout.works import encode_vector, is_common, vectors_of
 from pipeline.decode import prepare
-from schemas.claim import MatchPart, StyleCalibration, WorkKeys
+from pipeline.image.views import views
+from schemas.claim import MatchPart, StyleCalibration, ViewKind, WorkKeys, WorkView
 from schemas.config import DecodeConfig
 from schemas.errors import ClaimError, StorageError, UsageError
-from schemas.ports import Embedder, Hasher, Store
+from schemas.ports import Embedder, Hasher, Pixels, Store
 from schemas.verdict import Scope, Stance
 
 MAX_IMAGE_BYTES = 100_000_000
@@ -99,23 +103,27 @@ def enrol(
     tools: Tools,
     *,
     trust_local: bool,
+    listed: Listed = intake.NOBODY,
 ) -> Enrolled:
     """Return the parts of a claim. Raises ClaimError where there is nothing it could protect.
 
     works: null for a claim on hosts or addresses alone. others: works that a style must leave
-    alone. trust_local: control counts as proved, on a registry of one's own.
+    alone. trust_local: control counts as proved, on a registry of one's own. listed: what other
+    claimants have listed.
     """
     understood = intake.understand(wish)
     found = intake.Exemplars()
     if works is not None:
         images = ((n, works.read(n)) for n in tools.track(works.names, "reading"))
-        found = intake.exemplars(images, tools.hasher)
+        found = intake.exemplars(images, tools.hasher, listed)
     intake.require_something(understood, found)
     if wish.scope == Scope.STYLE:
         intake.require_style(len(found.distinct), proved=trust_local)
     style = StyleCalibration()
     if works is not None and tools.matcher and found.works:
         found = replace(found, works=with_vectors(found, works, tools.matcher, tools.track))
+        if understood.stance == Stance.OPT_OUT:  # likeness grants nothing
+            found = replace(found, works=with_views(found, works, tools.matcher, tools.track))
     if wish.scope == Scope.STYLE:
         style = _style(found, tools.matcher, others)
     part = MatchPart(
@@ -151,6 +159,37 @@ def with_vectors(
                 "cohort_mean": float(means[place]),
             }
         )
+        for place, work in enumerate(found.works)
+    )
+
+
+def with_views(
+    found: intake.Exemplars, works: Folder, matcher: Matcher, track: Track
+) -> tuple[WorkKeys, ...]:
+    """Return works that have vectors with views beside them, by which parts of them are found.
+
+    A common design gets none: it is matched only where it is almost exactly the same. Nor does a
+    view that is one by itself stay.
+    """
+    whose: list[tuple[int, ViewKind]] = []
+
+    def seen() -> Iterable[Pixels]:
+        for place, name in enumerate(track(found.accepted, "looking at parts")):
+            if is_common(found.works[place]):
+                continue
+            for kind, pixels in views(works.read(name)):
+                whose.append((place, kind))
+                yield pixels
+
+    cpy = _in_batches(seen(), matcher.embedder, ("cpy",))["cpy"]
+    means = cohort_mean(cpy.astype(np.float32), matcher.cohort)
+    beside: dict[int, list[WorkView]] = {}
+    for (place, kind), vector, mean in zip(whose, cpy, means, strict=True):
+        if mean <= COMMON_MEAN:
+            view = WorkView(kind=kind, cpy=encode_vector(vector), cohort_mean=float(mean))
+            beside.setdefault(place, []).append(view)
+    return tuple(
+        work.model_copy(update={"views": tuple(beside.get(place, ()))})
         for place, work in enumerate(found.works)
     )
 
@@ -202,13 +241,24 @@ def _embedded(
     names: Sequence[str], works: Folder, embedder: Embedder, track: Track
 ) -> dict[str, np.ndarray]:
     """Return float16[n, d] by name, through the same decode that samples go through."""
-    parts: dict[str, list[np.ndarray]] = {"cpy": [], "sty": []}
-    batch = []
-    for place, name in enumerate(track(names, "comparing")):
-        batch.append(prepare(works.read(name), DecodeConfig(), embedder.edge_px).pixels)
-        if len(batch) == EMBED_AT_ONCE or place == len(names) - 1:
-            vectors = embedder.images(batch)
-            for kind, rows in parts.items():
-                rows.append(vectors[kind].astype(np.float16))
-            batch = []
-    return {kind: np.concatenate(rows) for kind, rows in parts.items()}
+    pixels = (
+        prepare(works.read(name), DecodeConfig(), embedder.edge_px).pixels
+        for name in track(names, "comparing")
+    )
+    return _in_batches(pixels, embedder, ("cpy", "sty"))
+
+
+def _in_batches(
+    pixels: Iterable[Pixels], embedder: Embedder, names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Return float16[n, d] by name; few images are held at a time. n may be 0."""
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    rest = iter(pixels)
+    while True:
+        batch = list(islice(rest, EMBED_AT_ONCE))
+        vectors = embedder.images(batch)  # also of nothing, which gives the widths
+        for name, rows in parts.items():
+            rows.append(vectors[name].astype(np.float16))
+        if len(batch) < EMBED_AT_ONCE:
+            break
+    return {name: np.concatenate(rows) for name, rows in parts.items()}

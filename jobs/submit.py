@@ -10,6 +10,7 @@ from jobs.enrol import Enrolled, Folder, Matcher, Tools, contrast, enrol, other_
 from optout import receipt
 from optout.enrol import Other
 from optout.entry import Random, draft_submit
+from optout.hot import Listed
 from optout.intake import Wish, understand
 from optout.keys import SEED_BYTES, SigningKey
 from optout.registry import Recorded, Registry
@@ -62,7 +63,9 @@ def submit(order: Order, tools: Tools, rim: Rim) -> Submitted:
         if tools.matcher and order.works:
             require_matcher(registry, tools.matcher)
         others = _others(order, registry, tools, key)
-        enrolled = enrol(order.wish, order.works, others, tools, trust_local=order.trust_local)
+        listed = Listed.of(registry.listed_by_others(key.public) if order.works else ())
+        trusted = order.trust_local
+        enrolled = enrol(order.wish, order.works, others, tools, trust_local=trusted, listed=listed)
         if tools.matcher and enrolled.part.works:
             card = tools.matcher.embedder.card
             registry.pin_matcher(card.fingerprint, card.name)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from optout import hot
 from optout.lines import is_common
 from optout.match import PDQ_MIN_QUALITY
 from optout.names import check_name
@@ -20,13 +21,13 @@ from schemas.errors import ClaimError, ImageError, UsageError
 from schemas.ports import Hasher
 from schemas.verdict import Captions, Scope, Stance
 
-MERGE_RADIUS = 31  # PDQ distance within which two exemplars are one work
 STYLE_WORKS = 5
 STYLE_WORKS_UNPROVED = 10
 MAX_WORKS = 20_000
 MAX_LIST = 1_000
 MAX_TEXT_CHARS = 1_000
 WORK_ID_CHARS = 16
+NOBODY = hot.Listed.of(())  # has listed anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +131,20 @@ def understand(wish: Wish) -> Understood:
     )
 
 
-def exemplars(images: Iterable[tuple[str, bytes]], hasher: Hasher) -> Exemplars:
+def exemplars(
+    images: Iterable[tuple[str, bytes]], hasher: Hasher, listed: hot.Listed = NOBODY
+) -> Exemplars:
     """Return the works that images make: exact repeats once, near-duplicates counted once.
 
-    images: file name and bytes, read one at a time. Order decides which of a group of
-    near-duplicates counts. Raises ClaimError for more than MAX_WORKS works.
+    images: file name and bytes, read one at a time. listed: what others have listed. Order decides
+    which of a group of near-duplicates counts. Raises ClaimError for more than MAX_WORKS works.
     """
     works: list[WorkKeys] = []
     accepted: list[str] = []
     refused: list[Refusal] = []
     seen: set[str] = set()
     for name, body in images:
-        found = _keys(body, hasher)
+        found = _keys(body, hasher, listed)
         if isinstance(found, str):
             refused.append(Refusal(name, found))
         elif found.sha256 in seen:
@@ -158,14 +161,12 @@ def exemplars(images: Iterable[tuple[str, bytes]], hasher: Hasher) -> Exemplars:
 def distinct(works: Sequence[WorkKeys]) -> tuple[int, ...]:
     """Return the places of works that are no near-duplicate, mirrored or not, of an earlier one."""
     kept: list[int] = []
-    hashes = [np.frombuffer(bytes.fromhex("".join(w.pdq)), np.uint64).reshape(-1, 4) for w in works]
+    hashes = [hot.words([bytes.fromhex(text) for text in work.pdq]) for work in works]
+    upright = np.empty((len(works), 4), np.uint64)  # of those that are kept
     for place, variants in enumerate(hashes):
-        if kept:
-            others = np.stack([hashes[k][0] for k in kept])
-            bits = np.bitwise_count(others[:, None, :] ^ variants[None]).sum(axis=2, dtype=int)
-            if bits.min() <= MERGE_RADIUS:
-                continue
-        kept.append(place)
+        if (hot.distances(upright[: len(kept)], variants) > hot.SAME_RADIUS).all():
+            upright[len(kept)] = variants[0]
+            kept.append(place)
     return tuple(kept)
 
 
@@ -197,7 +198,7 @@ def require_style(count: int, *, proved: bool) -> None:
     )
 
 
-def _keys(body: bytes, hasher: Hasher) -> WorkKeys | str:
+def _keys(body: bytes, hasher: Hasher, listed: hot.Listed) -> WorkKeys | str:
     """Return the keys of an image, or why there are none."""
     try:
         keys = hasher.keys(body)
@@ -206,9 +207,16 @@ def _keys(body: bytes, hasher: Hasher) -> WorkKeys | str:
                 f"too flat or blank to be told from other images (quality {keys.pdq_quality},"
                 f" {PDQ_MIN_QUALITY} needed); protect it by its address or host"
             )
+        if hasher.striped(body):
+            return (
+                "stripes and nothing else, as test patterns are; protect it by its address or host"
+            )
         variants = hasher.dihedral(body)
     except ImageError as e:
         return f"cannot be read as an image ({e})"
+    refused = hot.refusal(hot.words(variants), listed)
+    if refused:
+        return refused
     sha256 = sha256_hex(body)
     return WorkKeys(
         work_id=sha256[:WORK_ID_CHARS],

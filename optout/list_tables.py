@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from optout.lifecycle import LEVELS
 from optout.tail import unpack
 from optout.works import check_works, encode_vector
-from schemas.claim import MatchPart, StyleCalibration, WorkKeys
+from schemas.claim import MatchPart, StyleCalibration, WorkKeys, WorkView
 from schemas.errors import ClaimError, RegistryError, SchemaError
 from schemas.snapshot import Snapshot
 
@@ -72,6 +72,16 @@ def _keys(work: Mapping[str, Any]) -> WorkKeys:
         pdq=tuple(bytes(value).hex() for value in work["pdq"]),
         matcher=work["matcher"] or "",
         cohort_mean=work["cohort_mean"],
+        views=_views(work),
+    )
+
+
+def _views(work: Mapping[str, Any]) -> tuple[WorkView, ...]:
+    """Return the views of a work; lists of other lengths, or holes in them, raise ValueError."""
+    columns = [work[name] or [] for name in ("views", "view_cpy", "view_means")]
+    return tuple(
+        WorkView(kind=kind, cpy=encode_vector(np.array(cpy, np.float16)), cohort_mean=mean)
+        for kind, cpy, mean in zip(*columns, strict=True)
     )
 
 

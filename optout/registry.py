@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from optout import projection, storage
 from optout.commitment import OpenedPart
 from optout.entry import Draft, Entry, Random
-from optout.lifecycle import Event, Signer
+from optout.lifecycle import IN_FORCE, Event, Signer
 from optout.log.merkle import Frontier, leaf_hash, root
 from optout.replay import Standing, replay, step
 from optout.storage_tables import (
@@ -29,11 +29,13 @@ from optout.storage_tables import (
     IDENTITY_PARTS,
     MATCH_PARTS,
     REGISTRY,
+    WORKS,
 )
 from optout.works import check_works
 from schemas.claim import IdentityPart, MatchPart
 from schemas.errors import ClaimError, ModelMismatchError, RegistryError
 from schemas.ports import Clock
+from schemas.verdict import Stance
 
 MAX_LEAF_BYTES = 65_535  # C2SP tlog-tiles length-prefixes entries with 16 bits
 APPEND_TRIES = 50  # each lost race means that somebody else appended
@@ -165,6 +167,18 @@ class Registry:
         query = sa.select(CLAIMS).order_by(CLAIMS.c.part_seq)
         with storage.translated(self.where), storage.reading(self._engine) as connection:
             return list(connection.execute(query).all())
+
+    def listed_by_others(self, own_key: str) -> list[tuple[str, bytes]]:
+        """Return claimant and upright PDQ of every work that others opt out, in no order."""
+        query = (
+            sa.select(CLAIMS.c.claimant_key, WORKS.c.pdq)
+            .join_from(WORKS, CLAIMS, WORKS.c.claim_id == CLAIMS.c.claim_id)
+            .where(CLAIMS.c.claimant_key != own_key)
+            .where(CLAIMS.c.stance == Stance.OPT_OUT.value)
+            .where(CLAIMS.c.state.in_([state.value for state in IN_FORCE]))
+        )
+        with storage.translated(self.where), storage.reading(self._engine) as connection:
+            return [(row.claimant_key, _blob(row.pdq)) for row in connection.execute(query)]
 
     def standing(self, claim_id: str) -> Standing:
         """Return where a claim stands. Raises ClaimError where there is none of that id."""

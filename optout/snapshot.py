@@ -154,6 +154,9 @@ def works_table(parts: Iterable[tuple[Standing, MatchPart]]) -> pa.Table:
         "cpy": _halves([work.cpy for work in works]),
         "sty": _halves([work.sty for work in works]),
         "cohort_mean": [work.cohort_mean for work in works],
+        "views": [[view.kind for view in work.views] for work in works],
+        "view_cpy": [[decode_vector(view.cpy) for view in work.views] for work in works],
+        "view_means": [[view.cohort_mean for view in work.views] for work in works],
     }
     try:
         return pa.Table.from_pydict(columns, schema=WORKS)

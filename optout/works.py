@@ -8,12 +8,14 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from optout.match import COMMON_MEAN
 from schemas.claim import MatchPart, WorkKeys
 from schemas.errors import ClaimError, RegistryError
 
 Halves = npt.NDArray[np.float16]
 
 DIHEDRAL = 8
+MAX_VIEWS = 16  # of a work; a build pays for each
 PDQ_BYTES = 32
 UNIT_TOLERANCE = 0.01  # half floats keep the length of a unit vector to about 0.001
 
@@ -37,6 +39,11 @@ def vectors_of(works: Iterable[WorkKeys], name: str) -> npt.NDArray[np.float32]:
     return np.stack(rows).astype(np.float32) if rows else np.zeros((0, 0), np.float32)
 
 
+def is_common(work: WorkKeys) -> bool:
+    """Say whether a work is a common design, which only almost exact copies are told from."""
+    return work.cohort_mean is not None and work.cohort_mean > COMMON_MEAN
+
+
 def check_works(part: MatchPart) -> None:
     """Raise ClaimError where the keys of a work could not be compared, or would match anything.
 
@@ -56,12 +63,22 @@ def _problem(work: WorkKeys) -> str:
         return f"{len(work.pdq)} PDQ hashes, not {DIHEDRAL} of {PDQ_BYTES} bytes in hex"
     if not all(_is_hex(value, 32) for value in (work.sha256, work.pixel_sha256)):
         return "a digest that is not 64 hex characters"
+    return _vector_problem(work)
+
+
+def _vector_problem(work: WorkKeys) -> str:
     if not work.matcher:
-        return "vectors without a matcher" if work.cpy or work.sty else ""
+        return "vectors without a matcher" if work.cpy or work.sty or work.views else ""
     if work.cohort_mean is None or not math.isfinite(work.cohort_mean) or not work.cpy:
         return "no copy vector with a finite cohort mean"
-    lengths_hold = all(_is_unit(text) for text in (work.cpy, work.sty) if text)
-    return "" if lengths_hold else "a vector that is not of unit length"
+    if len(work.views) > MAX_VIEWS:
+        return f"{len(work.views)} views, more than {MAX_VIEWS}"
+    if not all(math.isfinite(view.cohort_mean) for view in work.views):
+        return "a view without a finite cohort mean"
+    if any(len(view.cpy) != len(work.cpy) for view in work.views):
+        return "a view of another width than the copy vector"
+    vectors = [text for text in (work.cpy, work.sty) if text] + [v.cpy for v in work.views]
+    return "" if all(map(_is_unit, vectors)) else "a vector that is not of unit length"
 
 
 def _is_hex(text: str, size: int) -> bool:

@@ -5,14 +5,17 @@ opt-out claims are found by exact keys and as copies; opt-in claims by exact key
 likeness grants nothing. Similarities are read off the vectors as stored.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from optout.cohort import Cohort
 from optout.lifecycle import Rule
-from optout.match import Candidates, Exemplars, Places, Rows, match_copies
+from optout.match import KINDS, WHOLE, Candidates, Exemplars, Places, Rows, match_copies
 from pipeline.match_styles import match_styles, require_cohort
 from pipeline.stored_vectors import matrix
 from schemas.config import MatchConfig
@@ -146,8 +149,13 @@ def _vector_rows(keys: pa.Table, vectors: pa.Table, name: str) -> tuple[pl.Serie
 
 
 def _exemplars(works: pa.Table, dim: int) -> Exemplars:
-    cpy = matrix(works["cpy"])
-    mean = works["cohort_mean"].to_numpy().astype(np.float32)
+    whole, parts = matrix(works["cpy"]), _views(works)
+    if len(parts.cpy) and parts.cpy.shape[1] != whole.shape[1]:
+        raise SchemaError(f"expected views of {whole.shape[1]} numbers, found {parts.cpy.shape[1]}")
+    cpy = np.concatenate([whole, parts.cpy]) if len(parts.cpy) else whole
+    mean = np.concatenate([works["cohort_mean"].to_numpy().astype(np.float32), parts.mean])
+    kind = np.concatenate([np.full(len(whole), WHOLE, np.int8), parts.kind])
+    work = np.concatenate([np.arange(len(whole)), parts.work])
     if cpy.shape[1] != dim:
         raise ModelMismatchError(f"expected works with cpy of {dim} numbers, found {cpy.shape[1]}")
     if not (np.isfinite(cpy).all() and np.isfinite(mean).all()):
@@ -157,7 +165,40 @@ def _exemplars(works: pa.Table, dim: int) -> Exemplars:
         raise SchemaError(f"expected {VARIANTS} PDQ hashes a work")
     words = np.frombuffer(b"".join(b"".join(h) for h in hashes), np.uint64)
     quality = works["pdq_quality"].to_numpy().astype(np.int16)
-    return Exemplars(words.reshape(len(hashes), VARIANTS, PDQ_WORDS), quality, cpy, mean)
+    pdq = words.reshape(len(hashes), VARIANTS, PDQ_WORDS)
+    return Exemplars(pdq, quality, cpy, mean, kind, work)
+
+
+class _Views(NamedTuple):
+    """The views of all works, one after the other."""
+
+    cpy: Vectors
+    mean: npt.NDArray[np.float32]
+    kind: npt.NDArray[np.int8]
+    work: Places
+
+
+def _views(works: pa.Table) -> _Views:
+    """Return the views of works; a work that knows none has none."""
+    counts, flat = [], []
+    for name in ("views", "view_cpy", "view_means"):
+        lists = works[name].combine_chunks()
+        counts.append(pc.fill_null(pc.list_value_length(lists), 0).to_numpy())
+        flat.append(lists.flatten())
+    kinds, vectors, means = flat
+    if not (np.array_equal(counts[0], counts[1]) and np.array_equal(counts[0], counts[2])):
+        raise SchemaError("expected one kind, vector and cohort mean for each view of a work")
+    unknown = set(kinds.to_pylist()) - set(KINDS)
+    if unknown:
+        raise SchemaError(f"expected views of the kinds {KINDS}, found {sorted(map(str, unknown))}")
+    if vectors.null_count or means.null_count:
+        raise SchemaError("expected a vector and a cohort mean of every view, found none")
+    return _Views(
+        cpy=matrix(pa.chunked_array([vectors])),
+        mean=means.to_numpy(zero_copy_only=False).astype(np.float32),
+        kind=np.array([KINDS.index(kind) for kind in kinds.to_pylist()], np.int8),
+        work=np.repeat(np.arange(works.num_rows), counts[0]),
+    )
 
 
 def _hashes(keys: pa.Table) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int16]]:
@@ -193,6 +234,8 @@ def _best(found: pl.DataFrame) -> pa.Table:
         rank=pl.when(pl.col("margin").is_nan()).then(float("inf")).otherwise("margin")
     )
     by = ["uid", "claim_id", "rule"]
-    best = ranked.sort([*by, "rank", "work_id"], descending=[*([False] * 3), True, False])
+    # views of one work may tie, each with its own threshold
+    order = [*by, "rank", "work_id", "threshold"]
+    best = ranked.sort(order, descending=[name == "rank" for name in order])
     one = best.unique(by, keep="first", maintain_order=True)
     return one.select(MATCHES.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(MATCHES)

@@ -13,6 +13,17 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+ViewKind = Literal["crop", "grey", "framed", "turned"]
+
+
+class WorkView(Part):
+    """What a copy of a work may show instead of all of it, as a copy vector."""
+
+    kind: ViewKind
+    cpy: str  # base64 of little-endian float16
+    cohort_mean: float
+
+
 class WorkKeys(Part):
     """One exemplar as a builder sees it: hashes and vectors, never pixels."""
 
@@ -25,6 +36,7 @@ class WorkKeys(Part):
     cpy: str = ""  # base64 of little-endian float16
     sty: str = ""
     cohort_mean: float | None = None
+    views: tuple[WorkView, ...] = ()
 
 
 class StyleCalibration(Part):

@@ -130,6 +130,9 @@ class Hasher(Protocol):
     def dihedral(self, body: bytes) -> list[bytes]:
         """Return the eight PDQ hashes of the image's rotations and mirrors, the upright first."""
 
+    def striped(self, body: bytes) -> bool:
+        """Say whether all rows of the image show the same, or all columns. Raises ImageError."""
+
 
 @dataclass(frozen=True, slots=True)
 class VectorSpec:

@@ -210,6 +210,9 @@ WORKS = _table(
     F("cpy", pa.list_(pa.float16())),
     F("sty", pa.list_(pa.float16())),
     F("cohort_mean", pa.float32()),  # mean cosine of the three nearest cohort images by cpy
+    F("views", pa.list_(TEXT)),  # schemas.claim.ViewKind of each view; the next two go with it
+    F("view_cpy", pa.list_(pa.list_(pa.float16()))),
+    F("view_means", pa.list_(pa.float32())),
 )
 
 MATCHES = _table(

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from jobs.cli.console import safe
 from optout.lifecycle import LEVELS, PROVED, Rule, acts
+from optout.works import is_common
 from schemas.claim import MatchPart, StyleCalibration
 from schemas.verdict import Captions, Stance
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # what these import takes longer than listing claims
     from optout.intake import Exemplars
 
 SHOWN_REFUSALS = 20
+SHOWN_COMMON = 5
 
 CAPTIONS = {
     Captions.DROP: "a row whose caption names you is left out",
@@ -128,6 +130,18 @@ def refusals(found: "Exemplars") -> list[str]:
             " group once"
         )
     return lines
+
+
+def common_designs(found: "Exemplars") -> list[str]:
+    """Return what is said of works that are common designs; nothing where there are none."""
+    names = [
+        name for name, work in zip(found.accepted, found.works, strict=True) if is_common(work)
+    ]
+    if not names:
+        return []
+    more = f" and {len(names) - SHOWN_COMMON} more" if len(names) > SHOWN_COMMON else ""
+    said = f"{', '.join(names[:SHOWN_COMMON])}{more}: common designs, of which many like them exist"
+    return [f"{said}; protected only against almost exact copies"]
 
 
 def who_can_see(registry: str) -> list[str]:

@@ -96,6 +96,7 @@ def submit(
     out.print(f"[bold]claim {done.recorded.entry.claim}[/] is recorded. What was understood:")
     out.print(claim_words.understood(part, wish.artist))
     _say(claim_words.refusals(done.enrolled.exemplars))
+    _say(claim_words.common_designs(done.enrolled.exemplars))
     out.print(safe(claim_words.level_words(0, trust_local=trust_local)))
     out.print(claim_words.effects(part, 0, trust_local=trust_local))
     _say(claim_words.style_words(part.style))

@@ -19,6 +19,8 @@ from pipeline.image.luma import luma
 from schemas.ports import ContentKeys, Pixels
 
 CANONICAL_EDGE_PX = 256
+STRIPED = 1.5  # of 255: mean deviation along a stripe; noise of encoding is below a fifth of it
+MARGIN = slice(5, -5)  # of 64: flags and test cards often come on a little white
 
 
 class CanonicalHasher:
@@ -44,6 +46,15 @@ class CanonicalHasher:
         them beyond 31.
         """
         return [pdq(turned)[0] for turned in turns(canonical_pixels(self._decoder(body)))]
+
+    def striped(self, body: bytes) -> bool:
+        """Say whether all rows show the same, or all columns, a margin aside: bars, ramps, flags.
+
+        PDQ has no lasting hash of them: half of its coefficients are zero but for noise, and the
+        same bars came out 96 bits apart once they had been encoded again. Raises ImageError.
+        """
+        plane = luma(canonical_pixels(self._decoder(body))).astype(np.float32)[MARGIN, MARGIN]
+        return bool(min(plane.std(axis=0).mean(), plane.std(axis=1).mean()) < STRIPED)
 
     def _decoder(self, body: bytes) -> Decoder:
         return Decoder(body, read_header(body, self._max_pixels))

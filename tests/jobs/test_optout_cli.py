@@ -2,6 +2,7 @@ import json
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,9 +14,12 @@ from jobs.cli import optout
 from jobs.enrol import Matcher
 from optout import snapshot
 from optout.cohort import Cohort
+from optout.hot import MAX_CLAIMANTS
 from optout.registry import Registry
 from optout.works import decode_vector
+from pipeline.decode import prepare
 from pipeline.storage import open_store
+from schemas.config import DecodeConfig
 from schemas.errors import ClaimError, CurationError, ModelMismatchError, ProofError, UsageError
 from tests.fakes import FakeEmbedder, FixedClock
 
@@ -121,14 +125,50 @@ def test_vectors_are_those_that_a_sample_of_the_same_bytes_gets(place):
     submitted(place, works, "--kind", "work")
     found = taken(place)
     (cpy,) = found.works["cpy"].to_pylist()
-    from pipeline.decode import prepare  # noqa: PLC0415 - beside what it is compared with
-    from schemas.config import DecodeConfig  # noqa: PLC0415 - likewise
-
     matcher = fake_matcher().embedder
     pixels = prepare((works / "00.png").read_bytes(), DecodeConfig(), matcher.edge_px).pixels
     assert np.array_equal(
         np.array(cpy, np.float16), matcher.images([pixels])["cpy"][0].astype("f2")
     )
+
+
+def test_works_carry_views_by_which_parts_of_them_are_found(place):
+    submitted(place, fill(place / "works", 2), "--kind", "work")
+    found = taken(place)
+    for views, means in zip(*(found.works[n].to_pylist() for n in ("views", "view_means")),
+                            strict=True):  # fmt: skip
+        assert {"crop", "grey", "framed"} <= set(views)
+        assert len(means) == len(views)
+
+
+def test_a_grant_needs_no_views(place):
+    grant = ("--kind", "work", "--opt-in", "--license", "CC-BY-4.0")
+    submitted(place, fill(place / "works", 2), *grant)
+    assert taken(place).works["views"].to_pylist() == [[], []]
+
+
+def test_a_common_design_is_told_as_such(place, monkeypatch):
+    works = fill(place / "works", 2)
+    plain = fake_matcher()
+    pixels = prepare((works / "00.png").read_bytes(), DecodeConfig(), plain.embedder.edge_px).pixels
+    fit = plain.cohort.fit_cpy.copy()
+    fit[:3] = plain.embedder.images([pixels])["cpy"]  # three others look just like it
+    matcher = Matcher(plain.embedder, replace(plain.cohort, fit_cpy=fit))
+    monkeypatch.setattr(optout, "_matcher", lambda: matcher)
+    _, said = submitted(place, works, "--kind", "work")
+    assert "00.png: common designs" in said.replace(", 01.png", "")
+    assert "almost exact copies" in said
+    assert [] in taken(place).works["views"].to_pylist()
+
+
+def test_a_picture_that_many_have_listed_is_refused(place):
+    works = fill(place / "works", 1)
+    for n in range(MAX_CLAIMANTS):
+        run("submit", works, "--artist", "Ada Example", "--kind", "work", "--key", place / f"{n}")
+    with pytest.raises(ClaimError, match="memes and logos"):
+        run("submit", works, "--artist", "Ada Example", "--kind", "work")
+    again = run("submit", works, "--artist", "Ada Example", "--kind", "work", "--key", place / "0")
+    assert "is recorded" in again  # who has listed it may do so again
 
 
 def test_withdrawn_claim_leaves_the_snapshot(place):

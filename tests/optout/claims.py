@@ -8,7 +8,7 @@ import numpy as np
 from optout.entry import Draft, draft_submit
 from optout.keys import SigningKey
 from optout.works import encode_vector
-from schemas.claim import IdentityPart, MatchPart, StyleCalibration, WorkKeys
+from schemas.claim import IdentityPart, MatchPart, StyleCalibration, WorkKeys, WorkView
 from schemas.verdict import Scope, Stance
 
 MATCHER = "m" * 64
@@ -42,6 +42,11 @@ def work(seed: int, matcher: str = MATCHER, **changes: object) -> WorkKeys:
         vectors = {name: encode_vector(unit(seed)) for name in ("cpy", "sty")}
         keys |= {"matcher": matcher, "cohort_mean": 0.25, **vectors}
     return WorkKeys(**{**keys, **changes})
+
+
+def view(seed: int = 1, **changes: object) -> WorkView:
+    given = {"kind": "crop", "cpy": encode_vector(unit(seed)), "cohort_mean": 0.2}
+    return WorkView(**{**given, **changes})
 
 
 def match_part(**changes: object) -> MatchPart:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optout.hot import MAX_CLAIMANTS, Listed
 from optout.intake import (
     Exemplars,
     Refusal,
@@ -30,6 +31,9 @@ class FakeHasher:
         number, _ = self._read(body)
         base = hashlib.sha256(bytes([number])).digest()
         return [bytes([variant ^ base[0]]) + base[1:] for variant in (0, 3, 5, 9, 17, 33, 65, 129)]
+
+    def striped(self, body: bytes) -> bool:
+        return b"stripes" in body
 
     def _read(self, body: bytes) -> tuple[int, int]:
         try:
@@ -107,14 +111,22 @@ def test_each_image_becomes_a_work_or_a_reason():
         ("again", b"1/100"),
         ("flat", b"2/49"),
         ("text", b"hello"),
+        ("bars", b"4/100/stripes"),
         ("b", b"3/50"),
     ]
     found = exemplars(images, HASHER)
     assert found.accepted == ("a", "b")
-    assert [r.name for r in found.refused] == ["again", "flat", "text"]
+    assert [r.name for r in found.refused] == ["again", "flat", "text", "bars"]
     assert "blank" in found.refused[1].reason
     assert found.distinct == (0, 1)
     assert all(len(work.pdq) == 8 for work in found.works)
+
+
+def test_what_many_claimants_have_listed_already_is_refused():
+    listed = Listed.of((f"key {n}", HASHER.dihedral(b"1/100")[2]) for n in range(MAX_CLAIMANTS))
+    found = exemplars([("meme", b"1/100"), ("own", b"2/100")], HASHER, listed)
+    assert found.accepted == ("own",)
+    assert "memes and logos" in found.refused[0].reason
 
 
 def test_near_duplicates_stay_protected_and_count_once():

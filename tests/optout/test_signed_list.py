@@ -140,6 +140,8 @@ def test_control_taken_as_proved_is_neither_exported_nor_read():
 
 
 LONG = work(1, 1)["cpy"] * 2
+VIEW = {"views": ["crop"], "view_cpy": [unit(9).astype("f2")], "view_means": [0.2]}
+VIEWED = work(1, 1, **VIEW)
 
 
 @pytest.mark.parametrize(
@@ -167,11 +169,22 @@ LONG = work(1, 1)["cpy"] * 2
         ([claim(1)], [work(1, 1, pdq=[None] * 8)]),
         ([claim(1)], [work(1, 1, pdq_quality=None)]),
         ([claim(1)], [work(1, 1, sha256="x")]),
+        ([claim(1)], [VIEWED | {"views": ["whole"]}]),
+        ([claim(1)], [VIEWED | {"views": ["crop", "grey"]}]),
+        ([claim(1)], [VIEWED | {"view_means": None}]),
+        ([claim(1)], [VIEWED | {"view_means": [None]}]),
+        ([claim(1)], [VIEWED | {"view_cpy": [unit(9).astype("f2") * 2]}]),
+        ([claim(1)], [VIEWED | {"view_cpy": [unit(9, 4).astype("f2")]}]),
     ],
 )
 def test_claims_that_no_registry_would_have_recorded_are_refused(claims, works):
     with pytest.raises(RegistryError):
         read(published(taken(claims, works)), KEY.verifier)
+
+
+def test_views_come_along():
+    found = read(published(taken([claim(1)], [VIEWED])), KEY.verifier).snapshot
+    assert found.works["views"].to_pylist() == [["crop"]]
 
 
 def test_a_list_may_have_another_matcher_than_anybody_else():

@@ -8,7 +8,15 @@ from optout.registry import Registry
 from schemas.errors import RegistryError
 from schemas.tables import SNAPSHOT_CLAIMS, WORKS, require
 from tests.fakes import FixedClock, MemoryStore
-from tests.optout.claims import MATCHER, active_style, draft, random_bytes, signing_key, work
+from tests.optout.claims import (
+    MATCHER,
+    active_style,
+    draft,
+    random_bytes,
+    signing_key,
+    view,
+    work,
+)
 
 
 @pytest.fixture
@@ -22,7 +30,11 @@ def registry(tmp_path):
 
 def filled(registry: Registry) -> list[str]:
     drafts = [
-        draft(1, works=(work(2), work(1)), style=active_style((1.0, 0.02, 0.1, 0.3, 1e-3, 0, 1))),
+        draft(
+            1,
+            works=(work(2, views=(view(5), view(6, kind="grey"))), work(1)),
+            style=active_style((1.0, 0.02, 0.1, 0.3, 1e-3, 0, 1)),
+        ),
         draft(2, hosts=("example.org",), urls=("https://example.org/a.jpg",)),
         draft(3, works=(work(3, matcher=""),)),
     ]
@@ -41,6 +53,9 @@ def test_claims_and_works_are_sorted_and_keep_their_schemas(registry):
     assert found.header.root == registry.view().root
     assert found.header.matcher == MATCHER
     assert found.header.trust_local
+    assert sorted(found.works["views"].to_pylist()) == [[], [], ["crop", "grey"]]
+    (lengths,) = [[len(v) for v in vs] for vs in found.works["view_cpy"].to_pylist() if vs]
+    assert lengths == [8, 8]
     plain = [row for row in found.works.to_pylist() if row["matcher"] is None]
     assert [row["cpy"] for row in plain] == [None]
 

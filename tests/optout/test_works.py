@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from optout.works import check_works, decode_vector, encode_vector
 from schemas.errors import ClaimError, RegistryError
-from tests.optout.claims import match_part, unit, work
+from tests.optout.claims import match_part, unit, view, work
 
 
 def test_a_vector_survives_its_text():
@@ -41,6 +41,10 @@ def half(values: list[float]) -> str:
         {"cpy": half([float("nan")] * 8)},
         {"sty": half([100.0] + [0.0] * 7)},  # would be near to everything
         {"sty": half([0.0] * 8)},
+        {"views": (view(),) * 17},  # a build pays for each
+        {"views": (view(cohort_mean=float("nan")),)},
+        {"views": (view(cpy=half([2.0] + [0.0] * 7)),)},
+        {"views": (view(),), "matcher": "", "cpy": "", "sty": "", "cohort_mean": None},
     ],
 )
 def test_keys_that_would_match_anything_or_nothing_are_refused(changes):
@@ -54,4 +58,4 @@ def test_one_work_twice_is_refused():
 
 
 def test_sound_keys_pass_with_and_without_vectors():
-    check_works(match_part(works=(work(1), work(2, matcher=""))))
+    check_works(match_part(works=(work(1, views=(view(),)), work(2, matcher=""))))

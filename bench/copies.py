@@ -1,0 +1,551 @@
+"""How many copies of works are found, and how many strangers' images are taken for copies.
+
+    python bench/copies.py CORPUS --keep FOLDER [--a-hand 3] [--half tune] [--pictures FOLDER]
+
+CORPUS is the folder that the corpus script made (corpus.jsonl, images/). Every image of it that may
+be claimed becomes a claim of its own, through intake, enrolment and snapshot; its copies (real JPEG
+files, `COPIES` below) and the images of other hands become rows, through the canonical decode and
+the matcher; `pipeline.match` judges all of them. Hands are dealt into two halves: thresholds were
+read off `tune`, what is printed by default is `report`, and strangers are those of the same half.
+Public designs (as the corpus flags them) stand in the registry as whole works only, to save passes.
+
+FOLDER keeps vectors by the digest of the pixels that the model saw, so that nothing is embedded
+twice. --pictures writes each false hit beside the work, to be looked at. True copies across hands,
+seen by eye, stand in cross_source_copies.tsv beside this script with the reason; nothing else is
+left out.
+"""
+
+import argparse
+import csv
+import hashlib
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import cv2
+import numpy as np
+import pyarrow as pa
+
+from jobs.enrol import Folder, Matcher, with_vectors, with_views
+from optout import hot, intake, snapshot
+from optout.lifecycle import State
+from optout.match import PDQ_MIN_QUALITY
+from optout.replay import Standing
+from optout.tail import upper_bound
+from optout.works import vectors_of
+from pipeline.image.canonical import CanonicalHasher, canonical_pixels, content_keys
+from pipeline.image.decoders import Decoder
+from pipeline.image.header import read_header
+from pipeline.match import match
+from pipeline.models.builtin_files import load_cohort
+from pipeline.models.loading import load_matcher
+from pipeline.storage import open_store
+from schemas.claim import MatchPart, WorkKeys
+from schemas.config import MatchConfig
+from schemas.ports import ContentKeys, Pixels
+from schemas.snapshot import Honoured
+from schemas.tables import CLAIMS, from_rows
+from schemas.verdict import Scope, Stance
+
+SEED = 20261125
+KNOWN = Path(__file__).with_name("cross_source_copies.tsv")
+SIZES = (300, 1_000, 3_000)
+DRAWS = 20  # registries of each smaller size
+FAR = 100_000
+DIM = 256
+
+
+@dataclass(frozen=True)
+class Image:
+    path: str
+    hand: str
+    claimable: bool
+    public: bool
+    body: bytes
+
+
+def read_images(folder: Path) -> list[Image]:
+    lines = (folder / "corpus.jsonl").read_text(encoding="utf-8").splitlines()
+    return [
+        Image(
+            r["path"],
+            # images of nobody in particular are strangers to each other
+            r["path"] if r["style_group"] == "oca/-" else r["style_group"],
+            r["role"] == "claim",
+            r["public_design"],
+            (folder / r["path"]).read_bytes(),
+        )
+        for r in sorted(map(json.loads, lines), key=lambda r: r["path"])
+    ]
+
+
+def halves(images: Sequence[Image]) -> dict[str, str]:
+    """Return the half of each hand: in order of size, one to each side in turn, A B B A."""
+    names, sizes = np.unique([i.hand for i in images], return_counts=True)
+    by_size = [str(names[k]) for k in np.lexsort((names, -sizes))]
+    return {name: ("tune", "report", "report", "tune")[k % 4] for k, name in enumerate(by_size)}
+
+
+# Copies: what happens to pictures on their way through the web
+
+
+def jpeg(pixels: Pixels, quality: int = 90) -> bytes:
+    done, body = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise SystemExit("expected pixels that JPEG can hold")
+    return body.tobytes()
+
+
+def cut(pixels: Pixels, rng: np.random.Generator, share: float) -> Pixels:
+    """Keep that share of each edge, anywhere."""
+    height, width = pixels.shape[:2]
+    h, w = (max(1, round(edge * share)) for edge in (height, width))
+    top, left = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
+    return pixels[top : top + h, left : left + w]
+
+
+def scaled(pixels: Pixels, _rng: np.random.Generator, share: float = 0.5) -> Pixels:
+    size = [max(1, round(edge * share)) for edge in pixels.shape[1::-1]]
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def flip(pixels: Pixels, _rng: np.random.Generator) -> Pixels:
+    return pixels[:, ::-1]
+
+
+def jitter(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Change brightness, contrast and saturation, each by up to 40 %."""
+    light, contrast, saturation = rng.uniform(0.6, 1.4, 3)
+    values = pixels.astype(np.float32) * light
+    values = (values - values.mean()) * contrast + values.mean()
+    grey = values @ np.float32([0.299, 0.587, 0.114])
+    values = grey[..., None] + (values - grey[..., None]) * saturation
+    return values.clip(0, 255).astype(np.uint8)
+
+
+def hue(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Turn the hues by 30 to 90 degrees, either way."""
+    hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV).astype(int)
+    hsv[..., 0] = (hsv[..., 0] + rng.choice([-1, 1]) * rng.integers(15, 46)) % 180
+    return np.asarray(cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB), np.uint8)
+
+
+def grey(pixels: Pixels, _rng: np.random.Generator) -> Pixels:
+    plane = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    return np.repeat(plane[:, :, None], 3, axis=2)
+
+
+def watermark(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Write three lines across, half transparent, as wide as the picture."""
+    height, width = pixels.shape[:2]
+    layer = np.ascontiguousarray(pixels)
+    text, font = "(c) example.org", cv2.FONT_HERSHEY_DUPLEX
+    size = width / cv2.getTextSize(text, font, 1.0, 1)[0][0]
+    colour = (255, 255, 255) if rng.random() < 0.5 else (60, 60, 60)
+    layer = layer.copy()
+    for share in (0.25, 0.55, 0.85):
+        at = (0, round(height * share))
+        cv2.putText(layer, text, at, font, size, colour, max(1, round(2 * size)), cv2.LINE_AA)
+    return np.asarray(cv2.addWeighted(layer, 0.5, np.ascontiguousarray(pixels), 0.5, 0), np.uint8)
+
+
+def border(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Put a frame around it, a tenth of each edge on every side: white, black or a colour."""
+    high, wide = (max(1, round(edge / 10)) for edge in pixels.shape[:2])
+    colours = [(255, 255, 255), (0, 0, 0), tuple(int(v) for v in rng.integers(0, 256, 3))]
+    colour = colours[rng.integers(3)]
+    framed = cv2.copyMakeBorder(
+        np.ascontiguousarray(pixels), high, high, wide, wide, cv2.BORDER_CONSTANT, value=colour
+    )
+    return np.asarray(framed, np.uint8)
+
+
+def rotate(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Turn it by 5 degrees either way; what is uncovered is white or black."""
+    height, width = pixels.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 5 * rng.choice([-1, 1]), 1.0)
+    fill = (255,) * 3 if rng.random() < 0.5 else (0,) * 3
+    return np.asarray(
+        cv2.warpAffine(np.ascontiguousarray(pixels), turn, (width, height), borderValue=fill),
+        np.uint8,
+    )
+
+
+def combination(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Crop 80 %, mirror half of the time, jitter, 70 % of the size."""
+    pixels = cut(pixels, rng, 0.8)
+    if rng.random() < 0.5:
+        pixels = flip(pixels, rng)
+    return scaled(jitter(pixels, rng), rng, 0.7)
+
+
+Change = Callable[[Pixels, np.random.Generator], Pixels]
+COPIES: dict[str, tuple[Change, int]] = {  # with the quality at which the copy is encoded
+    "jpeg30": (lambda pixels, _rng: pixels, 30),
+    "half": (scaled, 90),
+    "crop80": (partial(cut, share=0.8), 90),
+    "crop50": (partial(cut, share=0.5), 90),
+    "flip": (flip, 90),
+    "jitter": (jitter, 90),
+    "hue": (hue, 90),
+    "grey": (grey, 90),
+    "mark": (watermark, 90),
+    "border": (border, 90),
+    "rot5": (rotate, 90),
+    "combo": (combination, 50),
+}
+
+
+def copied(image: Image, name: str) -> bytes:
+    """Return the bytes of a copy of an image."""
+    change, quality = COPIES[name]
+    seed = int.from_bytes(hashlib.sha256(f"{SEED} {image.path} {name}".encode()).digest()[:8])
+    pixels = decoded(image.body)
+    return jpeg(np.ascontiguousarray(change(pixels, np.random.default_rng(seed))), quality)
+
+
+def decoded(body: bytes) -> Pixels:
+    """Return the canonical pixels, as the decode stage hands them to the model."""
+    return canonical_pixels(Decoder(body, read_header(body)))
+
+
+# The product's own way from bytes to matches
+
+
+class Remembered:
+    """The matcher, with every `cpy` that it gave kept in a file by the digest of the pixels."""
+
+    KIND = np.dtype([("digest", "V32"), ("cpy", "<f2", (DIM,))])
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = folder / "cpy.bin"
+        there = (
+            np.fromfile(self._file, self.KIND) if self._file.exists() else np.empty(0, self.KIND)
+        )
+        self._known = {r["digest"].tobytes(): r["cpy"] for r in there}
+        self._model = load_matcher()
+        self.card, self.edge_px = self._model.card, self._model.edge_px
+        self.passes = 0
+
+    def images(self, pixels: Sequence[Pixels]) -> dict[str, np.ndarray]:
+        digests = [hashlib.sha256(repr(p.shape).encode() + p.tobytes()).digest() for p in pixels]
+        fresh = {d: p for d, p in zip(digests, pixels, strict=True) if d not in self._known}
+        if fresh:
+            made = np.zeros(len(fresh), self.KIND)
+            made["cpy"] = self._model.images(list(fresh.values()))["cpy"]
+            for row, digest in zip(made, fresh, strict=True):
+                row["digest"] = np.void(digest)
+                self._known[digest] = row["cpy"].copy()
+            with self._file.open("ab") as file:
+                made.tofile(file)
+            self.passes += len(fresh)
+        cpy = np.array([self._known[d] for d in digests], np.float32).reshape(-1, DIM)
+        return {"cpy": cpy, "sty": cpy}  # styles are not looked at here
+
+
+def in_batches(bodies: Iterable[bytes], matcher: Remembered) -> tuple[list, np.ndarray]:
+    """Return the content keys of images, and `cpy`, float16[n, d], as a release stores it."""
+    keys, parts, rest = [], [np.zeros((0, DIM), np.float16)], iter(bodies)
+    while batch := list(islice(rest, 256)):
+        decoders = [Decoder(body, read_header(body)) for body in batch]
+        pixels = [canonical_pixels(decoder) for decoder in decoders]
+        keys += [content_keys(p, d.header.upright) for p, d in zip(pixels, decoders, strict=True)]
+        parts.append(matcher.images(pixels)["cpy"].astype(np.float16))
+    return keys, np.concatenate(parts)
+
+
+def enrolled(folder: Folder, matcher: Matcher, viewed: Collection[str]) -> dict[str, WorkKeys]:
+    """Return the works of a folder by file name, as `recuse optout submit` would record them.
+
+    viewed: the files whose works get views; the others stand whole.
+    """
+    bodies = ((name, folder.read(name)) for name in folder.names)
+    found = intake.exemplars(bodies, CanonicalHasher())
+    works = dict(zip(found.accepted, with_vectors(found, folder, matcher, quiet), strict=True))
+    chosen = {name: work for name, work in works.items() if name in viewed}
+    some = intake.Exemplars(tuple(chosen.values()), tuple(chosen))
+    works |= dict(zip(chosen, with_views(some, folder, matcher, quiet), strict=True))
+    reasons = Counter(r.reason.split(" (")[0][:60] for r in found.refused)
+    print(f"{len(works)} works of {len(folder.names)} images; refused: {dict(reasons)}")
+    return works
+
+
+def quiet(names: Sequence[str], _doing: str) -> Iterable[str]:
+    return names
+
+
+def honoured(works: dict[str, WorkKeys], matcher: Matcher) -> Honoured:
+    """Return a registry in which every work is a claim of its own, named by its file."""
+    names = sorted(works)
+    claims = [
+        {"claim_id": name, "scope": "work", "stance": "opt_out", "level": 0, "style_state": "none"}
+        for name in names
+    ]
+    parts = [
+        (
+            Standing(name, State.RECORDED, 0, "", "", 0, "", 0),
+            MatchPart(scope=Scope.WORK, stance=Stance.OPT_OUT, works=(works[name],)),
+        )
+        for name in names
+    ]
+    tables = from_rows(claims, CLAIMS), snapshot.works_table(parts)
+    return Honoured(matcher.embedder.card.fingerprint, *tables)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Images as a build has them. uid: path, or path and name of the copy."""
+
+    uids: list[str]
+    keys: list[ContentKeys]
+    cpy: np.ndarray
+
+    def words(self) -> np.ndarray:
+        return hot.words([k.pdq for k in self.keys])
+
+    def good(self) -> np.ndarray:
+        return np.array([k.pdq_quality >= PDQ_MIN_QUALITY for k in self.keys], bool)
+
+    def matched(self, registry: Honoured, matcher: Matcher) -> list[tuple[str, str]]:
+        """Return uid and work of each match, by the product."""
+        keys = {
+            "uid": self.uids,
+            "sha256": [f"row {n}" for n in range(len(self.uids))],  # the very file is no test
+            "pixel_sha256": [f"row {n}" for n in range(len(self.uids))],
+            "pdq": pa.array([k.pdq for k in self.keys], pa.binary(32)),
+            "pdq_quality": pa.array([k.pdq_quality for k in self.keys], pa.int16()),
+        }
+        cpy = pa.FixedSizeListArray.from_arrays(pa.array(self.cpy.ravel()), DIM)
+        vectors = pa.table({"uid": self.uids, "cpy": cpy})
+        found = match(pa.table(keys), vectors, registry, matcher.cohort, MatchConfig())
+        return sorted(
+            set(zip(found["uid"].to_pylist(), found["claim_id"].to_pylist(), strict=True))
+        )
+
+
+def rows_of(named: Iterable[tuple[str, bytes]], matcher: Remembered) -> Rows:
+    """Return rows of names and bytes, which are read one batch at a time."""
+    uids: list[str] = []
+
+    def bodies() -> Iterable[bytes]:
+        for uid, body in named:
+            uids.append(uid)
+            yield body
+
+    keys, cpy = in_batches(bodies(), matcher)
+    return Rows(uids, keys, cpy)
+
+
+# Peers
+
+
+def by_pdq(rows: Rows, works: dict[str, WorkKeys], radius: int = 31) -> list[tuple[str, str]]:
+    """Return what PDQ alone finds, with the eight variants of a work."""
+    words, good, found = rows.words(), rows.good(), []
+    for name, work in works.items():
+        variants = hot.words([bytes.fromhex(text) for text in work.pdq])
+        near = np.flatnonzero(good & (hot.distances(words, variants) <= radius))
+        found += [(rows.uids[n], name) for n in near]
+    return found
+
+
+def by_cosine(rows: Rows, works: dict[str, WorkKeys], least: float) -> list[tuple[str, str]]:
+    """Return what the cosine of whole pictures finds, with one threshold for all."""
+    names = list(works)
+    cosines = rows.cpy.astype(np.float32) @ vectors_of(works.values(), "cpy").T
+    return [(rows.uids[n], names[m]) for n, m in zip(*np.nonzero(cosines >= least), strict=True)]
+
+
+# What is counted
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One set of works with rows: strangers' images, and copies of some of the works."""
+
+    hands: dict[str, str]
+    works: dict[str, WorkKeys]
+    strangers: Rows
+    copies: Rows
+    known: set[frozenset[str]]
+
+    def is_stranger(self, path: str, work: str) -> bool:
+        return self.hands[path] != self.hands[work] and frozenset((path, work)) not in self.known
+
+    def false_pairs(self, found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the pairs of an image and a work of another hand; copies count by their source."""
+        return [(uid, work) for uid, work in found if self.is_stranger(uid.split("|")[0], work)]
+
+    def recall(self, found: list[tuple[str, str]]) -> dict[str, float]:
+        """Return by copy the share of works that are found by themselves."""
+        hits = {tuple(uid.split("|")) for uid, work in found if uid.split("|")[0] == work}
+        asked = [tuple(uid.split("|")) for uid in self.copies.uids]
+        return {
+            name: float(np.mean([pair in hits for pair in asked if pair[1] == name]))
+            for name in COPIES
+        }
+
+    def least_cosine(self) -> float:
+        """Return the lowest threshold at which one cosine for all takes no stranger."""
+        names = list(self.works)
+        cosines = self.strangers.cpy.astype(np.float32) @ vectors_of(self.works.values(), "cpy").T
+        for n, m in np.argwhere(cosines >= 0.7):
+            if not self.is_stranger(self.strangers.uids[n], names[m]):
+                cosines[n, m] = 0
+        return float(cosines.max()) + 1e-4
+
+
+def print_row(name: str, recall: dict[str, float], images: int, pairs: int) -> None:
+    cells = [f"{v:.2f}".removeprefix("0") if v < 1 else "1.0" for v in recall.values()]
+    values = list(recall.values())
+    print(
+        f"| {name} | {' | '.join(cells)} | {np.mean(values):.3f} | {min(values):.3f} "
+        f"| {images} | {pairs} |"
+    )
+
+
+def compare(bench: Bench, matcher: Matcher, least: float) -> list[tuple[str, str]]:
+    """Print the table of methods; return the false pairs of the product."""
+    plain = {n: w.model_copy(update={"views": ()}) for n, w in bench.works.items()}
+    ways = {
+        "PDQ within 31, eight variants": partial(by_pdq, works=bench.works),
+        f"cosine from {least:.3f}, one for all": partial(by_cosine, works=bench.works, least=least),
+        "recuse, whole works only": lambda rows: rows.matched(honoured(plain, matcher), matcher),
+        "recuse": lambda rows: rows.matched(honoured(bench.works, matcher), matcher),
+    }
+    print(f"| | {' | '.join(COPIES)} | mean | least | false images | false pairs |")
+    print(f"|{' --- |' * (len(COPIES) + 5)}")
+    false: list[tuple[str, str]] = []
+    for name, way in ways.items():
+        false = bench.false_pairs(way(bench.strangers))
+        found = way(bench.copies)
+        print_row(name, bench.recall(found), len({uid for uid, _ in false}), len(false))
+    others = {uid for uid, _ in bench.false_pairs(found)}
+    print(f"copies that recuse also takes for a work of another hand: {len(others)}"
+          f" of {len(bench.copies.uids)}")  # fmt: skip
+    return false + bench.false_pairs(found)
+
+
+def by_size(bench: Bench, false: list[tuple[str, str]], names: list[str]) -> None:
+    """Print how many strangers' images are taken, by the number of works."""
+    count = len(bench.strangers.uids)
+    pairs = [(uid, work) for uid, work in false if "|" not in uid]
+    rng = np.random.default_rng(SEED)
+    print("| works | images taken | of | an image | at most (95 %) | at 100,000 works |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for size in (*(s for s in SIZES if s < len(names)), len(names)):
+        hits = []
+        for _ in range(DRAWS if size < len(names) else 1):
+            chosen = set(rng.choice(names, size, replace=False))
+            hits.append(len({uid for uid, work in pairs if work in chosen}))
+        mean = float(np.mean(hits))
+        bound = upper_bound(round(np.ceil(mean)), count)
+        print(
+            f"| {size} | {mean:.2f} | {count} | {mean / count:.1e} | {bound:.1e} "
+            f"| {mean / count * FAR / size:.1e}, at most {bound * FAR / size:.1e} |"
+        )
+
+
+def pictures(folder: Path, false: list[tuple[str, str]], images: dict[str, Image]) -> None:
+    """Write sheets of false hits: the image left, the work right."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tiles = []
+    for uid, work in false:
+        path, _, name = uid.partition("|")
+        body = copied(images[path], name) if name else images[path].body
+        tile = np.full((200, 330, 3), 255, np.uint8)
+        for place, one in enumerate((body, images[work].body)):
+            pixels = decoded(one)[..., ::-1]
+            scale = 158 / max(pixels.shape[:2])
+            small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            tile[: small.shape[0], place * 165 : place * 165 + small.shape[1]] = small
+        label = f"{path[7:12]}{name and '|' + name} {work[7:12]}"
+        cv2.putText(tile, label, (2, 190), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0))
+        tiles.append(tile)
+    for at in range(0, len(tiles), 24):
+        sheet = tiles[at : at + 24]
+        sheet += [np.full_like(sheet[0], 255)] * (-len(sheet) % 4)
+        lines = [np.hstack(sheet[n : n + 4]) for n in range(0, len(sheet), 4)]
+        cv2.imwrite(str(folder / f"false-{at // 24:02d}.png"), np.vstack(lines))
+
+
+def read_known() -> set[frozenset[str]]:
+    """Return the pairs of images that are one picture under two hands."""
+    if not KNOWN.exists():
+        return set()
+    with KNOWN.open(encoding="utf-8", newline="") as file:
+        return {frozenset((r["image"], r["work"])) for r in csv.DictReader(file, delimiter="\t")}
+
+
+def sampled(images: Sequence[Image], works: dict[str, WorkKeys], most: int) -> list[Image]:
+    """Return the images to copy: no public designs, at most so many a hand, as dealt by a seed."""
+    rng = np.random.default_rng(SEED)
+    taken: Counter[str] = Counter()
+    chosen = []
+    for n in rng.permutation(len(images)):
+        one = images[n]
+        if one.path in works and not one.public and taken[one.hand] < most:
+            taken[one.hand] += 1
+            chosen.append(one)
+    return sorted(chosen, key=lambda i: i.path)
+
+
+def gathered(images: list[Image], folder: Path, matcher: Matcher, a_hand: int) -> Bench:
+    """Return works, strangers and copies of some images; a_hand: 0 for whole works, no copies."""
+    began, remembered = time.process_time(), matcher.embedder
+    files = Folder(open_store(str(folder)), tuple(i.path for i in images if i.claimable))
+    works = enrolled(files, matcher, {i.path for i in images if a_hand and not i.public})
+    strangers = rows_of(((i.path, i.body) for i in images), remembered)
+    chosen = sampled(images, works, a_hand)
+    copies = rows_of(((f"{i.path}|{n}", copied(i, n)) for i in chosen for n in COPIES), remembered)
+    hands = {i.path: i.hand for i in images}
+    cpu = time.process_time() - began
+    print(f"{len(images)} images of {len(set(hands.values()))} hands, {len(chosen)} works copied")
+    print(f"{remembered.passes} forward passes so far, {cpu:.0f} CPU s", flush=True)
+    return Bench(hands, works, strangers, copies, read_known())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--keep", type=Path, required=True)
+    parser.add_argument("--half", choices=["tune", "report", "all"], default="report")
+    parser.add_argument("--a-hand", type=int, default=3, help="works of a hand that are copied")
+    parser.add_argument("--pictures", type=Path)
+    args = parser.parse_args()
+    images = read_images(args.corpus)
+    half = halves(images)
+    matcher = Matcher(Remembered(args.keep), load_cohort())
+    tune = [i for i in images if half[i.hand] == "tune"]
+    least = gathered(tune, args.corpus, matcher, 0).least_cosine()
+    own = [i for i in images if args.half in ("all", half[i.hand])]
+    bench = gathered(own, args.corpus, matcher, args.a_hand)
+    counts = [len(w.views) for w in bench.works.values()]
+    print(f"views a work: {np.mean(counts):.1f}, at most {max(counts)}")
+    began = time.process_time()
+    false = compare(bench, matcher, least)
+    print(f"matching and peers: {time.process_time() - began:.0f} CPU s")
+    public = {i.path for i in images if i.public}
+    print("all works")
+    by_size(bench, false, sorted(bench.works))
+    print("without public designs")
+    by_size(bench, false, sorted(set(bench.works) - public))
+    for uid, work in false:
+        hand = bench.hands[uid.split("|")[0]]
+        kind = "public" if work in public else ""
+        print(f"false\t{uid}\t{work}\t{hand}\t{bench.hands[work]}\t{kind}")
+    if args.pictures:
+        pictures(args.pictures, false, {i.path: i for i in images})
+
+
+if __name__ == "__main__":
+    main()

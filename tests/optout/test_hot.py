@@ -1,0 +1,57 @@
+"""What is nobody's to claim."""
+
+import cv2
+import numpy as np
+import pytest
+
+from bench.hot_patterns import cards, stripes
+from optout import hot
+from pipeline.image.canonical import CanonicalHasher
+from tests.pipeline.pictures import picture, saved
+
+HASHER = CanonicalHasher()
+
+
+def variants(body: bytes) -> hot.Words:
+    return hot.words(HASHER.dihedral(body))
+
+
+def encoded(pixels: np.ndarray, scale: float = 1.0, quality: int = 80) -> bytes:
+    small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+@pytest.mark.parametrize(("name", "pixels"), [*cards()])
+def test_a_test_pattern_is_refused_and_told_by_name(name, pixels):
+    for body in (encoded(pixels), encoded(pixels[:, ::-1], quality=60)):
+        assert name in hot.refusal(variants(body), hot.Listed.of(()))
+
+
+def test_the_list_is_the_one_that_the_script_paints():
+    painted = {variants(encoded(p, quality=100))[0].tobytes().hex(): name for name, p in cards()}
+    assert set(painted.values()) == set(hot.TEST_CARDS.values())
+
+
+@pytest.mark.parametrize(("name", "pixels"), [*stripes()])
+@pytest.mark.parametrize("scale", [1.0, 0.37])
+def test_stripes_are_told_by_their_pixels(name, pixels, scale):
+    assert HASHER.striped(encoded(pixels, scale, quality=50)), name
+    assert HASHER.striped(encoded(np.ascontiguousarray(pixels.swapaxes(0, 1)), scale)), name
+
+
+def test_a_picture_is_neither_pattern_nor_stripes():
+    for seed in range(5):
+        body = saved(picture(seed=seed))
+        assert not HASHER.striped(body)
+        assert hot.refusal(variants(body), hot.Listed.of(())) == ""
+
+
+def test_what_many_others_have_listed_is_nobodys():
+    body = saved(picture(seed=1))
+    mirrored = HASHER.dihedral(body)[5]
+    others = [(f"key {n}", mirrored) for n in range(hot.MAX_CLAIMANTS)]
+    few = hot.Listed.of(others[:-1] + others[:1] * 3 + [("more", HASHER.pdq(saved(picture()))[0])])
+    assert hot.refusal(variants(body), few) == ""  # a claimant counts once, another picture not
+    said = hot.refusal(variants(body), hot.Listed.of(others))
+    assert f"claims of {hot.MAX_CLAIMANTS} others" in said
+    assert "stays protected" in said
