@@ -52,7 +52,7 @@ from schemas.claim import MatchPart, WorkKeys
 from schemas.config import MatchConfig
 from schemas.ports import ContentKeys, Pixels
 from schemas.snapshot import Honoured
-from schemas.tables import CLAIMS, from_rows
+from schemas.tables import CLAIMS, SIMILARITIES, from_rows
 from schemas.verdict import Scope, Stance
 
 SEED = 20261125
@@ -315,7 +315,7 @@ class Rows:
     def good(self) -> np.ndarray:
         return np.array([k.pdq_quality >= PDQ_MIN_QUALITY for k in self.keys], bool)
 
-    def matched(self, registry: Honoured, matcher: Matcher) -> list[tuple[str, str]]:
+    def matched(self, registry: Honoured) -> list[tuple[str, str]]:
         """Return uid and work of each match, by the product."""
         keys = {
             "uid": self.uids,
@@ -326,7 +326,7 @@ class Rows:
         }
         cpy = pa.FixedSizeListArray.from_arrays(pa.array(self.cpy.ravel()), DIM)
         vectors = pa.table({"uid": self.uids, "cpy": cpy})
-        found = match(pa.table(keys), vectors, registry, matcher.cohort, MatchConfig())
+        found = match(pa.table(keys), vectors, registry, SIMILARITIES.empty_table(), MatchConfig())
         return sorted(
             set(zip(found["uid"].to_pylist(), found["claim_id"].to_pylist(), strict=True))
         )
@@ -419,8 +419,8 @@ def compare(bench: Bench, matcher: Matcher, least: float) -> list[tuple[str, str
     ways = {
         "PDQ within 31, eight variants": partial(by_pdq, works=bench.works),
         f"cosine from {least:.3f}, one for all": partial(by_cosine, works=bench.works, least=least),
-        "recuse, whole works only": lambda rows: rows.matched(honoured(plain, matcher), matcher),
-        "recuse": lambda rows: rows.matched(honoured(bench.works, matcher), matcher),
+        "recuse, whole works only": lambda rows: rows.matched(honoured(plain, matcher)),
+        "recuse": lambda rows: rows.matched(honoured(bench.works, matcher)),
     }
     print(f"| | {' | '.join(COPIES)} | mean | least | false images | false pairs |")
     print(f"|{' --- |' * (len(COPIES) + 5)}")

@@ -32,7 +32,7 @@ from pipeline.source import list_parts, read_part
 from schemas.canonical import sha256_hex
 from schemas.config import MatchConfig, SourceConfig
 from schemas.snapshot import Honoured
-from schemas.tables import CLAIMS, DOCUMENTS, OBSERVED, WORKS, from_rows, vector
+from schemas.tables import CLAIMS, DOCUMENTS, OBSERVED, SIMILARITIES, WORKS, from_rows, vector
 
 WORDS = [
     "river",
@@ -129,7 +129,7 @@ def compared(rows: int, works: int, watch: Watch) -> None:
     made = from_rows(listed, WORKS).sort_by([("claim_id", "ascending"), ("work_id", "ascending")])
     honoured = Honoured("m", claims(500, random.Random(0)), made)
     watch.start = time.process_time()
-    match(keys, pa.table(columns), honoured, None, MatchConfig())
+    match(keys, pa.table(columns), honoured, SIMILARITIES.empty_table(), MatchConfig())
     watch.lap(f"match against {works:,} works", rows)
 
 

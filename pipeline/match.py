@@ -13,16 +13,15 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from optout.cohort import Cohort
 from optout.lifecycle import Rule
 from optout.match import KINDS, WHOLE, Candidates, Exemplars, Places, Rows, match_copies
-from pipeline.match_styles import match_styles, require_cohort
+from pipeline.match_styles import match_styles
 from pipeline.stored_vectors import matrix
 from schemas.config import MatchConfig
 from schemas.errors import ModelMismatchError, SchemaError
 from schemas.ports import Vectors
 from schemas.snapshot import Honoured
-from schemas.tables import CLAIMS, MATCHES, WORKS, require
+from schemas.tables import CLAIMS, MATCHES, SIMILARITIES, WORKS, require
 from schemas.verdict import Stance
 
 KEYS = ["uid", "sha256", "pixel_sha256", "pdq", "pdq_quality"]
@@ -36,7 +35,7 @@ def match(
     keys: pa.Table,
     vectors: pa.Table,
     honoured: Honoured,
-    cohort: Cohort | None,
+    similarities: pa.Table,
     config: MatchConfig,
     *,
     search: Candidates | None = None,
@@ -44,23 +43,23 @@ def match(
     """Return MATCHES: of each row, claim and rule the best work; sorted by uid, claim, rule.
 
     keys: uid, sha256, pixel_sha256, pdq, pdq_quality; n rows, n may be 0. vectors: uid with the
-    matcher's `cpy` and `sty` as fixed_size_list<halffloat>; a row that is missing or null there is
-    judged by exact keys only (`decide` holds it). cohort: null where no style is in force.
+    matcher's `cpy` as fixed_size_list<halffloat>; a row that is missing or null there is judged by
+    exact keys only (`decide` holds it). similarities: SIMILARITIES of the same rows (`likeness`).
     search: how copy candidates are found; `optout.index.candidates` for very large registries.
-    Raises SchemaError where a table departs from its form, ModelMismatchError where vectors,
-    cohort and build name different matchers.
+    Raises SchemaError where a table departs from its form, ModelMismatchError where vectors
+    and build name different matchers.
     """
     if keys.column_names[: len(KEYS)] != KEYS:
         raise SchemaError(f"expected columns {KEYS}, found {keys.column_names}")
     require(honoured.claims, CLAIMS)
     require(honoured.works, WORKS)
     _check_matcher(vectors, honoured)
-    require_cohort(honoured, cohort)
+    require(similarities, SIMILARITIES)
     with np.errstate(invalid="ignore"):  # what is not a number is dealt with, and counts as met
         frames = [
             exact(keys, honoured),
             copies(keys, vectors, honoured, config, search),
-            match_styles(vectors, honoured, cohort, config),
+            match_styles(similarities, honoured, config),
         ]
     return _best(pl.concat(frames))
 

@@ -226,6 +226,13 @@ MATCHES = _table(
     F("margin", pa.float32()),  # similarity less threshold; what met the rule is >= -epsilon
 )
 
+SIMILARITIES = _table(
+    F("uid", TEXT),
+    F("claim_id", TEXT),  # of a style that acts
+    F("similarity", pa.float32()),  # normalised; at least the claim's floor, where its tail begins
+)
+"""How like a style rows are, whatever threshold a build sets (pipeline.likeness)."""
+
 EDGES = _table(
     F("uid_a", TEXT),  # uid_a < uid_b
     F("uid_b", TEXT),

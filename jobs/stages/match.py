@@ -5,6 +5,7 @@ import pyarrow as pa
 from jobs.context import Context
 from jobs.stages import Result
 from pipeline.filters import refused
+from pipeline.likeness import likeness
 from pipeline.match import match
 from pipeline.plan import Task
 from pipeline.screen import grants
@@ -12,9 +13,10 @@ from pipeline.slim import content_keys, sample_columns, slim
 
 
 def run(context: Context, task: Task) -> Result:
-    """args: rows, named, judged, decoded, vectors, snapshot refs. Publishes SLIM, MATCHES, GRANTS.
+    """args: rows, named, judged, decoded, vectors, snapshot refs.
 
-    rows: as redacted, with the stops of the same snapshot.
+    Publishes SLIM, MATCHES, SIMILARITIES, GRANTS. rows: as redacted, with the stops of the same
+    snapshot.
     """
     rows, named, judged, decoded, vectors = (
         context.table(task.ref(n)) for n in ("rows", "named", "judged", "decoded", "vectors")
@@ -22,11 +24,13 @@ def run(context: Context, task: Task) -> Result:
     honoured = context.honoured(task.ref("snapshot"))
     config = context.config
     filtered = refused(sample_columns(rows, judged, decoded), config.filters)
-    found = match(content_keys(judged, decoded), vectors, honoured, context.cohort(), config.match)
+    similar = likeness(vectors, honoured, context.cohort(), config.match.epsilon)
+    found = match(content_keys(judged, decoded), vectors, honoured, similar, config.match)
     matches = pa.concat_tables([found, named])
     outputs = {
         "slim": context.publish_table(task.path("slim"), slim(rows, judged, decoded, filtered)),
         "matches": context.publish_table(task.path("matches"), matches),
+        "similarities": context.publish_table(task.path("similarities"), similar),
         "grants": context.publish_table(task.path("grants"), grants(rows, honoured.claims)),
     }
     return outputs, {"rows": rows.num_rows, "matches": matches.num_rows}

@@ -52,7 +52,7 @@ def test_a_copy_is_found_and_its_work_is_named(name, matcher, bodies, registry):
                    quality)
         for n, path in enumerate(WORKS)
     }  # fmt: skip
-    found = rows(copies, matcher).matched(registry, matcher)
+    found = rows(copies, matcher).matched(registry)
     assert found == [(path, path) for path in sorted(WORKS)]
 
 
@@ -62,7 +62,7 @@ def test_a_part_that_is_near_a_view_is_found(matcher, bodies, registry):
         pixels = decoded(bodies[path])
         height, width = (round(edge * 0.66) for edge in pixels.shape[:2])
         parts[path] = jpeg(np.ascontiguousarray(pixels[:height, -width:][:, ::-1]))
-    found = rows(parts, matcher).matched(registry, matcher)
+    found = rows(parts, matcher).matched(registry)
     assert found == [(path, path) for path in sorted(WORKS)]
 
 
@@ -73,4 +73,4 @@ def test_strangers_and_parts_of_them_are_left_alone(matcher, bodies, registry):
         for path, whole in pixels.items():
             part = np.ascontiguousarray(cut(whole, np.random.default_rng(0), share))
             shown[f"{path} {share}"] = jpeg(part)
-    assert rows(shown, matcher).matched(registry, matcher) == []
+    assert rows(shown, matcher).matched(registry) == []

@@ -12,11 +12,21 @@ from optout import match as reference
 from optout.cohort import Cohort
 from optout.lifecycle import Rule
 from optout.tail import Tail, threshold_at
+from pipeline.likeness import likeness
 from pipeline.match import match, unjudged
 from schemas.config import MatchConfig
 from schemas.errors import ModelMismatchError, SchemaError
 from schemas.snapshot import Honoured
-from schemas.tables import CLAIMS, MATCHES, WORKS, from_rows, require, vector, with_metadata
+from schemas.tables import (
+    CLAIMS,
+    MATCHES,
+    SIMILARITIES,
+    WORKS,
+    from_rows,
+    require,
+    vector,
+    with_metadata,
+)
 
 DIM = 16
 KINDS = ("crop", "crop", "grey", "framed", "turned")
@@ -101,8 +111,14 @@ def tables(rows: list[dict], dim: int = DIM) -> tuple[pa.Table, pa.Table]:
     return pa.table(keys), pa.table(vectors)
 
 
+def matched(keys, vectors, registry, cohort, config, **options) -> pa.Table:
+    similar = likeness(vectors, registry, cohort, config.epsilon)
+    require(similar, SIMILARITIES, extra=False)
+    return match(keys, vectors, registry, similar, config, **options)
+
+
 def found(rows: list[dict], snap: Honoured, cohort=None, config=CONFIG, **options) -> list[tuple]:
-    table = match(*tables(rows), snap, cohort, config, **options)
+    table = matched(*tables(rows), snap, cohort, config, **options)
     require(table, MATCHES, extra=False)
     return [tuple(r[n] for n in ("uid", "claim_id", "rule", "work_id")) for r in table.to_pylist()]
 
@@ -221,7 +237,7 @@ def test_a_claim_without_vectors_of_the_matcher_keeps_its_hashes_and_is_counted(
 
 def test_the_best_work_of_a_claim_is_named_and_margins_are_those_of_stored_vectors():
     snap = taken([claim("c1")], [work("c1", 1), work("c1", 2, cpy=at_cosine(unit(1), 0.99))])
-    table = match(*tables([row("a", cpy=unit(1))]), snap, None, CONFIG)
+    table = matched(*tables([row("a", cpy=unit(1))]), snap, None, CONFIG)
     (one,) = table.to_pylist()
     assert one["work_id"] == "001"
     stored = unit(1).astype(np.float64)
@@ -270,28 +286,28 @@ def test_the_twin_finds_the_same(seed):
     pytest.importorskip("faiss")
     rows, snap = random_case(seed)
     tables_ = tables(rows)
-    plain = match(*tables_, snap, None, CONFIG)
+    plain = matched(*tables_, snap, None, CONFIG)
     assert plain.num_rows > 5
-    assert same(match(*tables_, snap, None, CONFIG, search=index.candidates), plain)
+    assert same(matched(*tables_, snap, None, CONFIG, search=index.candidates), plain)
 
 
 @settings(max_examples=6, deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 59))
 def test_order_and_cuts_of_the_rows_do_not_matter(seed, cut):
     rows, snap = random_case(seed)
-    whole = match(*tables(rows), snap, None, CONFIG)
+    whole = matched(*tables(rows), snap, None, CONFIG)
     shuffled = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))]
-    assert same(match(*tables(shuffled), snap, None, CONFIG), whole)
-    parts = [match(*tables(part), snap, None, CONFIG) for part in (rows[:cut], rows[cut:])]
+    assert same(matched(*tables(shuffled), snap, None, CONFIG), whole)
+    parts = [matched(*tables(part), snap, None, CONFIG) for part in (rows[:cut], rows[cut:])]
     assert same(pa.concat_tables(parts), whole)
 
 
 def test_blocks_do_not_matter(monkeypatch):
     rows, snap = random_case(1)
-    whole = match(*tables(rows), snap, None, CONFIG)
+    whole = matched(*tables(rows), snap, None, CONFIG)
     monkeypatch.setattr(reference, "BLOCK_ROWS", 7)
     monkeypatch.setattr(reference, "BLOCK_WORKS", 4)
-    assert same(match(*tables(rows), snap, None, CONFIG), whole)
+    assert same(matched(*tables(rows), snap, None, CONFIG), whole)
 
 
 def test_another_claim_takes_no_match_away():
@@ -315,16 +331,16 @@ def test_tables_that_depart_from_their_form_are_refused(change):
     else:
         works[0]["pdq"] = [FAR]
     with pytest.raises(SchemaError):
-        match(keys, vectors, taken([claim("c1")], works), None, CONFIG)
+        matched(keys, vectors, taken([claim("c1")], works), None, CONFIG)
 
 
 def test_vectors_of_another_matcher_are_refused():
     keys, vectors = tables([row("a")])
     told = with_metadata(vectors, matcher="x" * 64)
     with pytest.raises(ModelMismatchError):
-        match(keys, told, ONE, None, CONFIG)
+        matched(keys, told, ONE, None, CONFIG)
     with pytest.raises(ModelMismatchError):
-        match(keys, tables([row("a", cpy=unit(1, 8), sty=unit(1, 8))], 8)[1], ONE, None, CONFIG)
+        matched(keys, tables([row("a", cpy=unit(1, 8), sty=unit(1, 8))], 8)[1], ONE, None, CONFIG)
 
 
 # Styles
@@ -363,14 +379,14 @@ LIKE = row("a", sty=at_cosine(unit(77), 0.97, 3))
 
 
 def test_a_look_alike_meets_a_style_and_a_stranger_does_not():
-    table = match(*tables([LIKE, row("b")]), styled(), cohort(), CONFIG)
+    table = matched(*tables([LIKE, row("b")]), styled(), cohort(), CONFIG)
     (one,) = table.to_pylist()
     assert (one["uid"], one["rule"], one["work_id"]) == ("a", "style", None)
     assert one["threshold"] == pytest.approx(threshold_at(TAIL, 1e-3))
 
 
 def test_rates_add_up_so_that_a_style_among_many_needs_a_second_key():
-    table = match(*tables([LIKE]), styled(2), cohort(), CONFIG)
+    table = matched(*tables([LIKE]), styled(2), cohort(), CONFIG)
     (one,) = table.to_pylist()
     assert one["rule"] == Rule.STYLE_WEAK
     assert one["threshold"] == pytest.approx(threshold_at(TAIL, 1e-3))  # what the cohort supports
@@ -393,9 +409,29 @@ def test_styles_need_the_matchers_own_cohort():
         found([LIKE], styled(), cohort("x" * 64))
 
 
+def test_similarities_are_kept_down_to_where_the_tail_begins():
+    rows = [row(f"{n:03d}", sty=at_cosine(unit(77), n / 100, n)) for n in range(100)]
+    _, vectors = tables(rows)
+    table = likeness(vectors, styled(), cohort(), 0.0)
+    lowest = min(table["similarity"].to_pylist())
+    assert TAIL.u <= lowest < TAIL.u + 0.5
+    assert table.num_rows > matched(*tables(rows), styled(), cohort(), CONFIG).num_rows
+    # what another budget would drop is read off the same table
+    strict = match(*tables(rows), styled(2), table, CONFIG)
+    assert set(strict["rule"].to_pylist()) == {"style_weak"}
+
+
+def test_similarities_to_a_claim_that_does_not_act_are_refused():
+    table = likeness(tables([LIKE])[1], styled(), cohort(), 0.0)
+    with pytest.raises(SchemaError, match="c0"):
+        match(*tables([LIKE]), styled(level=1), table, CONFIG)
+
+
 def test_style_matches_do_not_depend_on_other_rows():
     rows = [row(f"{n:03d}", sty=at_cosine(unit(77), n / 100, n)) for n in range(100)]
-    whole = match(*tables(rows), styled(), cohort(), CONFIG)
-    parts = [match(*tables(rows[n : n + 9]), styled(), cohort(), CONFIG) for n in range(0, 100, 9)]
+    whole = matched(*tables(rows), styled(), cohort(), CONFIG)
+    parts = [
+        matched(*tables(rows[n : n + 9]), styled(), cohort(), CONFIG) for n in range(0, 100, 9)
+    ]
     assert same(pa.concat_tables(parts), whole)
     assert 0 < whole.num_rows < 100
