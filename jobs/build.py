@@ -336,7 +336,7 @@ class Build:
             "decide",
             "all",
             {
-                **self.columns(matched, "slim", "matches", "grants"),
+                **self.columns(matched, "slim", "matches", "similarities", "grants"),
                 **self.columns(related, "edges"),
                 **self.columns(prepared, "decoded"),
                 "snapshot": snapshot.as_json(),

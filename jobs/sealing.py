@@ -125,7 +125,11 @@ def vault_files(job: Job, finished: Finished) -> list[File]:
     plan = finished.context.plan
     edges = finished.context.table(finished.receipts["related"][0].outputs["edges"])
     matches = pa.concat_tables(
-        [finished.context.table(r.outputs["matches"]) for r in finished.receipts["matched"]]
+        [
+            finished.context.table(r.outputs[output])
+            for stage, output in (("matched", "matches"), ("decided", "votes"))
+            for r in finished.receipts[stage]
+        ]
     )
     created_us = int(datetime.fromisoformat(plan.created).timestamp() * 1_000_000)
     return [

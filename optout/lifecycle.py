@@ -33,11 +33,12 @@ class Rule(StrEnum):
     PERCEPTUAL = "perceptual"  # PDQ, and the copy vector as second key
     COPY = "copy"  # the copy vector, relative to the cohort
     STYLE = "style"  # a look-alike; acts on a single image
+    STYLE_VOTE = "style_vote"  # of a source whose images together are look-alikes
     STYLE_WEAK = "style_weak"  # a look-alike; acts with a second key only
 
 
 WORK_RULES = frozenset({Rule.SHA256, Rule.PIXEL_SHA256, Rule.PERCEPTUAL, Rule.COPY})
-STYLE_RULES = frozenset({Rule.STYLE, Rule.STYLE_WEAK})
+STYLE_RULES = frozenset({Rule.STYLE, Rule.STYLE_VOTE, Rule.STYLE_WEAK})
 
 ACTS_FROM: dict[Stance, dict[Rule, int]] = {
     Stance.OPT_OUT: {
@@ -50,6 +51,7 @@ ACTS_FROM: dict[Stance, dict[Rule, int]] = {
         Rule.ACCOUNT: PROVED,
         Rule.NAME: PROVED,
         Rule.STYLE: PROVED,
+        Rule.STYLE_VOTE: PROVED,
         Rule.STYLE_WEAK: PROVED,
     },
     # Who grants by mistake grants what is not theirs: exact keys and hosts only, never likeness.

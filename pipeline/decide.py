@@ -30,6 +30,7 @@ _RULE_ORDER = [
     Rule.ACCOUNT,
     Rule.NAME,
     Rule.STYLE,
+    Rule.STYLE_VOTE,
     Rule.STYLE_WEAK,
 ]
 _REASON_OF_RULE = {
@@ -63,7 +64,8 @@ def decide(  # noqa: PLR0917  # six tables and values, each of its own type
 ) -> pa.Table:
     """Return the verdict of every row: DECIDED, sorted by uid, one row each.
 
-    rows: SLIM, unique uids. matches: MATCHES. edges: EDGES. claims: CLAIMS in force.
+    rows: SLIM, unique uids. matches: MATCHES, votes among them.
+    edges: EDGES. claims: CLAIMS in force.
     grants: GRANTS, opt-in claims by host, account and URL.
     Duplicates are not decided here but by `represent`, among the rows that this pass keeps.
     Raises SchemaError for a table that departs from its schema, a uid that occurs twice, an
@@ -195,8 +197,11 @@ def _of_matches(
     found = against.with_columns(
         reason=reason,
         stage=pl.lit("match"),
-        detail=pl.when(pl.col("work_id").is_not_null()).then(
-            pl.struct("work_id").struct.json_encode()
+        detail=pl.coalesce(
+            "detail",
+            pl.when(pl.col("work_id").is_not_null()).then(
+                pl.struct("work_id").struct.json_encode()
+            ),
         ),
     ).sort("uid", under_review, _place("rule"), -pl.col("margin"), "claim_id", "work_id")
     return _findings(found.unique("uid", keep="first", maintain_order=True))

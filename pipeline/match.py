@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from optout.lifecycle import Rule
 from optout.match import KINDS, WHOLE, Candidates, Exemplars, Places, Rows, match_copies
-from pipeline.match_styles import match_styles
+from pipeline.match_styles import COLUMNS, match_styles
 from pipeline.stored_vectors import matrix
 from schemas.config import MatchConfig
 from schemas.errors import ModelMismatchError, SchemaError
@@ -222,7 +222,7 @@ def _no_matches() -> pl.DataFrame:
 
 def _with_stance(found: pl.DataFrame, honoured: Honoured) -> pl.DataFrame:
     stances = _frame(honoured.claims.select(["claim_id", "stance"]))
-    return found.join(stances, on="claim_id", how="inner").select(MATCHES.names[:-1])
+    return found.join(stances, on="claim_id", how="inner").select(COLUMNS)
 
 
 def _best(found: pl.DataFrame) -> pa.Table:
@@ -237,4 +237,5 @@ def _best(found: pl.DataFrame) -> pa.Table:
     order = [*by, "rank", "work_id", "threshold"]
     best = ranked.sort(order, descending=[name == "rank" for name in order])
     one = best.unique(by, keep="first", maintain_order=True)
-    return one.select(MATCHES.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(MATCHES)
+    told = one.with_columns(detail=pl.lit(None, dtype=pl.String)).select(MATCHES.names)
+    return told.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(MATCHES)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from optout.lifecycle import Rule
 from optout.match import met
-from optout.tail import threshold_at, unpack
+from optout.tail import Tail, threshold_at, unpack
 from pipeline.likeness import acting
 from schemas.config import MatchConfig
 from schemas.errors import SchemaError
@@ -20,7 +20,7 @@ from schemas.snapshot import Honoured
 from schemas.tables import MATCHES
 from schemas.verdict import Stance
 
-COLUMNS = MATCHES.names[:-1]  # the margin follows
+COLUMNS = MATCHES.names[: MATCHES.names.index("margin")]
 SIMILAR = {"uid": pl.String, "claim_id": pl.String, "similarity": pl.Float64}
 
 
@@ -31,6 +31,8 @@ class InForce:
     claim_id: str
     rule: Rule
     threshold: float
+    tail: Tail
+    alpha: float  # its share of the budget, supported by its cohort or not
 
 
 def match_styles(similarities: pa.Table, honoured: Honoured, config: MatchConfig) -> pl.DataFrame:
@@ -67,5 +69,5 @@ def in_force(honoured: Honoured, config: MatchConfig) -> list[InForce]:
     for claim_id in ids:
         tail = unpack(tails[claim_id] or ())
         rule = Rule.STYLE if tail.supports(alpha) else Rule.STYLE_WEAK
-        found.append(InForce(claim_id, rule, threshold_at(tail, alpha)))
+        found.append(InForce(claim_id, rule, threshold_at(tail, alpha), tail, alpha))
     return found

@@ -224,6 +224,7 @@ MATCHES = _table(
     F("similarity", pa.float32()),
     F("threshold", pa.float32()),
     F("margin", pa.float32()),  # similarity less threshold; what met the rule is >= -epsilon
+    F("detail", TEXT),  # JSON: the source of a vote; null where there is no more to say
 )
 
 SIMILARITIES = _table(

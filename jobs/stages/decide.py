@@ -11,18 +11,24 @@ from pipeline.identify import shard_of
 from pipeline.plan import Ref, Task
 from pipeline.release import plan_parts, released_sizes
 from pipeline.represent import represent
+from pipeline.votes import votes
 from schemas.canonical import canonical_json
 
 
 def run(context: Context, task: Task) -> Result:
-    """args: slim, matches, grants, edges, decoded refs, snapshot ref. Publishes DECIDED, parts."""
-    slim, matches, grants, edges = (
+    """args: slim, matches, similarities, grants, edges, decoded refs, snapshot ref.
+
+    Publishes DECIDED, parts, and MATCHES by the votes of sources.
+    """
+    slim, matches, similarities, grants, edges = (
         pa.concat_tables([context.table(r) for r in context.refs(task, n)])
-        for n in ("slim", "matches", "grants", "edges")
+        for n in ("slim", "matches", "similarities", "grants", "edges")
     )
-    claims = context.honoured(task.ref("snapshot")).claims
+    honoured = context.honoured(task.ref("snapshot"))
     config = context.config
-    decided = decide(slim, matches, edges, claims, grants, config)
+    voted = votes(slim, similarities, edges, honoured, config.match)
+    met = pa.concat_tables([matches, voted])
+    decided = decide(slim, met, edges, honoured.claims, grants, config)
     chosen = represent(decided, slim, edges, context.plan.duplicate_similarity(), config)
     shard = shard_of(chosen["uid"], context.plan.shards)
     decoded = pa.concat_tables(
@@ -33,6 +39,7 @@ def run(context: Context, task: Task) -> Result:
     )
     outputs = {
         "decided": context.publish_buckets(task.path("decided"), chosen, shard),
+        "votes": context.publish_table(task.path("votes"), voted),
         "parts": parts(context, task, chosen, shard, decoded),
     }
     return outputs, {"rows": chosen.num_rows}

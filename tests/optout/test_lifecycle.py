@@ -5,7 +5,7 @@ from schemas.errors import ClaimError
 from schemas.verdict import Stance
 
 WORK = [Rule.URL, Rule.SHA256, Rule.PIXEL_SHA256, Rule.PERCEPTUAL, Rule.COPY]
-REACHING = [Rule.HOST, Rule.ACCOUNT, Rule.NAME, Rule.STYLE, Rule.STYLE_WEAK]
+REACHING = [Rule.HOST, Rule.ACCOUNT, Rule.NAME, Rule.STYLE, Rule.STYLE_VOTE, Rule.STYLE_WEAK]
 
 
 @pytest.mark.parametrize("rule", WORK)

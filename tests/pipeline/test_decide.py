@@ -129,6 +129,14 @@ def test_a_weak_style_acts_with_a_second_key_of_the_same_claim_only() -> None:
     assert reasons(decided([row(1)], both, [], claims)) == {1: "optout_host"}
 
 
+def test_a_vote_drops_the_row_and_says_whose_it_was() -> None:
+    told = '{"kind":"host","source":"ada.example","images":7,"near":5}'
+    matches = [match(1, "c", "style_vote", margin=0.5, detail=told)]
+    (one,) = decided([row(1)], matches, [], [claim("c")]).to_pylist()
+    assert (one["reason"], one["rule"], one["detail"]) == ("optout_style", "style_vote", told)
+    assert reasons(decided([row(1)], matches, [], [claim("c", level=1)])) == {1: None}
+
+
 def test_a_name_that_was_redacted_denies_nothing_and_is_a_second_key() -> None:
     claims = [claim("c", captions="redact"), claim("d")]
     named, alike = match(1, "c", "name"), match(1, "c", "style_weak")
