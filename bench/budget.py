@@ -115,7 +115,7 @@ def told(
         name: len(strangers & set(table["uid"])) / len(strangers)
         for name, table in (("false", dropped), ("weak", weak))
     }
-    found_by = {name: recall(corpus, chosen, table) for name, table in
+    found_by = {name: recall(chosen, table) for name, table in
                 (("image", single), ("source", voted), ("both", dropped))}  # fmt: skip
     rule = "weak" if weak.height else "alone"
     print(
@@ -175,10 +175,8 @@ def honoured(chosen: Sequence[tuple[Claim, StyleCalibration]]) -> Honoured:
     return Honoured("", from_rows(rows, CLAIMS), WORKS_TABLE.empty_table())
 
 
-def recall(
-    corpus: Corpus, chosen: Sequence[tuple[Claim, StyleCalibration]], met: pl.DataFrame
-) -> float:
-    """Return the share of a hand's other works that a claim meets; mean by hand, then over hands."""
+def recall(chosen: Sequence[tuple[Claim, StyleCalibration]], met: pl.DataFrame) -> float:
+    """Return the share of a hand's other works that a claim meets, averaged over hands."""
     by_claim = {c: set(t["uid"]) for (c,), t in met.group_by(["claim_id"])}
     by_hand: dict[str, list[float]] = {}
     for place, (claim, _) in enumerate(chosen):

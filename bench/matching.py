@@ -31,6 +31,7 @@ from optout import cohort
 from optout.enrol import Works, calibrate
 from optout.style import as_norm, claim_moments, neighbours, similarity
 from optout.tail import threshold_at, unpack, upper_bound
+from optout.vote import needed
 
 RATES = (1e-2, 1e-3, 1e-4)
 SIZES = (3, 5, 10, 20)
@@ -100,10 +101,13 @@ def main() -> None:
 
 
 def load(features: Path, folder: Path) -> Corpus:
+    """Return the images whose features are given: all of the corpus, or those of one licence."""
     data = dict(np.load(features))
     rows = read_corpus(folder, public_domain=False)
-    if [r["path"] for r in rows] != data["path"].tolist():
+    place = {row["path"]: number for number, row in enumerate(rows)}
+    if not place.keys() >= set(data["path"].tolist()):
         raise SystemExit(f"expected features of the images in {folder}, found those of others")
+    at = np.array([place[path] for path in data["path"].tolist()])
     keep = folder / "pdq.npz"
     if not keep.exists():
         found = [pdqhash.compute_dihedral(read_pixels(folder / r["path"])) for r in rows]
@@ -111,9 +115,9 @@ def load(features: Path, folder: Path) -> Corpus:
         np.savez(keep, pdq=bits, quality=np.array([q for _, q in found]))
     hashes = np.load(keep)
     pool = unit(data["pool"][0].astype(np.float32))
-    subject = np.array([r["source_file"].split("/")[0] for r in rows])
-    words = hashes["pdq"].view(np.uint64)
-    return Corpus(data, data["hand"], subject, pool, words, hashes["quality"])
+    subject = np.array([rows[number]["source_file"].split("/")[0] for number in at])
+    words = hashes["pdq"].view(np.uint64)[at]
+    return Corpus(data, data["hand"], subject, pool, words, hashes["quality"][at])
 
 
 def split(corpus: Corpus, number: int) -> Split:
@@ -125,8 +129,12 @@ def split(corpus: Corpus, number: int) -> Split:
     half = len(order) // 2
     test = sorted(order[:half] if number % 2 == 0 else order[half:])
     order = np.random.default_rng([1, number]).permutation(small)
-    strange, rest = order[: len(order) // 3], order[len(order) // 3 :]
-    developed = {*set(large) - set(test), *rest}
+    return parted(corpus, test, set(order[: len(order) // 3]))
+
+
+def parted(corpus: Corpus, test: list[str], strange: set[str]) -> Split:
+    """Return the split in which some hands are tested, some are strangers, and the rest develop."""
+    developed = {*claim_hands(corpus)} - {*test} - strange
     hands = np.where(np.isin(corpus.hand, list(developed)), corpus.hand, NAMELESS)
     fit, calibrate_by = split_hands(hands)
     rows = {"fit": capped(hands, fit), "calibration": capped(hands, calibrate_by)}
@@ -143,7 +151,7 @@ def split(corpus: Corpus, number: int) -> Split:
     made = cohort.from_arrays(arrays, "")
     return Split(
         test,
-        np.flatnonzero(np.isin(corpus.hand, strange)),
+        np.flatnonzero(np.isin(corpus.hand, sorted(strange))),
         rows["fit"],
         rows["calibration"],
         (len(fit), len(calibrate_by)),
@@ -214,17 +222,24 @@ def ours(_: Corpus, found: Split, works: np.ndarray, rows: np.ndarray) -> np.nda
     return as_norm(raw, own, (found.moments[0][rows], found.moments[1][rows]))
 
 
-METHODS = {"pooled cosine to a prototype": prototype, "recuse": ours}
+def excess(corpus: Corpus, found: Split, works: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return how far rows lie above where the claim's tail begins: what a source votes by."""
+    tail = unpack(calibrate(works_of(found, works), found.cohort).tail)
+    return np.maximum(ours(corpus, found, works, rows) - tail.u, 0.0)
+
+
+METHODS = {"pooled cosine to a prototype": (prototype, prototype), "recuse": (ours, excess)}
+"""By what one image is compared, and by what a source votes."""
 
 
 def separation(corpus: Corpus, splits: Sequence[Split], draws: int) -> None:
     print("\nmacro recall over hands at image (or set) false-match rates 1e-2, 1e-3, 1e-4")
     for k in SIZES:
         asked = [(found, list(claims(corpus, found, k, draws))) for found in splits]
-        for label, method in METHODS.items():
+        for label, (single, together) in METHODS.items():
             votes = (1, *VOTES) if k == WORKS else (1,)
             for m in votes:
-                recalls = recall_by_hand(corpus, asked, method, m)
+                recalls = recall_by_hand(corpus, asked, single if m == 1 else together, m)
                 low, high = interval(recalls)
                 told = "  ".join(
                     f"{mean:.3f} [{a:.2f}-{b:.2f}]"
@@ -243,11 +258,12 @@ def recall_by_hand(corpus, asked, method, m: int) -> np.ndarray:
             (
                 claim.hand,
                 voted(method(corpus, found, claim.works, claim.positives), m, rng),
-                np.concatenate(
-                    [
-                        voted(method(corpus, found, claim.works, rows), m, rng)
-                        for rows in sources(corpus, claim.negatives, m)
-                    ]
+                by_source(
+                    corpus,
+                    claim.negatives,
+                    method(corpus, found, claim.works, claim.negatives),
+                    m,
+                    rng,
                 ),
             )
             for claim in made
@@ -261,11 +277,14 @@ def recall_by_hand(corpus, asked, method, m: int) -> np.ndarray:
     return np.array([np.mean(hits, axis=0) for hits in by_hand.values()])
 
 
-def sources(corpus: Corpus, rows: np.ndarray, m: int) -> list[np.ndarray]:
-    """Return rows as one source each hand, where a vote is asked; else as one."""
+def by_source(
+    corpus: Corpus, rows: np.ndarray, scores: np.ndarray, m: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the votes of the works of each hand; the scores where `m` is 1."""
     if m == 1:
-        return [rows]
-    return [rows[corpus.hand[rows] == hand] for hand in np.unique(corpus.hand[rows])]
+        return scores
+    hands = corpus.hand[rows]
+    return np.concatenate([voted(scores[hands == hand], m, rng) for hand in np.unique(hands)])
 
 
 def voted(scores: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
@@ -293,13 +312,14 @@ def works_of(found: Split, rows: np.ndarray) -> Works:
 
 def promises(corpus: Corpus, splits: Sequence[Split], draws: int) -> None:
     """Print what strangers reach of thresholds that were declared for a rate."""
-    judged = []
+    judged, hands = [], []
     for found in splits:
         for claim in claims(corpus, found, WORKS, draws):
             tail = unpack(calibrate(works_of(found, claim.works), found.cohort).tail)
             strangers = np.concatenate([claim.negatives, found.strangers])
             against = ours(corpus, found, claim.works, strangers)
             judged.append((tail, ours(corpus, found, claim.works, claim.positives), against))
+            hands.append(corpus.hand[strangers])
     print(f"\nwhat {len(judged)} claims promise, and what strangers reach")
     for target in (1e-2, 1e-3):
         limits = [threshold_at(tail, target) for tail, _, _ in judged]
@@ -312,6 +332,23 @@ def promises(corpus: Corpus, splits: Sequence[Split], draws: int) -> None:
             f" {upper_bound(hits, trials):.2g}); {over:.1%} of claims over three times;"
             f" recall {recall:.3f}"
         )
+        for m in (*VOTES, 20):
+            vote_promise(judged, hands, target, m)
+
+
+def vote_promise(judged, hands, target: float, m: int) -> None:
+    """Print how often sets of one stranger's images are voted out, and the claim's own."""
+    rng = np.random.default_rng(m)
+    reached, own = [], []
+    for (tail, positives, against), whose in zip(judged, hands, strict=True):
+        least = needed(tail, target, m)
+        above = np.maximum(against - tail.u, 0.0)
+        sets = [voted(above[whose == hand], m, rng) for hand in np.unique(whose)]
+        reached.append(np.concatenate(sets) >= least)
+        if len(positives) >= m:
+            own.append((voted(np.maximum(positives - tail.u, 0.0), m, rng) >= least).mean())
+    every = np.concatenate(reached)
+    print(f"  vote of {m:2}: {every.mean():.2g} of {len(every):,} sets; recall {np.mean(own):.3f}")
 
 
 def abuse(corpus: Corpus, splits: Sequence[Split], draws: int) -> None:
