@@ -23,6 +23,7 @@ from schemas.config import BuildConfig
 from schemas.errors import PlanError, UsageError
 from schemas.manifest import Manifest
 from schemas.ports import Embedder, Store
+from schemas.safe import parse_safe
 from schemas.verdict import Stance
 from schemas.version import installed_version
 
@@ -160,18 +161,22 @@ def require_grants(config: BuildConfig) -> None:
 
 
 def lists_digest(config: BuildConfig) -> str:
-    """Return the digest over the content of the safety lists and declarations in force.
+    """Return the digest over the content of safety lists, declarations and safe lists in force.
 
-    Raises SignalError where a file of declarations cannot be read: the run stops before it begins.
+    Raises SignalError where a file of declarations cannot be read, UsageError for a safe list: the
+    run stops before it begins.
     """
     for path in config.lists.declarations:
         parse_declarations(read_anywhere(path))
+    for path in config.match.safe:
+        parse_safe(read_anywhere(path), path)
     lists = {
         kind: sorted(sha256_hex(read_anywhere(path)) for path in paths)
         for kind, paths in (
             ("sha256", config.safety.sha256),
             ("pdq", config.safety.pdq),
             ("declarations", config.lists.declarations),
+            ("safe", config.match.safe),
         )
     }
     return digest(lists)
@@ -223,6 +228,10 @@ def public_config(config: BuildConfig) -> dict[str, Any]:
 
     shown = lasting(config.as_json())
     shown["safety"] = {"pdq_radius": config.safety.pdq_radius}
-    named = [f"sha256:{sha256_hex(read_anywhere(p))}" for p in config.lists.declarations]
-    shown["lists"] = {**shown["lists"], "declarations": named}
+    for section, key, paths in (
+        ("lists", "declarations", config.lists.declarations),
+        ("match", "safe", config.match.safe),
+    ):
+        named = [f"sha256:{sha256_hex(read_anywhere(p))}" for p in paths]
+        shown[section] = {**shown[section], key: named}
     return shown

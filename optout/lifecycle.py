@@ -34,10 +34,11 @@ class Rule(StrEnum):
     COPY = "copy"  # the copy vector, relative to the cohort
     STYLE = "style"  # a look-alike; acts on a single image
     STYLE_WEAK = "style_weak"  # a look-alike; acts with a second key only
+    STYLE_BAND = "style_band"  # nearly a look-alike: holds the row until somebody has looked
 
 
 WORK_RULES = frozenset({Rule.SHA256, Rule.PIXEL_SHA256, Rule.PERCEPTUAL, Rule.COPY})
-STYLE_RULES = frozenset({Rule.STYLE, Rule.STYLE_WEAK})
+STYLE_RULES = frozenset({Rule.STYLE, Rule.STYLE_WEAK, Rule.STYLE_BAND})
 
 ACTS_FROM: dict[Stance, dict[Rule, int]] = {
     Stance.OPT_OUT: {
@@ -51,6 +52,7 @@ ACTS_FROM: dict[Stance, dict[Rule, int]] = {
         Rule.NAME: PROVED,
         Rule.STYLE: PROVED,
         Rule.STYLE_WEAK: PROVED,
+        Rule.STYLE_BAND: PROVED,
     },
     # Who grants by mistake grants what is not theirs: exact keys and hosts only, never likeness.
     Stance.OPT_IN: {

@@ -22,7 +22,7 @@ def run(context: Context, task: Task) -> Result:
     )
     claims = context.honoured(task.ref("snapshot")).claims
     config = context.config
-    decided = decide(slim, matches, edges, claims, grants, config)
+    decided = decide(slim, matches, edges, claims, grants, config, safe=context.safe)
     chosen = represent(decided, slim, edges, context.plan.duplicate_similarity(), config)
     shard = shard_of(chosen["uid"], context.plan.shards)
     decoded = pa.concat_tables(
