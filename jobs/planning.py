@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.claims import newest, pin, require_comparable, require_usable
 from jobs.context import PLAN_PATH, SECRET_PATH
+from jobs.readmission import is_vault, let_in
 from optout.signals.declarations import parse as parse_declarations
 from pipeline.clock import clock_from_environment
 from pipeline.filters import check
@@ -15,7 +16,7 @@ from pipeline.image.resize import require_encodable
 from pipeline.manifest import MANIFEST_PATH, read_manifest
 from pipeline.plan import ModelChoice, Plan, require_same, units
 from pipeline.slim import sample_names
-from pipeline.source import list_parts
+from pipeline.source import SourcePlan, list_parts
 from pipeline.storage import open_store, read_anywhere
 from pipeline.web.resolve import check_allow_hosts
 from schemas.canonical import canonical_json, digest, sha256_hex
@@ -119,7 +120,7 @@ def plan_of(job: Job, work: Store, *, keep: bool) -> Plan:
 def make_plan(job: Job, old: Plan | None, created: str) -> Plan:
     """Return the plan that the job asks for; models are loaded only where `old` has no answer."""
     config = job.config
-    source = list_parts(job.source, config.source)
+    source = source_of(job, old)
     if job.from_store and not open_store(job.from_store).exists(SECRET_PATH):
         raise UsageError(
             f"expected the work folder of a build that kept its fetch store in {job.from_store} "
@@ -149,6 +150,15 @@ def make_plan(job: Job, old: Plan | None, created: str) -> Plan:
         safety_sha256=lists_digest(config),
         store_root=job.from_store,
     )
+
+
+def source_of(job: Job, old: Plan | None) -> SourcePlan:
+    """Return how the source will be read: a list, images, or the rows that a vault lets in."""
+    if not is_vault(job.source):
+        return list_parts(job.source, job.config.source)
+    if job.from_store:
+        raise UsageError("expected a vault or --from-store, found both: a vault needs no store")
+    return let_in(job.source, public_config(job.config), job.config.match.safe, old)
 
 
 def require_grants(config: BuildConfig) -> None:
