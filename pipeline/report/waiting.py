@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -26,13 +27,14 @@ def render_waiting(
         _section(claim_id, list(rows), images)
         for claim_id, rows in groupby(waiting, key=lambda row: row.near[0].claim_id)
     ]
+    moment = datetime.fromisoformat(until)
     values = {
         "sections": sections,
         "waiting": len(waiting),
         "claims": len(sections),
         "copies": sum(bool(row.by_uid) for row in waiting),
         "release": place.removesuffix(".vault"),
-        "until": until,
+        "until": f"{moment.day} {moment:%b %Y}",
         "per_claim": PER_CLAIM,
     }
     return rendered("waiting.html.j2", values)
@@ -43,13 +45,15 @@ def _section(claim_id: str, rows: list[Held], images: Mapping[str, bytes]) -> di
     widest = max((card["margin"] for card in shown), default=0.0)
     for card in shown:
         card["strip"] = round(100 * card["margin"] / widest, 1) if widest > 0 else 0.0
-    in_band = sum(row.near[0].rule == Rule.STYLE_BAND for row in rows)
+    firsts = [row.near[0] for row in rows if not row.by_uid]
+    in_band = sum(one.rule == Rule.STYLE_BAND for one in firsts)
     return {
         "claim_id": claim_id,
         "rows": len(rows),
         "in_band": in_band,
-        "others": len(rows) - in_band,
-        "threshold": next((n.threshold for r in rows for n in r.near[:1] if n.threshold), None),
+        "others": len(firsts) - in_band,
+        "copies": len(rows) - len(firsts),
+        "threshold": next((n.threshold for n in firsts if n.rule == Rule.STYLE_BAND), None),
         "cards": shown,
     }
 
