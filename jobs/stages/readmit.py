@@ -47,7 +47,8 @@ def run(context: Context, task: Task) -> Result:
     require_same_models(context, whole.vectors)
     judged = stopped(whole.judged, stale(context, whole.judged))
     limit = context.plan.duplicate_similarity()
-    decoded = stopped(whole.decoded, unsafe(context, whole))
+    listed = unsafe(context, whole)
+    decoded = stopped(whole.decoded, listed)
     if context.config.relate.dedup:
         decoded = stopped(decoded, already_released(vault, own, limit))
     evidence = private_evidence(vault, whole.traced) if own else EVIDENCED.empty_table()
@@ -56,12 +57,12 @@ def run(context: Context, task: Task) -> Result:
         "rows": whole.rows,
         "judged": judged,
         "decoded": decoded,
-        "stored": whole.stored,
-        "vectors": whole.vectors,
+        "stored": without(whole.stored, listed),
+        "vectors": without(whole.vectors, listed),
         "traced": whole.traced,
         "documents": documents,
     }
-    outputs = {k: context.publish_table(task.path(f"{k}"), t) for k, t in tables.items()}
+    outputs = {k: context.publish_table(task.path(k), t) for k, t in tables.items()}
     bucket = evidence_bucket(evidence, context.plan.shards)
     outputs["evidence"] = context.publish_buckets(task.path("evidence"), evidence, bucket)
     return outputs, {"rows": whole.rows.num_rows}
@@ -111,6 +112,11 @@ def unsafe(context: Context, whole: Whole) -> Stops:
         for row in keys
     }
     return {uid: (SAFETY, str(Reason.SAFETY), hit) for uid, hit in hits.items() if hit}
+
+
+def without(table: pa.Table, stops: Stops) -> pa.Table:
+    """Return a table without the rows of which nothing may be stored."""
+    return table.filter(pc.invert(pc.is_in(table["uid"], pa.array(list(stops), TEXT))))
 
 
 def already_released(vault: Store, uids: list[str], similarity: float) -> Stops:

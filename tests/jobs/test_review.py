@@ -29,10 +29,13 @@ from optout.works import encode_vector
 from pipeline.likeness import likeness
 from pipeline.models.builtin_files import load_cohort
 from pipeline.models.loading import load_matcher
+from pipeline.shard import read_parquet, write_parquet
 from pipeline.transport import AiohttpTransport
+from pipeline.vault import edges_file
 from schemas.config import BuildConfig
-from schemas.errors import PlanError, UsageError
+from schemas.errors import ModelMismatchError, PlanError, UsageError
 from schemas.safe import parse_safe
+from schemas.tables import EDGES, from_rows, with_metadata
 from tests.e2e.builds import EPOCH, digests, manifest, url_list
 from tests.e2e.generated_site import cache_folder
 from tests.fakes import FixedClock
@@ -245,7 +248,7 @@ def test_all_that_a_claim_holds_is_let_in_at_once_and_more_later_is_another_rele
                     match={"safe": (str(world.folder / "safe.jsonl"),)})  # fmt: skip
     with pytest.raises(PlanError, match="safety lists"):  # the list has grown: another plan
         finished_release(job)
-    later = again(world, "more2")
+    later = again(world, "more2", output={"shard_rows": 1, "keep_store": False})
     uids = [row["uid"] for folder in (out, later) for row in rows(folder / "samples")]
     assert sorted(uids) == sorted(held(world)[path]["uid"] for path in (second, third))
 
@@ -259,6 +262,44 @@ def test_a_newer_claim_still_denies_what_was_let_in(world):
     out = again(world, registry={"url": str(world.folder / "registry.db")})
     assert (manifest(out)["released"], manifest(out)["dropped"]) == (0, {"optout_url": 1})
     assert "1 taken by a later release" in review(world)
+
+
+def test_a_copy_of_what_is_released_is_not_released_again(world):
+    second, third = held(world)
+    review(world, "--all-of", world.claim)
+    released = rows(world.folder / "out" / "samples")[0]["uid"]
+    uid = held(world)[second]["uid"]
+    first, other = sorted((uid, released))
+    between = {"uid_a": first, "uid_b": other, "sha256": False, "pixel_sha256": False}
+    edges = from_rows([between | {"pdq_distance": 4, "similarity": 0.99}], EDGES)
+    (world.folder / "out.vault" / "edges.parquet").write_bytes(edges_file(edges))
+    out = again(world, output={"shard_rows": 1})  # one of the two shards may be empty
+    assert [row["uid"] for row in rows(out / "samples")] == [held(world)[third]["uid"]]
+    (left,) = rows(world.folder / "more.vault" / "rows")
+    assert (left["uid"], left["reason"]) == (uid, "duplicate")
+    assert json.loads(left["detail"]) == {"released_as": released}
+
+
+def test_a_safety_list_that_came_later_is_honoured(world):
+    second, _ = held(world)
+    review(world, "--let-in", held(world)[second]["uid"])
+    path = world.folder / "sha256.txt"
+    path.write_text(held(world)[second]["sha256"] + "\n")
+    out = again(world, safety={"sha256": (str(path),)})
+    assert manifest(out)["dropped"] == {"safety": 1}
+    for path in (world.folder / "more.run").rglob("*.parquet"):
+        if path.parent.name in {"stored", "vectors"}:
+            assert not pq.read_table(path).num_rows
+
+
+def test_vectors_of_other_models_are_refused(world):
+    second, _ = held(world)
+    review(world, "--let-in", held(world)[second]["uid"])
+    for path in (world.folder / "out.vault" / "held" / "review").glob("*.vectors.parquet"):
+        table = read_parquet(path.read_bytes())
+        path.write_bytes(write_parquet(with_metadata(table, matcher="0" * 64)))
+    with pytest.raises(ModelMismatchError, match="the matcher"):
+        again(world)
 
 
 def test_without_its_line_in_the_safe_list_nothing_is_built(world):
