@@ -32,10 +32,11 @@ def review(
         str, typer.Option("--decisions", help="CSV file: uid,decision,why; let-in or keep-out.")
     ] = "",
     ask: Annotated[bool, typer.Option("--ask", help="Ask about each row on the terminal.")] = False,
-    by: Annotated[str, typer.Option("--by", help="Who decides. [your user name]")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who decides. (default your user name)")] = "",
     why: Annotated[str, typer.Option("--why", help="What was seen.")] = "",
     safe_list: Annotated[
-        str, typer.Option("--safe", help="Safe list to add to. [safe.jsonl beside the vault]")
+        str,
+        typer.Option("--safe", help="Safe list to add to. (default safe.jsonl beside the vault)"),
     ] = "",
 ) -> None:
     """Show the rows that a style holds, and decide about them; nothing is released by this.

@@ -357,6 +357,20 @@ def test_a_file_of_decisions_is_taken_and_a_bad_one_is_not(world):
             review(world, "--decisions", path)
 
 
+def test_nobody_is_asked_row_by_row_away_from_a_terminal(world):
+    with pytest.raises(UsageError, match="expected a terminal"):
+        review(world, "--ask")
+
+
+def test_what_was_let_in_can_be_kept_out_until_it_is_released(world):
+    second, _ = held(world)
+    uid = held(world)[second]["uid"]
+    review(world, "--let-in", uid)
+    assert "remove it" in review(world, "--keep-out", uid)
+    with pytest.raises(UsageError, match="expected rows that were let in"):
+        again(world)
+
+
 def test_a_kept_store_and_the_safe_list_build_the_whole_release_anew(world):
     second, _ = held(world)
     review(world, "--let-in", held(world)[second]["uid"])
