@@ -3,6 +3,9 @@
 source → identify → screen → lists → pages → sift → images → prepare → relate
        → newest snapshots → redact → match → decide → release → evidence → seal
 
+Where the source is the vault of a release, `readmit` stands for all from source to prepare: rows
+that were let in come whole, and nothing is asked.
+
 Pages and images are journeys: (requests → fetch → redirects)*, round after round while answers
 move to other hosts. Lists and pages are asked only where the config or the source names any.
 """
@@ -15,8 +18,9 @@ from jobs.claims import Pinned, newest, pin, pinned_at, require_comparable, requ
 from jobs.context import context_at
 from jobs.engine import DaskEngine, Engine, SerialEngine
 from jobs.lock import locked
-from jobs.planning import Job, finished_release, plan_of
+from jobs.planning import Job, finished_release, kept_plan, plan_of
 from jobs.progress import RunProgress, progress
+from jobs.readmission import note_taken
 from jobs.sealing import Finished, forget, seal
 from jobs.summary import say_plan, say_summary
 from pipeline.clock import clock_from_environment
@@ -43,6 +47,8 @@ def run_build(job: Job, *, dry_run: bool = False) -> None:
     work = open_store(job.work)
     done = finished_release(job)
     if done is not None:
+        if (plan := kept_plan(work)) is not None:
+            note_taken(plan, job.out, done)  # where an earlier run was killed before it could
         if not job.config.output.keep_store:
             forget(work)  # where an earlier run was killed right after publishing
         purge_held(open_store(job.vault, private=True), clock_from_environment().now_us())
@@ -57,6 +63,7 @@ def run_build(job: Job, *, dry_run: bool = False) -> None:
             shown.say(notice)
         with engine(job, work, shown) as runner:
             manifest = Build(job, plan, work, runner, shown).run()
+        note_taken(plan, job.out, manifest)
     say_summary(out, job, manifest, again=False)
 
 
@@ -76,6 +83,15 @@ def engine(job: Job, work: Store, shown: RunProgress) -> Iterator[Engine]:
         yield DaskEngine(client, work, window=3 * slots, retries=workers.retries)
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """Receipts of the stages that bring rows as far as their vectors."""
+
+    screened: list[Receipt]
+    prepared: list[Receipt]
+    answers: list[Receipt]
+
+
 @dataclass
 class Build:
     """One run of the stages of a plan."""
@@ -89,6 +105,31 @@ class Build:
     def run(self) -> Manifest:
         """Run every stage that is not done, and publish the release."""
         start = self.claims_at_start()
+        gathered = self.readmitted() if self.plan.is_of_vault else self.gathered(start)
+        screened, prepared, answers = gathered.screened, gathered.prepared, gathered.answers
+        related = self.stage("relate", [self.relate_task(prepared)])
+        final = start
+        if not self.job.config.registry.pin:
+            final = self.newest_claims()
+            require_forward(start.members, final.members)
+        redacted = self.stage("redact", self.redact_tasks(screened, prepared, final.ref))
+        matched = self.stage("match", self.match_tasks(redacted, prepared, final.ref))
+        decided = self.stage("decide", [self.decide_task(prepared, matched, related, final.ref)])
+        released = self.stage("release", self.release_tasks(redacted, prepared, decided))
+        evidence = self.stage("evidence", self.evidence_tasks(prepared))
+        receipts = {
+            "answers": answers,
+            "evidence": evidence,
+            "prepared": prepared,
+            "related": related,
+            "matched": matched,
+            "decided": decided,
+            "released": released,
+        }
+        return seal(self.job, Finished(context_at(self.work.root), receipts, final))
+
+    def gathered(self, start: Pinned) -> "Gathered":
+        """Read the source, ask the web or the store, and judge what came."""
         sourced = self.stage("source", [self.source_task(i) for i in range(self.parts)])
         identified = self.stage("identify", self.identify_tasks(sourced))
         screened = self.stage("screen", self.screen_tasks(identified, start.ref))
@@ -103,26 +144,14 @@ class Build:
             "documents": self.listed(outputs(pages, "documents") + outputs(images, "documents")),
         }
         prepared = self.stage("prepare", self.prepare_tasks(screened, known))
-        related = self.stage("relate", [self.relate_task(prepared)])
-        final = start
-        if not self.job.config.registry.pin:
-            final = self.newest_claims()
-            require_forward(start.members, final.members)
-        redacted = self.stage("redact", self.redact_tasks(screened, prepared, final.ref))
-        matched = self.stage("match", self.match_tasks(redacted, prepared, final.ref))
-        decided = self.stage("decide", [self.decide_task(prepared, matched, related, final.ref)])
-        released = self.stage("release", self.release_tasks(redacted, prepared, decided))
-        evidence = self.stage("evidence", self.evidence_tasks(prepared))
-        receipts = {
-            "answers": [*pages, *images],
-            "evidence": evidence,
-            "prepared": prepared,
-            "related": related,
-            "matched": matched,
-            "decided": decided,
-            "released": released,
-        }
-        return seal(self.job, Finished(context_at(self.work.root), receipts, final))
+        return Gathered(screened, prepared, [*pages, *images])
+
+    def readmitted(self) -> "Gathered":
+        """Take rows that were let in out of a vault; nothing is asked."""
+        receipts = self.stage(
+            "readmit", [Task("readmit", f"{s:05d}", {"shard": s}) for s in range(self.plan.shards)]
+        )
+        return Gathered(receipts, receipts, receipts)
 
     def claims_at_start(self) -> Pinned:
         """Return the claims that the plan pinned; newest ones where a finished run forgot them."""

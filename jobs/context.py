@@ -30,6 +30,7 @@ from schemas.canonical import canonical_json, sha256_hex
 from schemas.config import BuildConfig
 from schemas.errors import StorageError
 from schemas.ports import Clock, Embedder, Store
+from schemas.safe import parse_safe, safe_table
 from schemas.snapshot import Honoured
 from schemas.tables import DOCUMENTS, LISTED, OBSERVED
 
@@ -67,6 +68,12 @@ class Context:
     def declarations(self) -> list[Declarations]:
         """The files of declarations of the config. Raises SignalError for an unreadable one."""
         return [parse_declarations(read_anywhere(p)) for p in self.config.lists.declarations]
+
+    @cached_property
+    def safe(self) -> pa.Table:
+        """SAFE of the config's safe lists. Raises UsageError for an unreadable one."""
+        lines = [one for p in self.config.match.safe for one in parse_safe(read_anywhere(p), p)]
+        return safe_table(lines)
 
     @cached_property
     def bodies(self) -> Store:

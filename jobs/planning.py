@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.claims import newest, pin, require_comparable, require_usable
 from jobs.context import PLAN_PATH, SECRET_PATH
+from jobs.readmission import is_vault, let_in
 from optout.signals.declarations import parse as parse_declarations
 from pipeline.clock import clock_from_environment
 from pipeline.filters import check
@@ -15,7 +16,7 @@ from pipeline.image.resize import require_encodable
 from pipeline.manifest import MANIFEST_PATH, read_manifest
 from pipeline.plan import ModelChoice, Plan, require_same, units
 from pipeline.slim import sample_names
-from pipeline.source import list_parts
+from pipeline.source import SourcePlan, list_parts
 from pipeline.storage import open_store, read_anywhere
 from pipeline.web.resolve import check_allow_hosts
 from schemas.canonical import canonical_json, digest, sha256_hex
@@ -23,6 +24,7 @@ from schemas.config import BuildConfig
 from schemas.errors import PlanError, UsageError
 from schemas.manifest import Manifest
 from schemas.ports import Embedder, Store
+from schemas.safe import parse_safe
 from schemas.verdict import Stance
 from schemas.version import installed_version
 
@@ -118,7 +120,7 @@ def plan_of(job: Job, work: Store, *, keep: bool) -> Plan:
 def make_plan(job: Job, old: Plan | None, created: str) -> Plan:
     """Return the plan that the job asks for; models are loaded only where `old` has no answer."""
     config = job.config
-    source = list_parts(job.source, config.source)
+    source = source_of(job, old)
     if job.from_store and not open_store(job.from_store).exists(SECRET_PATH):
         raise UsageError(
             f"expected the work folder of a build that kept its fetch store in {job.from_store} "
@@ -150,6 +152,15 @@ def make_plan(job: Job, old: Plan | None, created: str) -> Plan:
     )
 
 
+def source_of(job: Job, old: Plan | None) -> SourcePlan:
+    """Return how the source will be read: a list, images, or the rows that a vault lets in."""
+    if not is_vault(job.source):
+        return list_parts(job.source, job.config.source)
+    if job.from_store:
+        raise UsageError("expected a vault or --from-store, found both: a vault needs no store")
+    return let_in(job.source, public_config(job.config), job.config.match.safe, old)
+
+
 def require_grants(config: BuildConfig) -> None:
     """Raise UsageError for a build that keeps what is granted, and asks nobody who could grant."""
     registry = config.registry
@@ -160,18 +171,22 @@ def require_grants(config: BuildConfig) -> None:
 
 
 def lists_digest(config: BuildConfig) -> str:
-    """Return the digest over the content of the safety lists and declarations in force.
+    """Return the digest over the content of safety lists, declarations and safe lists in force.
 
-    Raises SignalError where a file of declarations cannot be read: the run stops before it begins.
+    Raises SignalError where a file of declarations cannot be read, UsageError for a safe list: the
+    run stops before it begins.
     """
     for path in config.lists.declarations:
         parse_declarations(read_anywhere(path))
+    for path in config.match.safe:
+        parse_safe(read_anywhere(path), path)
     lists = {
         kind: sorted(sha256_hex(read_anywhere(path)) for path in paths)
         for kind, paths in (
             ("sha256", config.safety.sha256),
             ("pdq", config.safety.pdq),
             ("declarations", config.lists.declarations),
+            ("safe", config.match.safe),
         )
     }
     return digest(lists)
@@ -223,6 +238,10 @@ def public_config(config: BuildConfig) -> dict[str, Any]:
 
     shown = lasting(config.as_json())
     shown["safety"] = {"pdq_radius": config.safety.pdq_radius}
-    named = [f"sha256:{sha256_hex(read_anywhere(p))}" for p in config.lists.declarations]
-    shown["lists"] = {**shown["lists"], "declarations": named}
+    for section, key, paths in (
+        ("lists", "declarations", config.lists.declarations),
+        ("match", "safe", config.match.safe),
+    ):
+        named = [f"sha256:{sha256_hex(read_anywhere(p))}" for p in paths]
+        shown[section] = {**shown[section], key: named}
     return shown

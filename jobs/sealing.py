@@ -15,6 +15,7 @@ from jobs.claims import Member, Pinned
 from jobs.context import PLAN_PATH, Context
 from jobs.lock import LOCK_PATH
 from jobs.planning import LOGS, Job, public_config
+from jobs.readmission import parent_of
 from pipeline.evidence import EVIDENCE_INDEX, public_evidence
 from pipeline.manifest import MANIFEST_PATH, assemble, manifest_bytes, row_counts
 from pipeline.match import unjudged
@@ -158,6 +159,7 @@ def draft_manifest(
             "format": plan.source["format"],
             "fingerprint": plan.source_fingerprint,
         },
+        parent=parent_of(job.source) if plan.is_of_vault else None,
         rows_in=decided.num_rows,
         released=released,
         dropped=dropped,

@@ -79,6 +79,8 @@ def say_summary(out: Console, job: Job, manifest: Manifest, *, again: bool) -> N
             "rows held as unchecked: nobody can read some signals for them any more; "
             f"--accept-unchecked {','.join(UNCHECKED)} releases them, and the manifest will say so"
         )
+    if manifest.held.get(Reason.REVIEW):
+        out.print(f"rows held for review: recuse optout review {safe(job.out)}")
     out.print(f"report: {safe(job.out)}/report.html")
     out.print(f"review of dropped and held rows (private): {safe(job.vault)}/review.html")
 

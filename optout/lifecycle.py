@@ -35,10 +35,11 @@ class Rule(StrEnum):
     STYLE = "style"  # a look-alike; acts on a single image
     STYLE_VOTE = "style_vote"  # of a source whose images together are look-alikes
     STYLE_WEAK = "style_weak"  # a look-alike; acts with a second key only
+    STYLE_BAND = "style_band"  # nearly a look-alike: holds the row until somebody has looked
 
 
 WORK_RULES = frozenset({Rule.SHA256, Rule.PIXEL_SHA256, Rule.PERCEPTUAL, Rule.COPY})
-STYLE_RULES = frozenset({Rule.STYLE, Rule.STYLE_VOTE, Rule.STYLE_WEAK})
+STYLE_RULES = frozenset({Rule.STYLE, Rule.STYLE_VOTE, Rule.STYLE_WEAK, Rule.STYLE_BAND})
 
 ACTS_FROM: dict[Stance, dict[Rule, int]] = {
     Stance.OPT_OUT: {
@@ -53,6 +54,7 @@ ACTS_FROM: dict[Stance, dict[Rule, int]] = {
         Rule.STYLE: PROVED,
         Rule.STYLE_VOTE: PROVED,
         Rule.STYLE_WEAK: PROVED,
+        Rule.STYLE_BAND: PROVED,
     },
     # Who grants by mistake grants what is not theirs: exact keys and hosts only, never likeness.
     Stance.OPT_IN: {

@@ -24,6 +24,11 @@ CAUTION = ((1e-3, 20.0), (1e-2, 5.0))
 Measured on unseen hands with 135 hands to calibrate (`bench/matching.py`): at 1e-3 a tenth keeps
 the rate over all claims, yet 5.8 % of claims go beyond three times of it; a twentieth 3.9 %. At
 1e-2 a fifth is enough (1 %)."""
+HOLD_CAUTION = ((1e-3, 15.0), (1e-2, 5.0))
+"""Likewise, for what is held until somebody has looked: with single images and votes dropped, the
+rate over all claims is kept, and a hold that was in vain can be taken back. At 1e-2 and above both
+are one, and nothing is held."""
+Cautions = tuple[tuple[float, float], tuple[float, float]]
 HANDS_FOR_1E3 = 198  # as measured: realised 3.8e-4 where 1e-3 was declared; 99 hands did not
 IMAGES_FOR_1E3 = 1_000  # fewer leave less than twenty values above the percentile
 LEAST_BETA = 1e-6
@@ -73,9 +78,18 @@ def threshold_at(tail: Tail, alpha: float) -> float:
     return quantile(tail, alpha / caution(alpha))
 
 
-def caution(alpha: float) -> float:
+def hold_threshold_at(tail: Tail, alpha: float) -> float:
+    """Return the normalised similarity from which a row is held; at most `threshold_at`.
+
+    What is dropped and what is held together are meant to be at most `alpha` of strangers.
+    """
+    alpha = max(alpha, tail.least_alpha)
+    return quantile(tail, alpha / caution(alpha, HOLD_CAUTION))
+
+
+def caution(alpha: float, cautions: Cautions = CAUTION) -> float:
     """Return by how much a threshold is set below a declared rate."""
-    (low, most), (high, least) = CAUTION
+    (low, most), (high, least) = cautions
     place = math.log(min(max(alpha, low), high) / low) / math.log(high / low)
     return most * math.pow(least / most, place)
 

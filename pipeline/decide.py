@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from optout.lifecycle import STYLE_RULES, WORK_RULES, Rule, acts
+from pipeline.cleared import cleared
 from pipeline.spread import spread
 from pipeline.standing import STANDING, VERDICT_OF
 from schemas.config import BuildConfig
@@ -32,6 +33,7 @@ _RULE_ORDER = [
     Rule.STYLE,
     Rule.STYLE_VOTE,
     Rule.STYLE_WEAK,
+    Rule.STYLE_BAND,
 ]
 _REASON_OF_RULE = {
     Rule.URL: Reason.OPTOUT_URL,
@@ -40,7 +42,9 @@ _REASON_OF_RULE = {
     Rule.NAME: Reason.OPTOUT_NAME,
     **dict.fromkeys(WORK_RULES, Reason.OPTOUT_WORK),
     **dict.fromkeys(STYLE_RULES, Reason.OPTOUT_STYLE),
+    Rule.STYLE_BAND: Reason.REVIEW,
 }
+_DROPPING_STYLES = sorted(str(rule) for rule in STYLE_RULES - {Rule.STYLE_BAND})
 FINDING = {
     "uid": pl.String,
     "reason": pl.String,
@@ -61,12 +65,15 @@ def decide(  # noqa: PLR0917  # six tables and values, each of its own type
     claims: pa.Table,
     grants: pa.Table,
     config: BuildConfig,
+    *,
+    safe: pa.Table | None = None,
 ) -> pa.Table:
     """Return the verdict of every row: DECIDED, sorted by uid, one row each.
 
     rows: SLIM, unique uids. matches: MATCHES, votes among them.
     edges: EDGES. claims: CLAIMS in force.
     grants: GRANTS, opt-in claims by host, account and URL.
+    safe: SAFE, contents that no longer count as look-alikes of a claim; None where there are none.
     Duplicates are not decided here but by `represent`, among the rows that this pass keeps.
     Raises SchemaError for a table that departs from its schema, a uid that occurs twice, an
     unknown reason, or a match by a claim that is not among `claims`.
@@ -77,7 +84,7 @@ def decide(  # noqa: PLR0917  # six tables and values, each of its own type
         require(table, schema)
     slim = pl.DataFrame(rows).sort("uid")
     _check(slim)
-    met = _acting(pl.DataFrame(matches), claims)
+    met = _unsafe(_acting(pl.DataFrame(matches), claims), slim, safe)
     granted = _granted(met, pl.DataFrame(grants), claims)
     denied = _of_matches(met, slim, claims, config)
     own = pl.concat([_of_stops(slim), denied])
@@ -144,6 +151,14 @@ def _acting(matches: pl.DataFrame, claims: pa.Table) -> pl.DataFrame:
     )
 
 
+def _unsafe(met: pl.DataFrame, slim: pl.DataFrame, safe: pa.Table | None) -> pl.DataFrame:
+    """Return the matches less those by style that the safe list sets aside, by exact content."""
+    by_style = pl.col("rule").is_in([str(r) for r in STYLE_RULES])
+    aside = cleared(met, slim, safe)
+    styles = met.filter(by_style).join(aside, on=["uid", "claim_id"], how="anti")
+    return pl.concat([met.filter(~by_style), styles])
+
+
 def _levels(claims: pa.Table, *more: str) -> pl.DataFrame:
     """Return what says whether a claim may act, and further columns."""
     columns = ["claim_id", "level", "trusted", "stance", *more]
@@ -187,8 +202,8 @@ def _of_matches(
     against = met.filter(pl.col("stance") == Stance.OPT_OUT).join(slim, on="uid", how="semi")
     floods = _floods(against, slim.height, claims, config)
     reasons = {str(rule): str(reason) for rule, reason in _REASON_OF_RULE.items()}
-    by_style = pl.col("rule").is_in([str(r) for r in STYLE_RULES])
-    under_review = by_style & pl.col("claim_id").is_in(floods)
+    flooding = pl.col("rule").is_in(_DROPPING_STYLES) & pl.col("claim_id").is_in(floods)
+    under_review = flooding | (pl.col("rule") == Rule.STYLE_BAND)
     reason = (
         pl.when(under_review)
         .then(pl.lit(str(Reason.REVIEW)))
@@ -213,10 +228,11 @@ def _floods(against: pl.DataFrame, rows: int, claims: pa.Table, config: BuildCon
     A style whose matches exceed `share_cap` times its declared rate is more likely to be a crowd
     than a hand; its look-alikes are held until somebody has looked.
     """
-    by_style = pl.col("rule").is_in([str(r) for r in STYLE_RULES])
-    # Copies of the claim's own works say nothing about how far its style reaches.
-    style = against.filter(by_style).join(
-        against.filter(~by_style), on=["uid", "claim_id"], how="anti"
+    # What the band holds is dropped by nobody. Copies of the claim's own works say nothing about
+    # how far its style reaches.
+    keyed = against.filter(~pl.col("rule").is_in([str(r) for r in STYLE_RULES]))
+    style = against.filter(pl.col("rule").is_in(_DROPPING_STYLES)).join(
+        keyed, on=["uid", "claim_id"], how="anti"
     )
     if not style.height:
         return []

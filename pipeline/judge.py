@@ -276,7 +276,7 @@ def find(
     )
 
 
-def _stop(  # noqa: PLR0911 - one return for each finding, the weightiest first
+def _stop(
     answer: Answer | None,
     said: Sequence[Timed],
     unread: frozenset[str],
@@ -297,10 +297,15 @@ def _stop(  # noqa: PLR0911 - one return for each finding, the weightiest first
         families = sorted(unread - policy.accept_unchecked)
         return Stop(JUDGE, Reason.UNCHECKED, {"families": families})
     oldest = min((at for _, at in said if at is not None), default=None)
-    if stale_before_us is not None and oldest is not None and oldest < stale_before_us:
-        hours = (stale_before_us - oldest) // 3_600_000_000
-        return Stop(JUDGE, Reason.SIGNAL_STALE, {"hours_too_old": hours})
-    return None
+    return stale_stop(oldest, stale_before_us)
+
+
+def stale_stop(oldest: int | None, stale_before_us: int | None) -> Stop | None:
+    """Return the stop of a row whose oldest signal is too old; None where nothing is."""
+    if stale_before_us is None or oldest is None or oldest >= stale_before_us:
+        return None
+    hours = (stale_before_us - oldest) // 3_600_000_000
+    return Stop(JUDGE, Reason.SIGNAL_STALE, {"hours_too_old": hours})
 
 
 def _of_lists(facts: RowFacts, policy: SignalPolicy) -> Iterable[Timed]:

@@ -23,6 +23,9 @@ from schemas.errors import PlanError, SchemaError
 STAGE_VERSION = 4
 """Raised whenever a stage would give other bytes for the same arguments."""
 
+VAULT_FORMAT = "vault"
+"""Format of a source that is the vault of a release: rows that `recuse optout review` let in."""
+
 TRACELESS = {
     "workers": None,
     "output": ("hold_days", "keep_store"),
@@ -49,6 +52,7 @@ GROUPS = {
     "lookup": "search",
     "redirects": "search",
     "prepare": "model",
+    "readmit": "search",  # instead of all before, where the source is a vault
     "evidence": "search",
     "relate": "search",
     "redact": "model",  # a caption that was cut is compared with its image again
@@ -183,6 +187,11 @@ class Plan(BaseModel):
     def build_config(self) -> BuildConfig:
         """Return the config as values."""
         return BuildConfig.model_validate(self.config)
+
+    @property
+    def is_of_vault(self) -> bool:
+        """Say whether rows come out of a vault, and nothing is asked."""
+        return bool(self.source["format"] == VAULT_FORMAT)
 
     def duplicate_similarity(self) -> float:
         """Return the cosine that makes near-copies: the config's, else the model card's."""

@@ -16,6 +16,7 @@ from pipeline import vault
 from pipeline.redact import overlaid
 from pipeline.shard import with_images, without_images, write_parquet, write_vectors
 from pipeline.tars import KEY_DIGITS, write_tar
+from schemas import SCHEMA_VERSION
 from schemas.errors import SchemaError
 from schemas.manifest import FileEntry
 from schemas.tables import (
@@ -29,8 +30,9 @@ from schemas.tables import (
     STORED,
     VAULTED,
     require,
+    with_metadata,
 )
-from schemas.verdict import Verdict
+from schemas.verdict import Reason, Verdict
 
 MAX_PART_ROWS = 10**KEY_DIGITS
 """Rows of one samples file at most: keys in tars have so many digits."""
@@ -191,7 +193,26 @@ def release_shard(tables: ShardTables, parts: Sequence[Part], shard: int, form: 
     if held.num_rows:
         path = f"{vault.HELD_FOLDER}/{name}.parquet"
         private.append(File(path, write_parquet(held), held.num_rows))
+        private += whole_files(tables, held["uid"], name)
     return ShardFiles(public, private)
+
+
+def whole_files(tables: ShardTables, pictured: pa.ChunkedArray, name: str) -> list[File]:
+    """Return the files of rows under review, whole, captions as given: what judges them again.
+
+    pictured: uids of held rows whose images the vault may keep.
+    """
+    asked = tables.decided.filter(pc.equal(tables.decided["reason"], str(Reason.REVIEW)))
+    uids = asked.filter(pc.is_in(asked["uid"], pictured.combine_chunks()))["uid"]
+    if not len(uids):
+        return []
+    given = replace(tables, rows=overlaid(tables.rows, tables.originals))
+    whole = {kind: _matching(getattr(given, kind), uids) for kind in vault.WHOLE}
+    versioned = {k: with_metadata(t, schema_version=str(SCHEMA_VERSION)) for k, t in whole.items()}
+    return [
+        File(vault.whole_path(name, kind), write_parquet(table), table.num_rows)
+        for kind, table in versioned.items()
+    ]
 
 
 def _check(tables: ShardTables) -> None:

@@ -30,6 +30,9 @@ CAPTIONS_FOLDER = "captions"
 """ORIGINALS of released rows whose caption was redacted."""
 HELD_FOLDER = "held"
 HELD_UNTIL = f"{HELD_FOLDER}/until.json"
+REVIEW_FOLDER = f"{HELD_FOLDER}/review"
+"""Rows under review, whole (pipeline/held.py); the page that shows them; what was decided."""
+DECISIONS = f"{REVIEW_FOLDER}/decisions.jsonl"
 EVIDENCE_ROWS = "evidence/rows"
 """TRACED of each uid shard: which private evidence speaks for which row."""
 PRIVATE_EVIDENCE = "evidence/private"
@@ -57,6 +60,15 @@ COMMITTED = [
 
 OF_BYTES = ["pixel_sha256", "stored_sha256", "pdq", "pdq_quality"]
 """What was computed from a row's pixels: not kept where its bytes forbid mining."""
+
+
+WHOLE = ("rows", "judged", "decoded", "vectors")
+"""What is kept of rows under review beside their images: tables of ShardTables, as they were."""
+
+
+def whole_path(name: str, kind: str) -> str:
+    """Return where a table of WHOLE stands, of one uid shard."""
+    return f"{REVIEW_FOLDER}/{name}.{kind}.parquet"
 
 
 def vault_of(release: str) -> str:
@@ -210,23 +222,28 @@ def held_until(created_us: int, hold_days: int) -> bytes:
 def purge_held(vault: Store, now_us: int) -> int:
     """Delete the bytes of held rows once their time is over; return the number of rows deleted.
 
+    What was decided about them stays, in words and hashes.
     Raises SchemaError where the note about the time cannot be read.
     """
-    if not vault.exists(HELD_UNTIL):
+    if not vault.exists(HELD_UNTIL) or now_us < read_held_until(vault):
         return 0
-    body = vault.read(HELD_UNTIL)
-    try:
-        until = int(json.loads(body)["until_us"])
-    except (ValueError, KeyError, TypeError) as e:
-        raise SchemaError(f"expected until_us in {vault.root}/{HELD_UNTIL}, found {body!r}") from e
-    if now_us < until:
-        return 0
-    paths = [p for p in vault.paths(HELD_FOLDER) if p.endswith(".parquet")]
     rows = 0
-    for path in paths:
-        rows += _rows(vault, path)
+    for path in vault.paths(HELD_FOLDER):
+        if path in {HELD_UNTIL, DECISIONS}:
+            continue
+        if not path.startswith(f"{REVIEW_FOLDER}/"):
+            rows += _rows(vault, path)
         vault.delete(path)
     return rows
+
+
+def read_held_until(vault: Store) -> int:
+    """Return the time, in microseconds, from which held bytes are deleted. Raises SchemaError."""
+    body = vault.read(HELD_UNTIL)
+    try:
+        return int(json.loads(body)["until_us"])
+    except (ValueError, KeyError, TypeError) as e:
+        raise SchemaError(f"expected until_us in {vault.root}/{HELD_UNTIL}, found {body!r}") from e
 
 
 def _rows(vault: Store, path: str) -> int:

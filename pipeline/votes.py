@@ -14,6 +14,7 @@ import pyarrow as pa
 from optout.lifecycle import Rule
 from optout.match import met
 from optout.vote import MAJORITY, VOTERS, needed
+from pipeline.cleared import cleared
 from pipeline.match_styles import InForce, in_force
 from pipeline.spread import between_contents, content_key
 from schemas.config import MatchConfig
@@ -31,13 +32,20 @@ UNIT = 2.0**-20
 
 
 def votes(
-    rows: pa.Table, similarities: pa.Table, edges: pa.Table, honoured: Honoured, config: MatchConfig
+    rows: pa.Table,
+    similarities: pa.Table,
+    edges: pa.Table,
+    honoured: Honoured,
+    config: MatchConfig,
+    *,
+    safe: pa.Table | None = None,
 ) -> pa.Table:
     """Return MATCHES by `style_vote`: one for each row and claim, sorted by uid and claim.
 
     rows: SLIM. similarities: SIMILARITIES to styles that act. edges: EDGES. similarity and
     threshold of a match are mean excesses (optout.vote); detail is JSON: kind and name of the
-    source, how many different images it has, and how many of them are near.
+    source, how many different images it has, and how many of them are near. safe: SAFE; what it
+    clears of a claim counts as an image that is not near.
     """
     for table, schema in ((rows, SLIM), (similarities, SIMILARITIES), (edges, EDGES)):
         require(table, schema)
@@ -47,7 +55,9 @@ def votes(
         .filter(pl.col("pixel_sha256").is_not_null())
         .with_columns(content=content_key())
     )
-    near = _near(pl.DataFrame(similarities), seen, styles)
+    similar = pl.DataFrame(similarities)
+    aside = cleared(similar, seen, safe)
+    near = _near(similar.join(aside, on=["uid", "claim_id"], how="anti"), seen, styles)
     found = [
         _voted(kind, name, seen, near, pl.DataFrame(edges), styles, config)
         for kind, name in SOURCES.items()

@@ -213,6 +213,9 @@ class MatchConfig(Section):
     epsilon: Annotated[float, Field(ge=0)] = Field(
         0.002, description="a margin above -epsilon is met"
     )
+    safe: tuple[str, ...] = Field(
+        (), description="safe lists: contents that are no look-alike of a claim, one a line"
+    )
 
 
 class SafetyConfig(Section):

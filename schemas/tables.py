@@ -263,6 +263,13 @@ GRANTS = _table(
     F("rule", TEXT),  # host, account, url
 )
 
+SAFE = _table(
+    F("claim_id", TEXT),
+    F("sha256", TEXT),  # of the content: the bytes, or the pixels of their canonical decode
+    F("pixel_sha256", TEXT),
+)
+"""The safe list: contents that do not count as look-alikes of a claim (schemas.safe)."""
+
 DECIDED = _table(
     F("uid", TEXT),
     F("verdict", TEXT),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jobs.cli.console import console, safe
+from jobs.cli.review import review
 from schemas.errors import ClaimError, UsageError
 from schemas.verdict import Captions, Scope, Stance
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 - commands import what they need, so that --help and others start at once
 
 app = typer.Typer(no_args_is_help=True, help="Ask that works be left out, or may be used.")
+app.command()(review)
 
 REGISTRY = Annotated[
     str, typer.Option("--registry", help="Path or SQLAlchemy URL. [RECUSE_REGISTRY, or your own]")

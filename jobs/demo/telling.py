@@ -35,7 +35,7 @@ WHY = {
     "too_many_redirects": "leads round and round",
     "not_an_image": "is no image",
     "malformed": "has no usable URL",
-    "review": "waits for somebody to look: a style reached unusually far",
+    "review": "waits for somebody to look: a style is near, or reached unusually far",
 }
 """In words, the reasons that the demo meets."""
 SHOWN = 12

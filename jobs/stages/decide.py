@@ -26,9 +26,9 @@ def run(context: Context, task: Task) -> Result:
     )
     honoured = context.honoured(task.ref("snapshot"))
     config = context.config
-    voted = votes(slim, similarities, edges, honoured, config.match)
+    voted = votes(slim, similarities, edges, honoured, config.match, safe=context.safe)
     met = pa.concat_tables([matches, voted])
-    decided = decide(slim, met, edges, honoured.claims, grants, config)
+    decided = decide(slim, met, edges, honoured.claims, grants, config, safe=context.safe)
     chosen = represent(decided, slim, edges, context.plan.duplicate_similarity(), config)
     shard = shard_of(chosen["uid"], context.plan.shards)
     decoded = pa.concat_tables(

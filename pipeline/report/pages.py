@@ -51,12 +51,12 @@ def render_report(facts: ReportFacts) -> str:
 
     Hosts are named only where a released row names them too.
     """
-    return _render("report.html.j2", _shared(facts) | _public(facts))
+    return rendered("report.html.j2", _shared(facts) | _public(facts))
 
 
 def render_review(facts: ReportFacts) -> str:
     """Return the vault's review.html: dropped and held rows by reason and claim. Never public."""
-    return _render("review.html.j2", _shared(facts) | _private(facts))
+    return rendered("review.html.j2", _shared(facts) | _private(facts))
 
 
 def reason_rows(manifest: Manifest) -> list[ReasonRow]:
@@ -171,7 +171,8 @@ def _picture(row: Mapping[str, Any]) -> dict[str, Any]:
 # --- rendering
 
 
-def _render(name: str, values: Mapping[str, Any]) -> str:
+def rendered(name: str, values: Mapping[str, Any]) -> str:
+    """Return a page of our templates: one file, with a policy that lets it load nothing."""
     style = _style()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (

@@ -137,7 +137,7 @@ REASONS: dict[Reason, Words] = {
     Reason.REVIEW: Words(
         Family.HELD,
         "Under review",
-        "A style matched more rows than chance and a handful allow for.",
+        "A claimed style is near, or matched more rows than chance and a handful allow for.",
     ),
 }
 """Every reason in words."""

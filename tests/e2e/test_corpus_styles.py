@@ -17,7 +17,6 @@ from bench.copies import DIM, decoded, enrolled, honoured
 from bench.matching import (
     WORKS,
     Corpus,
-    bits,
     claim_hands,
     claims,
     load,
@@ -105,35 +104,8 @@ def matched(registry, keys, vectors) -> pa.Table:
     return match(keys, vectors, registry, SIMILARITIES.empty_table(), MatchConfig())
 
 
-def test_flags_that_share_a_pattern_are_not_taken_for_one_another(pictures, folder, matcher):
-    """PDQ sees luminance: flags of three bands in other colours lie within 4 bits."""
-    flags = [
-        n for n, path in enumerate(pictures.data["path"])
-        if pictures.subject[n] == "signs_and_symbols" and pictures.quality[n] >= 50
-    ]  # fmt: skip
-    pairs = [
-        (a, b) for i, a in enumerate(flags) for b in flags[i + 1 :]
-        if bits(pictures, a, b) <= 4 and alike(folder, pictures, a, b) < 0.9
-    ]  # fmt: skip
-    assert len(pairs) >= 3
-    bodies = {str(n): read(folder, pictures, n) for pair in pairs[:20] for n in pair}
-    files = Folder(MemoryStore(files=bodies), tuple(bodies))
-    works = enrolled(files, matcher, bodies)
-    claimed = {name: works[name] for name in map(str, dict.fromkeys(a for a, _ in pairs[:20]))
-               if name in works}  # fmt: skip
-    others = {str(b): bodies[str(b)] for _, b in pairs[:20] if str(b) not in claimed}
-    table = matched(honoured(claimed, matcher), *keys_and_vectors(others, matcher))
-    assert table.num_rows == 0, table.to_pylist()
-
-
 def read(folder: Path, pictures: Corpus, number: int) -> bytes:
     return (folder / str(pictures.data["path"][number])).read_bytes()
-
-
-def alike(folder: Path, pictures: Corpus, a: int, b: int) -> float:
-    """How alike two pictures are in their mean colours over a grid, 1 where they are the same."""
-    small = [cv2.resize(decoded(read(folder, pictures, n)), (8, 8)).astype(float) for n in (a, b)]
-    return 1.0 - float(np.abs(small[0] - small[1]).mean()) / 255.0
 
 
 def test_a_denial_spreads_to_copies_of_a_copy_once(pictures, folder, matcher):

@@ -9,6 +9,7 @@ from optout.tail import (
     Tail,
     caution,
     fit_tail,
+    hold_threshold_at,
     least_alpha,
     quantile,
     threshold_at,
@@ -91,3 +92,15 @@ def test_clopper_pearson(hits, trials, bound):
 
 def test_no_trials_bound_nothing():
     assert upper_bound(0, 0) == 1.0
+
+
+@given(st.floats(-0.5, 0.5), st.floats(1e-6, 10), st.floats(1e-6, 1.0))
+def test_a_row_is_held_before_it_is_dropped_and_within_the_declared_rate(xi, beta, alpha):
+    tail = Tail(1.0, 0.02, xi, beta, 1e-6, 0.0, 1.0)
+    assert quantile(tail, alpha) <= hold_threshold_at(tail, alpha) <= threshold_at(tail, alpha)
+
+
+def test_the_band_lies_between_a_fifteenth_and_a_twentieth_and_is_empty_at_large_rates():
+    assert hold_threshold_at(TAIL, 1e-3) == pytest.approx(quantile(TAIL, 1e-3 / 15))
+    assert hold_threshold_at(TAIL, 1e-2) == threshold_at(TAIL, 1e-2)
+    assert hold_threshold_at(TAIL, 1e-6) == hold_threshold_at(TAIL, 1e-3)  # what is supported

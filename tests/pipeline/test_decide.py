@@ -13,7 +13,7 @@ from pipeline.decide import HANDFUL, decide
 from pipeline.standing import STANDING, VERDICT_OF, Standing
 from schemas.config import BuildConfig, MatchConfig, RegistryConfig
 from schemas.errors import SchemaError
-from schemas.tables import CLAIMS, DECIDED, EDGES, GRANTS, MATCHES, SLIM, from_rows
+from schemas.tables import CLAIMS, DECIDED, EDGES, GRANTS, MATCHES, SAFE, SLIM, from_rows
 from schemas.verdict import Reason, Stance, Verdict
 
 
@@ -63,6 +63,7 @@ def decided(  # noqa: PLR0917  # the tables of decide
     claims: list[dict[str, Any]] | None = None,
     grants: list[dict[str, Any]] | None = None,
     config: BuildConfig | None = None,
+    safe: list[dict[str, Any]] | None = None,
 ) -> pa.Table:
     return decide(
         from_rows(rows, SLIM),
@@ -71,6 +72,7 @@ def decided(  # noqa: PLR0917  # the tables of decide
         from_rows(claims or [], CLAIMS),
         from_rows(grants or [], GRANTS),
         config or BuildConfig(),
+        safe=from_rows(safe or [], SAFE),
     )
 
 
@@ -228,6 +230,83 @@ def test_copies_of_a_row_under_review_are_held_too() -> None:
     assert out[count] == "review"
 
 
+# --- the band under a threshold, and the safe list
+
+
+def test_a_row_in_the_band_is_held_and_so_are_its_copies() -> None:
+    matches = [match(1, "c", "style_band", similarity=3.5, threshold=3.25, margin=0.25)]
+    out = decided([row(1), row(2)], matches, [edge(1, 2, **TWO_KEYS)], [claim("c")])
+    first, second = out.to_pylist()
+    assert (first["verdict"], first["reason"], first["rule"]) == ("hold", "review", "style_band")
+    assert (first["claim_id"], first["similarity"], first["threshold"]) == ("c", 3.5, 3.25)
+    assert (second["reason"], second["by_uid"]) == ("review", uid(1))
+
+
+def test_a_row_in_the_band_is_dropped_by_a_second_key_or_by_another_claim() -> None:
+    near = match(1, "c", "style_band", margin=0.1)
+    for other, reason in (
+        (match(1, "c", "name"), "optout_name"),
+        (match(1, "c", "host"), "optout_host"),
+        (match(1, "c", "copy", margin=0.01), "optout_work"),
+        (match(1, "d", "style", margin=0.01), "optout_style"),
+    ):
+        out = decided([row(1)], [near, other], [], [claim("c"), claim("d")])
+        assert reasons(out) == {1: reason}
+
+
+def test_the_band_is_no_second_key_and_needs_proved_control() -> None:
+    both = [match(1, "c", "style_band"), match(2, "c", "style_weak"), match(2, "d", "style_band")]
+    out = decided([row(1), row(2)], both[1:2], [], [claim("c")])
+    assert reasons(out) == {1: None, 2: None}
+    assert reasons(decided([row(1)], both[:1], [], [claim("c", level=1)])) == {1: None}
+    assert reasons(decided([row(1), row(2)], both, [], [claim("c"), claim("d")])) == {
+        1: "review",
+        2: "review",
+    }
+
+
+def test_the_band_does_not_count_for_the_flood_guard() -> None:
+    rows = [row(n) for n in range(2 * HANDFUL)]
+    matches = [
+        match(n, "c", "style" if n < HANDFUL else "style_band", margin=0.1)
+        for n in range(2 * HANDFUL)
+    ]
+    out = reasons(decided(rows, matches, [], [claim("c")]))
+    assert (out[0], out[HANDFUL]) == ("optout_style", "review")
+
+
+def cleared(n: int, claim_id: str, **values: str) -> dict[str, str]:
+    known = {key: row(n)[key] for key in ("sha256", "pixel_sha256")}
+    return {"claim_id": claim_id} | known | values
+
+
+@pytest.mark.parametrize("rule", ["style", "style_band"])
+def test_the_safe_list_sets_a_look_alike_of_that_claim_and_content_aside(rule: str) -> None:
+    rows, matches = [row(1), row(2)], [match(n, "c", rule) for n in (1, 2)]
+    kept = reasons(decided(rows, matches, [], [claim("c")], safe=[cleared(1, "c")]))
+    assert (kept[1], kept[2] is None) == (None, False)
+    held = reasons(decided(rows, matches, [], [claim("c")], safe=[cleared(1, "d")]))
+    assert held[1] is not None
+
+
+@pytest.mark.parametrize("key", ["sha256", "pixel_sha256"])
+def test_a_content_is_the_same_by_its_bytes_or_by_its_pixels(key: str) -> None:
+    other = "f" * 64
+    entry = cleared(1, "c", **{key: other})
+    out = decided([row(1)], [match(1, "c", "style")], [], [claim("c")], safe=[entry])
+    assert reasons(out) == {1: None}
+    unknown = cleared(1, "c", sha256=other, pixel_sha256=other)
+    out = decided([row(1)], [match(1, "c", "style")], [], [claim("c")], safe=[unknown])
+    assert reasons(out) == {1: "optout_style"}
+
+
+def test_what_is_set_aside_does_not_count_for_the_flood_guard() -> None:
+    rows = [row(n) for n in range(HANDFUL + 1)]
+    matches = [match(n, "c", "style") for n in range(HANDFUL + 1)]
+    out = reasons(decided(rows, matches, [], [claim("c")], safe=[cleared(0, "c")]))
+    assert (out[0], out[1]) == (None, "optout_style")
+
+
 # --- opt-in
 
 OPT_IN = BuildConfig(mode=Stance.OPT_IN, registry=RegistryConfig(url="r"))
@@ -294,7 +373,7 @@ stops = st.dictionaries(numbers, st.sampled_from(list(Reason)), max_size=5)
 met = st.tuples(
     numbers,
     st.sampled_from(["c", "d", "e"]),
-    st.sampled_from(["sha256", "copy", "style", "style_weak", "perceptual", "name"]),
+    st.sampled_from(["sha256", "copy", "style", "style_weak", "style_band", "perceptual", "name"]),
 )
 edge_values = st.sampled_from([TWO_KEYS, {"pdq_distance": 3}, {"similarity": 0.99}])
 edge_sets = st.dictionaries(
@@ -351,3 +430,48 @@ def test_order_of_rows_matches_and_edges_does_not_matter(
     said = straight["verdict"].to_pylist()
     assert set(said) <= set(Verdict)
     assert all((v == "keep") == (r is None) for v, r in zip(said, straight["reason"].to_pylist()))  # noqa: B905  # same table
+
+
+safe_lists = st.lists(st.tuples(numbers, st.sampled_from(["c", "d", "e"])), max_size=8, unique=True)
+STYLES = {"style", "style_weak", "style_band"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(stops, st.lists(numbers, max_size=5), st.lists(met, max_size=8), edge_sets, safe_lists)
+def test_the_safe_list_is_no_more_than_the_absence_of_those_style_matches(
+    marks: dict[int, Reason],
+    shared: list[int],
+    found: list[tuple[int, str, str]],
+    pairs: dict[tuple[int, int], dict[str, Any]],
+    cleared_pairs: list[tuple[int, str]],
+) -> None:
+    rows, claims = world(marks, shared), [claim(name) for name in "cde"]
+    edges = [edge(a, b, **values) for (a, b), values in pairs.items()]
+    contents = {n: (rows[n]["sha256"], rows[n]["pixel_sha256"]) for n in range(N)}
+    safe = [
+        {"claim_id": c, "sha256": contents[n][0], "pixel_sha256": contents[n][1] or "0" * 64}
+        for n, c in cleared_pairs
+    ]
+
+    def aside(n: int, claim_id: str, rule: str) -> bool:
+        same = ({contents[m][0] for m, c in cleared_pairs if c == claim_id},
+                {contents[m][1] for m, c in cleared_pairs if c == claim_id} - {None})  # fmt: skip
+        return rule in STYLES and (contents[n][0] in same[0] or contents[n][1] in same[1])
+
+    with_list = decided(rows, [match(*m) for m in found], edges, claims, safe=safe)
+    left = [match(*m) for m in found if not aside(*m)]
+    assert with_list.equals(decided(rows, left, edges, claims))
+
+
+@settings(max_examples=60, deadline=None)
+@given(stops, st.lists(met, max_size=8), numbers, st.sampled_from(["c", "d", "e"]))
+def test_a_row_that_the_safe_list_names_keeps_every_verdict_that_no_style_gave(
+    marks: dict[int, Reason], found: list[tuple[int, str, str]], n: int, claim_id: str
+) -> None:
+    rows, claims = world(marks, []), [claim(name) for name in "cde"]
+    matches = [match(*m) for m in found]
+    before = decided(rows, matches, [], claims).to_pylist()
+    after = decided(rows, matches, [], claims, safe=[cleared(n, claim_id)]).to_pylist()
+    for one, two in zip(before, after, strict=True):
+        if one["rule"] not in STYLES:
+            assert one == two

@@ -3,6 +3,7 @@ import hashlib
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from optout import index
 from optout import match as reference
 from optout.cohort import Cohort
 from optout.lifecycle import Rule
-from optout.tail import Tail, threshold_at
+from optout.tail import Tail, hold_threshold_at, threshold_at
 from pipeline.likeness import likeness
 from pipeline.match import match, unjudged
 from schemas.config import MatchConfig
@@ -435,3 +436,22 @@ def test_style_matches_do_not_depend_on_other_rows():
     ]
     assert same(pa.concat_tables(parts), whole)
     assert 0 < whole.num_rows < 100
+
+
+def test_what_is_just_under_the_threshold_is_in_the_band_with_its_own_threshold():
+    rows = [row(f"{n:04d}", sty=at_cosine(unit(77), n / 1000, n)) for n in range(1000)]
+    table = matched(*tables(rows), styled(), cohort(), CONFIG)
+    held = table.filter(pc.equal(table["rule"], "style_band")).to_pylist()
+    dropped = table.filter(pc.equal(table["rule"], "style")).to_pylist()
+    low, high = hold_threshold_at(TAIL, 1e-3), threshold_at(TAIL, 1e-3)
+    assert [m["threshold"] for m in held] == pytest.approx([low] * len(held))
+    assert all(low - CONFIG.epsilon <= m["similarity"] < high for m in held)
+    assert all(m["margin"] >= -CONFIG.epsilon for m in held)
+    assert held
+    assert dropped
+
+
+def test_a_style_that_acts_only_with_a_second_key_holds_nothing():
+    rows = [row(f"{n:04d}", sty=at_cosine(unit(77), n / 1000, n)) for n in range(1000)]
+    table = matched(*tables(rows), styled(2), cohort(), CONFIG)
+    assert set(table["rule"].to_pylist()) == {"style_weak"}

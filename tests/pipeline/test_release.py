@@ -136,7 +136,11 @@ def test_each_shard_gives_its_parts_its_ledger_and_its_vault() -> None:
         "embeddings/00005.parquet", "embeddings/00006.parquet", "ledger/00003.parquet",
         "samples/00005.parquet", "samples/00006.parquet",
     ]  # fmt: skip
-    assert sorted(named(files.private)) == ["held/00003.parquet", "rows/00003.parquet"]
+    kinds = ("decoded", "judged", "rows", "vectors")  # of the row under review, whole
+    assert sorted(named(files.private)) == [
+        "held/00003.parquet", *(f"held/review/00003.{k}.parquet" for k in kinds),
+        "rows/00003.parquet",
+    ]  # fmt: skip
     assert [f.rows for f in files.public] == [1, 1, 1, 1, 6]
 
 

@@ -39,6 +39,15 @@ def test_held_bytes_are_deleted_after_their_time_and_rows_stay() -> None:
     assert vault.purge_held(store, 41 * DAY) == 0
 
 
+def test_what_a_review_needs_goes_with_the_images_and_what_was_decided_stays() -> None:
+    store = held_store()
+    for path in (vault.whole_path("00000", "rows"), f"{vault.REVIEW_FOLDER}/index.html"):
+        store.publish(path, b"x")
+    store.publish(vault.DECISIONS, b"{}")
+    assert vault.purge_held(store, 40 * DAY) == 2
+    assert store.paths("held") == [vault.DECISIONS, vault.HELD_UNTIL]
+
+
 def test_a_vault_without_held_rows_has_nothing_to_purge() -> None:
     assert vault.purge_held(MemoryStore(), 0) == 0
 

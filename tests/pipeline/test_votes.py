@@ -11,7 +11,17 @@ from pipeline.votes import votes
 from schemas.config import MatchConfig
 from schemas.errors import SchemaError
 from schemas.snapshot import Honoured
-from schemas.tables import CLAIMS, EDGES, MATCHES, SIMILARITIES, SLIM, WORKS, from_rows, require
+from schemas.tables import (
+    CLAIMS,
+    EDGES,
+    MATCHES,
+    SAFE,
+    SIMILARITIES,
+    SLIM,
+    WORKS,
+    from_rows,
+    require,
+)
 
 TAIL = Tail(u=2.0, share=0.02, xi=0.0, beta=0.5, least_alpha=1e-3, mean=0.3, sd=0.05)
 CONFIG = MatchConfig()
@@ -37,7 +47,11 @@ def row(uid: str, folder: str = "site.example/ada/", content: str | None = None)
 
 
 def voted(
-    rows: list[dict], excess: dict[str, float], edges: list[dict] | None = None, count: int = 1
+    rows: list[dict],
+    excess: dict[str, float],
+    edges: list[dict] | None = None,
+    count: int = 1,
+    safe: list[dict] | None = None,
 ) -> pa.Table:
     similar = [
         {"uid": uid, "claim_id": "c0", "similarity": TAIL.u + more} for uid, more in excess.items()
@@ -45,7 +59,7 @@ def voted(
     tables = (
         from_rows(rows, SLIM), from_rows(similar, SIMILARITIES), from_rows(edges or [], EDGES)
     )  # fmt: skip
-    table = votes(*tables, honoured(count), CONFIG)
+    table = votes(*tables, honoured(count), CONFIG, safe=from_rows(safe or [], SAFE))
     require(table, MATCHES, extra=False)
     return table
 
@@ -125,6 +139,14 @@ def test_what_came_without_an_address_or_was_never_seen_has_no_source():
 def test_a_similarity_that_is_not_a_number_has_no_vote():
     table = voted(ADA, {r["uid"]: NEAR for r in ADA[1:]} | {"a0": float("nan")})
     assert uids(table) == []
+
+
+def test_what_review_has_cleared_speaks_for_nobody():
+    excess = {r["uid"]: NEAR for r in ADA}
+    cleared = [{"claim_id": "c0", "sha256": "sa0", "pixel_sha256": "pa0"}]
+    assert uids(voted(ADA, excess, safe=cleared)) == []
+    others = [{"claim_id": "c1", "sha256": "sa0", "pixel_sha256": "pa0"}]
+    assert len(uids(voted(ADA, excess, safe=others))) == VOTERS
 
 
 def test_among_many_claims_a_vote_needs_more():
