@@ -233,6 +233,13 @@ SIMILARITIES = _table(
 )
 """How like a style rows are, whatever threshold a build sets (pipeline.likeness)."""
 
+MEASURED = _table(
+    F("claim_id", TEXT),
+    F("floor", pa.float32()),  # similarities at or above it are stored, and a little below
+    F("content", TEXT),  # sha256 of all that a similarity to the claim follows from beside the row
+)
+"""The styles that SIMILARITIES speak of (pipeline.likeness), also those that are like no row."""
+
 EDGES = _table(
     F("uid_a", TEXT),  # uid_a < uid_b
     F("uid_b", TEXT),
