@@ -15,7 +15,9 @@ from jobs.claims import Member, Pinned
 from jobs.context import PLAN_PATH, Context
 from jobs.lock import LOCK_PATH
 from jobs.planning import LOGS, Job, public_config
+from optout.tail import FLOOR_SHARE
 from pipeline.evidence import EVIDENCE_INDEX, public_evidence
+from pipeline.likeness import measured_styles
 from pipeline.manifest import MANIFEST_PATH, assemble, manifest_bytes, row_counts
 from pipeline.match import unjudged
 from pipeline.plan import ModelChoice, Receipt
@@ -25,6 +27,7 @@ from pipeline.report.pages import ReportFacts, render_report, render_review
 from pipeline.report.tally import Tally, merge
 from pipeline.shard import write_parquet
 from pipeline.storage import open_store
+from pipeline.stored_likeness import STYLES_PATH
 from pipeline.vault import (
     EDGES_PATH,
     HELD_UNTIL,
@@ -121,18 +124,25 @@ def evidence_files(finished: Finished) -> list[File]:
 
 
 def vault_files(job: Job, finished: Finished) -> list[File]:
-    """Return what the vault holds beside rows and evidence: edges, matches, secret, time limit."""
-    plan = finished.context.plan
-    edges = finished.context.table(finished.receipts["related"][0].outputs["edges"])
+    """Return what the vault holds beside rows and evidence.
+
+    These are edges, matches, the styles that rows were measured against, secret, time limit.
+    """
+    context, config = finished.context, job.config
+    plan = context.plan
+    honoured = context.honoured(finished.claims.ref)
+    styles = measured_styles(honoured, context.cohort(), config.match.epsilon)
+    edges = context.table(finished.receipts["related"][0].outputs["edges"])
     matches = pa.concat_tables(
-        [finished.context.table(r.outputs["matches"]) for r in finished.receipts["matched"]]
+        [context.table(r.outputs["matches"]) for r in finished.receipts["matched"]]
     )
     created_us = int(datetime.fromisoformat(plan.created).timestamp() * 1_000_000)
     return [
         File(EDGES_PATH, edges_file(edges), edges.num_rows),
         File(MATCHES_PATH, matches_file(matches), matches.num_rows),
-        File(HELD_UNTIL, held_until(created_us, job.config.output.hold_days)),
-        File(SECRET_PATH, finished.context.secret()),
+        File(STYLES_PATH, write_parquet(styles), styles.num_rows),
+        File(HELD_UNTIL, held_until(created_us, config.output.hold_days)),
+        File(SECRET_PATH, context.secret()),
     ]
 
 
@@ -168,6 +178,7 @@ def draft_manifest(
             "pdq_radius": float(config.relate.pdq_radius),
             "match_epsilon": config.match.epsilon,
             "style_budget": config.match.style_budget,
+            "style_floor": FLOOR_SHARE,
         },
         vault_sha256=vault_sha256,
     )

@@ -56,7 +56,9 @@ def near_styles(rows: Vectors, moments: Moments, styles: Sequence[Style], epsilo
             may = _may_reach(rows[part], own, block, ranks, epsilon)
             found += [
                 Near(pairs.row + start, np.full(len(pairs.row), places[at]), pairs.similarity)
-                for at, pairs in _measured(rows[part], own, zip(block, wide, may, strict=True), epsilon)
+                for at, pairs in _measured(
+                    rows[part], own, zip(block, wide, may, strict=True), epsilon
+                )
             ]
     near = joined(found)
     by = np.lexsort((near.row, near.style))

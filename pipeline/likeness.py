@@ -1,10 +1,10 @@
 """How like each style every row is, down to a floor: measured once, whatever the thresholds are.
 
 A similarity belongs to a row and a claim alone, so that another budget, another number of claims or
-a vote of a whole source is read off this table, and a new claim costs only itself: what is stored is
-taken over where neither the rows, the style nor the cohort has changed, each told by its digest. The
-floor of a claim is where the tail of its cohort begins (optout.tail): no threshold lies below it.
-Nothing above a floor is left out, however much it is.
+a vote of a whole source is read off this table, and a new claim costs only itself: what is stored
+is taken over where neither the row, the style nor the cohort has changed, each told by its digest.
+The floor of a claim is where the tail of its cohort begins (optout.tail): no threshold lies below
+it. Nothing above a floor is left out, however much it is.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from schemas.canonical import digest
 from schemas.errors import ModelMismatchError, SchemaError
 from schemas.ports import Vectors
 from schemas.snapshot import Honoured
-from schemas.tables import MEASURED, SIMILARITIES, require
+from schemas.tables import MEASURED_ROWS, MEASURED_STYLES, SIMILARITIES, require
 from schemas.verdict import Stance
 
 CHUNK_PAIRS = 4_000_000  # of one Arrow array; its texts must stay below 2 GB
@@ -42,13 +42,13 @@ class Claimed:
 class Likeness:
     """Similarities, and of what: enough to tell what need not be measured again.
 
-    similarities: SIMILARITIES, sorted by uid and claim. styles: MEASURED, by claim.
-    rows_sha256: of uids and vectors of all rows that were measured (`rows_digest`).
+    similarities: SIMILARITIES, by uid and claim. styles: MEASURED_STYLES, by claim.
+    rows: MEASURED_ROWS, by uid.
     """
 
     similarities: pa.Table
     styles: pa.Table
-    rows_sha256: str
+    rows: pa.Table
 
 
 def likeness(
@@ -72,7 +72,7 @@ def likeness(
 
 
 def likeness_again(
-    stored: Likeness | None,
+    stored: Likeness,
     vectors: pa.Table,
     honoured: Honoured,
     cohort: Cohort | None,
@@ -80,31 +80,39 @@ def likeness_again(
     *,
     search: Search = near_styles,
 ) -> Likeness:
-    """Return the likeness of the rows, measuring only the styles that `stored` does not have.
+    """Return the likeness of the rows to every style that acts, measuring only what is not stored.
 
-    The same as without it, bit for bit: `stored` is of no use where its rows are others, and a
-    style is measured anew where its works, its tail, the cohort or epsilon are. Arguments and
-    errors are those of `likeness`.
+    The same as measuring all of it, bit for bit: a row is measured anew where its vector has
+    changed, a style where its works, its tail, the matcher, the cohort or epsilon have. Rows and
+    styles that are not asked for are left out. Arguments and errors are those of `likeness`, and
+    SchemaError for stored tables of another form.
     """
     require_cohort(honoured, cohort)
-    styles = claimed(honoured)
-    wanted, rows = measured_styles(honoured, cohort, epsilon), rows_digest(vectors)
-    known: set[str] = set()
-    similarities = [SIMILARITIES.empty_table()]
-    if stored is not None and stored.rows_sha256 == rows:
-        require(stored.similarities, SIMILARITIES, extra=False)
-        known = {claim for claim, _ in _contents(stored.styles) & _contents(wanted)}
-        kept = pc.is_in(stored.similarities["claim_id"], pa.array(sorted(known), pa.string()))
-        similarities.append(stored.similarities.filter(kept))
-    fresh = [one for one in styles if one.claim_id not in known]
-    similarities.append(_measured(vectors, fresh, cohort, epsilon, search))
-    whole = pa.concat_tables([table.cast(SIMILARITIES) for table in similarities])
+    require(stored.similarities, SIMILARITIES, extra=False)
+    wanted, rows = measured_styles(honoured, cohort, epsilon), measured_rows(vectors)
+    old_styles = _common(stored.styles, wanted, MEASURED_STYLES)
+    old_rows = _common(stored.rows, rows, MEASURED_ROWS)
+    known = pc.and_(
+        pc.is_in(stored.similarities["claim_id"], old_styles),
+        pc.is_in(stored.similarities["uid"], old_rows),
+    )
+    old, styles = set(old_styles.to_pylist()), claimed(honoured)
+    new_styles = [one for one in styles if one.claim_id not in old]
+    old_again = [one for one in styles if one.claim_id in old]
+    new_rows = vectors.filter(pc.invert(pc.is_in(vectors["uid"], old_rows)))
+    whole = pa.concat_tables(
+        [
+            stored.similarities.filter(known).cast(SIMILARITIES),
+            _measured(vectors, new_styles, cohort, epsilon, search),
+            _measured(new_rows, old_again, cohort, epsilon, search),
+        ]
+    )
     ordered = whole.sort_by([("uid", "ascending"), ("claim_id", "ascending")])
     return Likeness(ordered, wanted, rows)
 
 
 def measured_styles(honoured: Honoured, cohort: Cohort | None, epsilon: float) -> pa.Table:
-    """Return MEASURED: each style that acts, with its floor and a digest of all that it is.
+    """Return MEASURED_STYLES: each style that acts, with its floor and a digest of all that it is.
 
     Raises as `likeness`.
     """
@@ -124,20 +132,20 @@ def measured_styles(honoured: Honoured, cohort: Cohort | None, epsilon: float) -
         for one in styles
     ]
     columns = [[s.claim_id for s in styles], [s.style.tail.u for s in styles], contents]
-    arrays = [pa.array(c, f.type) for c, f in zip(columns, MEASURED, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=MEASURED)
+    arrays = [pa.array(c, f.type) for c, f in zip(columns, MEASURED_STYLES, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=MEASURED_STYLES)
 
 
-def rows_digest(vectors: pa.Table) -> str:
-    """Return the digest over uid and `sty` of all rows that have one, in the order of uids."""
-    sha = hashlib.sha256()
-    if "sty" in vectors.column_names:
-        own = vectors.select(["uid", "sty"]).filter(vectors["sty"].is_valid()).sort_by("uid")
-        for uid in own["uid"].to_pylist():
-            sha.update(f"{len(uid)}:{uid}".encode())
-        for chunk in own["sty"].chunks:
-            sha.update(chunk.flatten().to_numpy(zero_copy_only=False).tobytes())
-    return sha.hexdigest()
+def measured_rows(vectors: pa.Table) -> pa.Table:
+    """Return MEASURED_ROWS: each row that has a style vector, with the digest of it, by uid."""
+    if "sty" not in vectors.column_names:
+        return MEASURED_ROWS.empty_table()
+    own = vectors.select(["uid", "sty"]).filter(vectors["sty"].is_valid()).sort_by("uid")
+    halves = own["sty"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    bodies = halves.astype("<f2").reshape(own.num_rows, -1) if own.num_rows else ()
+    contents = [hashlib.sha256(body.tobytes()).digest() for body in bodies]
+    columns = [own["uid"].combine_chunks(), pa.array(contents, pa.binary(32))]
+    return pa.Table.from_arrays(columns, schema=MEASURED_ROWS)
 
 
 def require_cohort(honoured: Honoured, cohort: Cohort | None) -> None:
@@ -234,7 +242,11 @@ def _table(near: Near, uids: pa.Array, claims: pa.Array) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def _contents(styles: pa.Table) -> set[tuple[str, str]]:
-    """Return claim and content of each row of MEASURED."""
-    require(styles, MEASURED, extra=False)
-    return set(zip(styles["claim_id"].to_pylist(), styles["content"].to_pylist(), strict=True))
+def _common(stored: pa.Table, wanted: pa.Table, schema: pa.Schema) -> pa.Array:
+    """Return the ids, in the first column, of what stands in both tables with the same content."""
+    require(stored, schema, extra=False)
+    require(wanted, schema, extra=False)
+    ids, contents = schema.names[0], "content"
+    place = pc.index_in(wanted[ids], stored[ids].combine_chunks())
+    same = pc.equal(stored[contents].take(place), wanted[contents])
+    return wanted[ids].filter(pc.fill_null(same, fill_value=False)).combine_chunks()
