@@ -4,8 +4,8 @@
 
 Vectors are made up with a seed: 512 numbers for styles, 256 for copies, half floats as stored, all
 of one cloud, so that some 2 % of rows reach the floor of a claim, as with strangers. A claim has
-ten works and a tail of its own, fitted on the cohort as at enrolment. Each line is a process by itself:
-CPU seconds, peak memory with all tables that it needed, pairs found, and the same per row and
+ten works and a tail of its own, fitted on the cohort as at enrolment. Each line is a process by
+itself: CPU seconds, peak memory with all tables that it needed, pairs found, and the same a row and
 vector carried to 1,000,000 rows x 100,000 vectors. The reference and FAISS get fewer
 claims (--reference), since they are slow and linear.
 

@@ -20,8 +20,8 @@ from pipeline.likeness import (
     measured_rows,
     measured_styles,
 )
-from pipeline.shard import read_parquet
-from pipeline.stored_likeness import read_likeness, shard_files
+from pipeline.shard import read_parquet, write_parquet
+from pipeline.stored_likeness import STYLES_PATH, read_likeness, shard_files
 from schemas.errors import SchemaError
 from schemas.snapshot import Honoured
 from schemas.tables import (
@@ -85,11 +85,8 @@ def vectors(rows: dict[str, int]) -> pa.Table:
     def one(seed: int) -> list | None:
         if seed < 0:
             return None
-        return (
-            [np.float16(np.nan)] * DIM
-            if seed == 0
-            else list(unit(np.random.default_rng(seed), 1)[0])
-        )
+        (own,) = unit(np.random.default_rng(seed), 1)
+        return list(own) if seed else [np.float16(np.nan)] * DIM
 
     return pa.table(
         {
@@ -99,11 +96,9 @@ def vectors(rows: dict[str, int]) -> pa.Table:
     )
 
 
-def anew(
-    table: pa.Table, claims: Honoured, epsilon: float = EPSILON, by: Cohort = COHORT
-) -> Likeness:
-    similar = likeness(table, claims, by, epsilon)
-    return Likeness(similar, measured_styles(claims, by, epsilon), measured_rows(table))
+def anew(table: pa.Table, claims: Honoured, epsilon: float = EPSILON) -> Likeness:
+    similar = likeness(table, claims, COHORT, epsilon)
+    return Likeness(similar, measured_styles(claims, COHORT, epsilon), measured_rows(table))
 
 
 def same(one: Likeness, other: Likeness) -> bool:
@@ -138,8 +133,10 @@ def test_what_is_stored_is_as_if_measured_anew(old_styles, old_rows, styles, row
     found = likeness_again(stored, vectors(rows), honoured(styles), COHORT, epsilon)
     assert same(found, wanted)
     for table, schema in (
-        (found.similarities, SIMILARITIES), (found.styles, MEASURED_STYLES), (found.rows, MEASURED_ROWS),
-    ):  # fmt: skip
+        (found.similarities, SIMILARITIES),
+        (found.styles, MEASURED_STYLES),
+        (found.rows, MEASURED_ROWS),
+    ):
         require(table, schema, extra=False)
 
 
@@ -194,8 +191,8 @@ def test_a_row_whose_vector_is_another_is_measured_anew():
 def test_another_cohort_epsilon_or_matcher_leaves_nothing_of_what_was_stored():
     stored = anew(vectors(ROWS), honoured(STYLES))
     other = honoured(STYLES)
-    told = Honoured("n" * 64, other.claims, other.works.set_column(
-        WORKS.get_field_index("matcher"), "matcher", pa.array(["n" * 64] * other.works.num_rows)))  # fmt: skip
+    place, names = WORKS.get_field_index("matcher"), pa.array(["n" * 64] * other.works.num_rows)
+    told = Honoured("n" * 64, other.claims, other.works.set_column(place, "matcher", names))
     for claims, by, epsilon in (
         (other, cohort(1), EPSILON),
         (other, COHORT, 0.5),
@@ -225,9 +222,6 @@ def test_the_vault_gives_back_what_was_measured():
     measured = anew(rows, claims)
     vaulted = pa.table({"uid": ["u01"], "sty": rows["sty"].slice(1, 1).combine_chunks()})
     files = {p: body for p, body, _ in shard_files(measured.similarities, rows, vaulted, 4)}
-    from pipeline.shard import write_parquet  # noqa: PLC0415
-    from pipeline.stored_likeness import STYLES_PATH  # noqa: PLC0415
-
     files[STYLES_PATH] = write_parquet(measured.styles)
     assert same(read_likeness(files.__getitem__, 4), measured)
 
@@ -240,6 +234,4 @@ def test_the_vault_keeps_no_likeness_of_what_forbids_mining():
     kept = [read_parquet(body) for _, body, _ in shard_files(similar, rows, bare, 0)]
     for table in kept:
         assert set(table["uid"].to_pylist()) & {"u00", "u01", "u02"} == {"u00"}
-    assert pc.is_in(kept[0]["uid"], kept[1]["uid"].combine_chunks()).to_pylist() == [True] * len(
-        kept[0]
-    )
+    assert pc.all(pc.is_in(kept[0]["uid"], kept[1]["uid"].combine_chunks())).as_py()
