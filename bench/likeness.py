@@ -47,7 +47,11 @@ SHARD = 10_000  # rows of one task, as in a build
 MATCHER = "m" * 64
 EPSILON = MatchConfig().epsilon
 RNG = np.random.default_rng(20)
-CLOUD = {dim: RNG.standard_normal((64, dim)).astype(np.float32) for dim in (STYLE_DIM, COPY_DIM)}
+CLOUD = {
+    # of copy vectors a few directions say most, so that a nearest cohort image is at about .5
+    dim: (RNG.standard_normal((directions, dim)) * spread).astype(np.float32)
+    for dim, directions, spread in ((STYLE_DIM, 64, 0.075), (COPY_DIM, 16, 0.38))
+}
 
 
 def pictures(count: int, dim: int) -> np.ndarray:
@@ -56,7 +60,7 @@ def pictures(count: int, dim: int) -> np.ndarray:
     for start in range(0, count, SHARD):
         n = len(rows[start : start + SHARD])
         own = RNG.standard_normal((n, dim), np.float32)
-        own += RNG.standard_normal((n, 64), np.float32) @ CLOUD[dim] * np.float32(0.075)
+        own += RNG.standard_normal((n, len(CLOUD[dim])), np.float32) @ CLOUD[dim]
         rows[start : start + SHARD] = own / np.linalg.norm(own, axis=1, keepdims=True)
     return rows
 
@@ -181,9 +185,12 @@ def styles_by_faiss(claims: int, rows: int) -> None:
 
 
 def copies(works: int, rows: int, by: str) -> None:
-    """Measure the search for copies; no two are alike, as with strangers."""
+    """Measure the search for copies; as strangers, some are nearer than the cohort, none a copy."""
     cpy = pictures(works, COPY_DIM).astype(np.float32)
-    means = np.full(works, 0.4, np.float32)
+    fit = pictures(FIT, COPY_DIM).astype(np.float32)
+    means = np.concatenate(
+        [np.sort(part @ fit.T, axis=1)[:, -3:].mean(axis=1) for part in np.array_split(cpy, 50)]
+    )
     known = reference.Exemplars(
         RNG.integers(0, 2**63, (works, 8, 4), np.uint64), np.full(works, 100, np.int16), cpy, means,
         np.zeros(works, np.int8), np.arange(works),

@@ -198,9 +198,11 @@ def _works(honoured: Honoured, claims: set[str]) -> dict[str, Vectors]:
     if not np.isfinite(rows).all():
         raise SchemaError("expected finite style vectors of works")
     ids = np.array(own["claim_id"].to_pylist(), object)
-    order = np.argsort(ids, kind="stable")
-    names, starts = np.unique(ids[order], return_index=True)
-    works = np.split(rows[order], starts[1:]) if len(names) else []
+    if (ids[1:] < ids[:-1]).any():  # as in a snapshot they are in order
+        order = np.argsort(ids, kind="stable")
+        ids, rows = ids[order], rows[order]
+    names, starts = np.unique(ids, return_index=True)
+    works = np.split(rows, starts[1:]) if len(names) else []
     return {str(name): own for name, own in zip(names, works, strict=True)}
 
 
