@@ -31,6 +31,8 @@ NEAREST_COHORT = 100
 LEAST_SD = 1e-4
 BLOCK_ROWS = 2048
 GRID = 2.0**24
+METHOD = f"as-norm/1:{NEAREST_WORKS}:{NEAREST_COHORT}"
+"""Names how a similarity is computed; another way has another name, and what is stored is stale."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from optout.cohort import Cohort
 from optout.lifecycle import Rule, acts
-from optout.style import NONE_NEAR, Near, Search, Style, near_styles, neighbours
+from optout.style import METHOD, NONE_NEAR, Near, Search, Style, near_styles, neighbours
 from optout.tail import unpack
 from pipeline.stored_vectors import matrix
 from schemas.canonical import digest
@@ -122,6 +122,7 @@ def measured_styles(honoured: Honoured, cohort: Cohort | None, epsilon: float) -
     contents = [
         digest(
             {
+                "method": METHOD,
                 "matcher": honoured.matcher,
                 "cohort": by,
                 "works": hashlib.sha256(one.style.works.tobytes()).hexdigest(),
