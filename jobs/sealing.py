@@ -124,26 +124,27 @@ def evidence_files(finished: Finished) -> list[File]:
 
 
 def vault_files(job: Job, finished: Finished) -> list[File]:
-    """Return what the vault holds beside rows and evidence.
-
-    These are edges, matches, the styles that rows were measured against, secret, time limit.
-    """
-    context, config = finished.context, job.config
-    plan = context.plan
-    honoured = context.honoured(finished.claims.ref)
-    styles = measured_styles(honoured, context.cohort(), config.match.epsilon)
-    edges = context.table(finished.receipts["related"][0].outputs["edges"])
+    """Return what the vault holds beside rows and evidence: edges, matches, secret, time limit."""
+    plan = finished.context.plan
+    edges = finished.context.table(finished.receipts["related"][0].outputs["edges"])
     matches = pa.concat_tables(
-        [context.table(r.outputs["matches"]) for r in finished.receipts["matched"]]
+        [finished.context.table(r.outputs["matches"]) for r in finished.receipts["matched"]]
     )
     created_us = int(datetime.fromisoformat(plan.created).timestamp() * 1_000_000)
     return [
         File(EDGES_PATH, edges_file(edges), edges.num_rows),
         File(MATCHES_PATH, matches_file(matches), matches.num_rows),
-        File(STYLES_PATH, write_parquet(styles), styles.num_rows),
-        File(HELD_UNTIL, held_until(created_us, config.output.hold_days)),
-        File(SECRET_PATH, context.secret()),
+        File(HELD_UNTIL, held_until(created_us, job.config.output.hold_days)),
+        File(SECRET_PATH, finished.context.secret()),
+        styles_file(job, finished.context, finished.claims),
     ]
+
+
+def styles_file(job: Job, context: Context, claims: Pinned) -> File:
+    """Return the styles that rows were measured against, for the vault."""
+    honoured, epsilon = context.honoured(claims.ref), job.config.match.epsilon
+    styles = measured_styles(honoured, context.cohort(), epsilon)
+    return File(STYLES_PATH, write_parquet(styles), styles.num_rows)
 
 
 def draft_manifest(
@@ -175,10 +176,10 @@ def draft_manifest(
         lists=lists(job, finished),
         thresholds={
             "duplicate_similarity": plan.duplicate_similarity(),
+            "style_floor": FLOOR_SHARE,
             "pdq_radius": float(config.relate.pdq_radius),
             "match_epsilon": config.match.epsilon,
             "style_budget": config.match.style_budget,
-            "style_floor": FLOOR_SHARE,
         },
         vault_sha256=vault_sha256,
     )
