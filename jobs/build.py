@@ -115,7 +115,7 @@ class Build:
         redacted = self.stage("redact", self.redact_tasks(screened, prepared, final.ref))
         matched = self.stage("match", self.match_tasks(redacted, prepared, final.ref))
         decided = self.stage("decide", [self.decide_task(prepared, matched, related, final.ref)])
-        released = self.stage("release", self.release_tasks(redacted, prepared, decided))
+        released = self.stage("release", self.release_tasks(redacted, prepared, matched, decided))
         evidence = self.stage("evidence", self.evidence_tasks(prepared))
         receipts = {
             "answers": answers,
@@ -376,6 +376,7 @@ class Build:
         self,
         redacted: list[Receipt],
         prepared: list[Receipt],
+        matched: list[Receipt],
         decided: list[Receipt],
     ) -> list[Task]:
         outcome = decided[0].outputs
@@ -390,6 +391,7 @@ class Build:
                     "parts": outcome["parts"].as_json(),
                     **{k: v.as_json() for k, v in prepared[s].outputs.items()},
                     **{k: v.as_json() for k, v in redacted[s].outputs.items()},
+                    "similarities": matched[s].outputs["similarities"].as_json(),
                 },
             )
             for s in range(self.plan.shards)

@@ -16,7 +16,9 @@ from jobs.context import PLAN_PATH, Context
 from jobs.lock import LOCK_PATH
 from jobs.planning import LOGS, Job, public_config
 from jobs.readmission import parent_of
+from optout.tail import FLOOR_SHARE
 from pipeline.evidence import EVIDENCE_INDEX, public_evidence
+from pipeline.likeness import measured_styles
 from pipeline.manifest import MANIFEST_PATH, assemble, manifest_bytes, row_counts
 from pipeline.match import unjudged
 from pipeline.plan import ModelChoice, Receipt
@@ -26,6 +28,7 @@ from pipeline.report.pages import ReportFacts, render_report, render_review
 from pipeline.report.tally import Tally, merge
 from pipeline.shard import write_parquet
 from pipeline.storage import open_store
+from pipeline.stored_likeness import STYLES_PATH
 from pipeline.vault import (
     EDGES_PATH,
     HELD_UNTIL,
@@ -138,7 +141,15 @@ def vault_files(job: Job, finished: Finished) -> list[File]:
         File(MATCHES_PATH, matches_file(matches), matches.num_rows),
         File(HELD_UNTIL, held_until(created_us, job.config.output.hold_days)),
         File(SECRET_PATH, finished.context.secret()),
+        styles_file(job, finished.context, finished.claims),
     ]
+
+
+def styles_file(job: Job, context: Context, claims: Pinned) -> File:
+    """Return the styles that rows were measured against, for the vault."""
+    honoured, epsilon = context.honoured(claims.ref), job.config.match.epsilon
+    styles = measured_styles(honoured, context.cohort(), epsilon)
+    return File(STYLES_PATH, write_parquet(styles), styles.num_rows)
 
 
 def draft_manifest(
@@ -171,6 +182,7 @@ def draft_manifest(
         lists=lists(job, finished),
         thresholds={
             "duplicate_similarity": plan.duplicate_similarity(),
+            "style_floor": FLOOR_SHARE,
             "pdq_radius": float(config.relate.pdq_radius),
             "match_epsilon": config.match.epsilon,
             "style_budget": config.match.style_budget,

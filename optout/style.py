@@ -4,14 +4,22 @@ A raw cosine is no usable measure: works of a busy style are near to much, and s
 AS-norm reads a similarity against what claim and image have with their nearest cohort images. All
 vectors are those stored, half floats brought to float32; nothing is brought to unit length again.
 
+Cosines are exact. Half floats are multiples of 2^-24, and the cohort's vectors are rounded to such;
+products of two are multiples of 2^-48, and sums of them below 32 fit the 53 bits of a double. So no
+order of summation rounds anything: a similarity is the same bits on every machine, however rows
+and works were cut into blocks, and two ways of searching can be held equal without a tolerance.
+
 Source: adaptive S-norm of speaker verification, as measured for styles in docs/registry.md.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from optout.match import Places, met
 from optout.tail import Tail
 from schemas.errors import SchemaError
 from schemas.ports import Vectors
@@ -22,6 +30,9 @@ NEAREST_WORKS = 2
 NEAREST_COHORT = 100
 LEAST_SD = 1e-4
 BLOCK_ROWS = 2048
+GRID = 2.0**24
+METHOD = f"as-norm/1:{NEAREST_WORKS}:{NEAREST_COHORT}"
+"""Names how a similarity is computed; another way has another name, and what is stored is stale."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,9 +43,67 @@ class Style:
     tail: Tail
 
 
+class Moments(NamedTuple):
+    """Mean and spread of each row's cosines to its nearest fit-cohort images, two float64[n]."""
+
+    mean: Doubles
+    sd: Doubles
+
+
+class Near(NamedTuple):
+    """k pairs of a row and a style that it is near to, by style, then row.
+
+    row, style: int64[k], places. similarity: float64[k], normalised.
+    """
+
+    row: Places
+    style: Places
+    similarity: Doubles
+
+
+Search = Callable[[Vectors, Moments, Sequence[Style], float], Near]
+"""Rows, their moments, styles and epsilon to every pair that reaches the floor of its style."""
+
+
+def near_styles(rows: Vectors, moments: Moments, styles: Sequence[Style], epsilon: float) -> Near:
+    """Return every pair whose normalised similarity reaches the style's floor; the reference.
+
+    The floor is where the style's tail begins, less epsilon; NaN reaches everything. Memory is
+    bounded by one style and BLOCK_ROWS rows beside what is found. `optout.style_search` is the
+    fast twin.
+    """
+    found = [NONE_NEAR]
+    for place, style in enumerate(styles):
+        for start in range(0, len(rows), BLOCK_ROWS):
+            part = slice(start, start + BLOCK_ROWS)
+            raw = similarity(rows[part], style.works)
+            own = (style.tail.mean, style.tail.sd)
+            value = as_norm(raw, own, Moments(moments.mean[part], moments.sd[part]))
+            at = np.nonzero(met(value - style.tail.u, epsilon))[0]
+            found.append(Near(at + start, np.full(len(at), place), value[at]))
+    return joined(found)
+
+
+def joined(found: Sequence[Near]) -> Near:
+    """Return the pairs of several findings, one after the other."""
+    return Near(*(np.concatenate(column) for column in zip(*found, strict=True)))
+
+
+NONE_NEAR = Near(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64))
+
+
+def on_grid(vectors: Vectors) -> Doubles:
+    """Return vectors as multiples of 2^-24, which changes no half float. float64[n, d]."""
+    wide = vectors.astype(np.float64)
+    wide *= GRID
+    np.rint(wide, out=wide)
+    wide /= GRID
+    return wide
+
+
 def similarity(rows: Vectors, works: Vectors) -> Doubles:
     """Return float64[n]: the mean of the NEAREST_WORKS largest cosines of each row to the works."""
-    return top_mean(rows.astype(np.float64) @ works.astype(np.float64).T, NEAREST_WORKS)
+    return top_mean(on_grid(rows) @ on_grid(works).T, NEAREST_WORKS)
 
 
 def top_mean(cosines: npt.NDArray[np.floating], k: int) -> Doubles:
@@ -48,17 +117,17 @@ def top_mean(cosines: npt.NDArray[np.floating], k: int) -> Doubles:
     return means
 
 
-def neighbours(rows: Vectors, fit: Vectors) -> tuple[Doubles, Doubles]:
+def neighbours(rows: Vectors, fit: Vectors) -> Moments:
     """Return mean and spread of each row's cosines to its nearest fit-cohort images.
 
-    rows: float32[n, d]. fit: float32[f, d]. Returns two float64[n].
+    rows: float32[n, d]. fit: float32[f, d].
     """
-    mean, sd = np.empty(len(rows)), np.empty(len(rows))
-    wide = fit.astype(np.float64).T
+    moments = Moments(np.empty(len(rows)), np.empty(len(rows)))
+    wide = on_grid(fit).T
     for start in range(0, len(rows), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
-        mean[block], sd[block] = top_moments(rows[block].astype(np.float64) @ wide)
-    return mean, sd
+        moments.mean[block], moments.sd[block] = top_moments(on_grid(rows[block]) @ wide)
+    return moments
 
 
 def top_moments(cosines: npt.NDArray[np.floating]) -> tuple[Doubles, Doubles]:

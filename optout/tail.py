@@ -18,6 +18,8 @@ import numpy.typing as npt
 from schemas.errors import SchemaError
 
 PERCENTILE = 98.0
+FLOOR_SHARE = round(1 - PERCENTILE / 100, 6)
+"""Of the cohort above the floor of a claim: no threshold is lower, whatever the rate."""
 CAUTION = ((1e-3, 20.0), (1e-2, 5.0))
 """Rate -> by how much a threshold is set below it; between them on a line of logarithms.
 

@@ -6,7 +6,7 @@ the vault (what is known about them). File names are planned beforehand over all
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pipeline import vault
 from pipeline.redact import overlaid
 from pipeline.shard import with_images, without_images, write_parquet, write_vectors
+from pipeline.stored_likeness import shard_files
 from pipeline.tars import KEY_DIGITS, write_tar
 from schemas import SCHEMA_VERSION
 from schemas.errors import SchemaError
@@ -27,6 +28,7 @@ from schemas.tables import (
     ORIGINALS,
     ROWS,
     SAMPLES,
+    SIMILARITIES,
     STORED,
     VAULTED,
     require,
@@ -77,6 +79,7 @@ class ShardTables:
     rows: ROWS. judged, decoded: of the same uids. decided: DECIDED of exactly these uids.
     stored: STORED, of rows with an image. vectors: uid and named vectors, of rows that have them.
     rows hold captions as they are released; originals: ORIGINALS, what redacted rows said before.
+    similarities: SIMILARITIES to styles, of the rows with a style vector.
     """
 
     rows: pa.Table
@@ -86,6 +89,7 @@ class ShardTables:
     vectors: pa.Table
     decided: pa.Table
     originals: pa.Table
+    similarities: pa.Table = field(default_factory=SIMILARITIES.empty_table)
 
 
 @dataclass(frozen=True)
@@ -194,6 +198,9 @@ def release_shard(tables: ShardTables, parts: Sequence[Part], shard: int, form: 
         path = f"{vault.HELD_FOLDER}/{name}.parquet"
         private.append(File(path, write_parquet(held), held.num_rows))
         private += whole_files(tables, held["uid"], name)
+    if "sty" in tables.vectors.column_names:
+        kept_likeness = shard_files(tables.similarities, tables.vectors, vaulted, shard)
+        private += [File(*file) for file in kept_likeness]
     return ShardFiles(public, private)
 
 
@@ -219,6 +226,7 @@ def _check(tables: ShardTables) -> None:
     for table, schema in (
         (tables.rows, ROWS), (tables.judged, JUDGED), (tables.decoded, DECODED),
         (tables.stored, STORED), (tables.decided, DECIDED), (tables.originals, ORIGINALS),
+        (tables.similarities, SIMILARITIES),
     ):  # fmt: skip
         require(table, schema)
     rows, decided = (t["uid"].combine_chunks().sort() for t in (tables.rows, tables.decided))
@@ -293,9 +301,9 @@ def vault_rows(tables: ShardTables, decided: pa.Table, secret: bytes) -> pa.Tabl
     salts = vault.salts(known["uid"].to_pylist(), secret)
     known = known.set_column(place, VAULTED.field(place), salts)
     at = pc.index_in(decided["uid"], tables.vectors["uid"].combine_chunks()).combine_chunks()
-    for field in list(tables.vectors.schema)[1:]:
-        column = tables.vectors[field.name].combine_chunks().take(at)
-        known = known.append_column(field, column)
+    for named in list(tables.vectors.schema)[1:]:
+        column = tables.vectors[named.name].combine_chunks().take(at)
+        known = known.append_column(named, column)
     return vault.redacted(known)
 
 

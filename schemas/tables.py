@@ -234,6 +234,16 @@ SIMILARITIES = _table(
 )
 """How like a style rows are, whatever threshold a build sets (pipeline.likeness)."""
 
+MEASURED_STYLES = _table(
+    F("claim_id", TEXT),
+    F("floor", pa.float32()),  # similarities at or above it are stored, and a little below
+    F("content", TEXT),  # sha256 of all that a similarity to the claim follows from beside the row
+)
+"""The styles that SIMILARITIES speak of (pipeline.likeness), also those that are like no row."""
+
+MEASURED_ROWS = _table(F("uid", TEXT), F("content", KEY32))  # sha256 of the vector as stored
+"""The rows that SIMILARITIES speak of, also those that are like no style."""
+
 EDGES = _table(
     F("uid_a", TEXT),  # uid_a < uid_b
     F("uid_b", TEXT),

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from jobs.context import Context
 from jobs.stages import Result
+from optout import index, style_search
 from pipeline.filters import refused
 from pipeline.likeness import likeness
 from pipeline.match import match
@@ -15,6 +16,7 @@ from pipeline.slim import content_keys, sample_columns, slim
 def run(context: Context, task: Task) -> Result:
     """args: rows, named, judged, decoded, vectors, snapshot refs.
 
+    Styles and copies are sought by the fast twins, which give what the references would.
     Publishes SLIM, MATCHES, SIMILARITIES, GRANTS. rows: as redacted, with the stops of the same
     snapshot.
     """
@@ -24,8 +26,15 @@ def run(context: Context, task: Task) -> Result:
     honoured = context.honoured(task.ref("snapshot"))
     config = context.config
     filtered = refused(sample_columns(rows, judged, decoded), config.filters)
-    similar = likeness(vectors, honoured, context.cohort(), config.match.epsilon)
-    found = match(content_keys(judged, decoded), vectors, honoured, similar, config.match)
+    similar = likeness(
+        vectors,
+        honoured,
+        context.cohort(),
+        config.match.epsilon,
+        search=style_search.near_styles,
+    )
+    keys = content_keys(judged, decoded)
+    found = match(keys, vectors, honoured, similar, config.match, search=index.candidates)
     matches = pa.concat_tables([found, named])
     outputs = {
         "slim": context.publish_table(task.path("slim"), slim(rows, judged, decoded, filtered)),

@@ -31,6 +31,7 @@ def run(context: Context, task: Task) -> Result:
         vectors=context.table(task.ref("vectors")),
         decided=context.bucket([task.ref("decided")], shard, DECIDED),
         originals=context.table(task.ref("originals")),
+        similarities=context.table(task.ref("similarities")),
     )
     form = Form(config.output.format, config.decode.encode_format, context.secret())
     files = release_shard(tables, parts_of(context, task, shard), shard, form)

@@ -21,6 +21,8 @@ from jobs.demo.outcome import rows_of
 from jobs.demo.run import gather as demo_cast
 from jobs.demo.run import submit_command, write_list
 from pipeline.image.canonical import CanonicalHasher
+from pipeline.storage import open_store
+from pipeline.stored_likeness import read_likeness
 from tests.e2e import corpus_site, generated_site
 from tests.e2e.builds import (
     ROOT,
@@ -110,6 +112,20 @@ def test_kept_rows_carry_evidence_and_the_public_folder_names_no_claim(generated
     everything = b"".join(p.read_bytes() for p in out.rglob("*") if p.is_file())
     assert claims
     assert not any(claim in everything for claim in claims)
+
+
+def test_the_vault_knows_which_rows_were_measured_against_which_styles(generated):
+    _, out = generated
+    vault = open_store(str(out.with_name("out.vault")))
+    paths = [p for p in vault.paths("similarities") if p.endswith(".rows.parquet")]
+    found = [read_likeness(vault.read, number) for number in range(len(paths))]
+    styles = {name for one in found for name in one.styles["claim_id"].to_pylist()}
+    assert styles
+    assert {c for one in found for c in one.similarities["claim_id"].to_pylist()} <= styles
+    rows = {uid for one in found for uid in one.rows["uid"].to_pylist()}
+    released = pq.read_table(out / "samples", columns=["uid"])["uid"].to_pylist()
+    assert rows >= set(released)
+    assert manifest(out)["thresholds"]["style_floor"] == pytest.approx(0.02)
 
 
 def test_no_file_of_the_run_keeps_bytes_or_vectors_of_other_rows(generated):

@@ -41,6 +41,7 @@ from schemas.tables import (
     LEDGER,
     ORIGINALS,
     ROWS,
+    SIMILARITIES,
     STORED,
     VAULTED,
     from_rows,
@@ -222,6 +223,18 @@ def test_only_the_sha256_is_kept_of_bytes_that_forbid_mining_and_of_safety_rows(
         assert row["sha256"] is not None
         kept = [row[n] is not None for n in ("pixel_sha256", "stored_sha256", "pdq", "sem")]
         assert set(kept) == {row["reason"] not in bare}
+
+
+def test_the_vault_keeps_similarities_of_all_rows_but_those() -> None:
+    known = tables()
+    uids = known.vectors["uid"].to_pylist()
+    given = {"uid": uids, "claim_id": [CLAIM] * len(uids), "similarity": [2.5] * len(uids)}
+    similar = pa.Table.from_pydict(given, schema=SIMILARITIES)
+    vectors = known.vectors.append_column("sty", known.vectors["sem"])
+    private = named(released(given=replace(known, vectors=vectors, similarities=similar)).private)
+    rows = read_parquet(private["similarities/00003.rows.parquet"])["uid"].to_pylist()
+    assert rows == [uid(n) for n in (0, 1, 2, 3, 7)]  # not embedded, safety, mine
+    assert read_parquet(private["similarities/00003.parquet"])["uid"].to_pylist() == rows
 
 
 def test_held_bytes_wait_in_the_vault_unless_they_forbid_mining() -> None:
