@@ -100,6 +100,7 @@ def submit(
     out.print(safe(claim_words.level_words(0, trust_local=trust_local)))
     out.print(claim_words.effects(part, 0, trust_local=trust_local))
     _say(claim_words.style_words(part.style))
+    out.print(claim_words.style_numbers(part.style))
     _say(claim_words.who_can_see(order.registry))
     _say(claim_words.outcome(done))
 
@@ -147,6 +148,7 @@ def show(
         out.print(safe(claim_words.level_words(standing.level, trust_local=trust_local)))
         out.print(claim_words.effects(part, standing.level, trust_local=trust_local))
     _say(claim_words.style_words(part.style))
+    out.print(claim_words.style_numbers(part.style))
 
 
 @app.command()
