@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optout.cohort import Cohort
-from optout.match import COMMON_COSINE, COMMON_MEAN, T_COPY
+from optout.match import COMMON_COSINE, COMMON_MEAN, LEAST_COPY, T_COPY
 from optout.style import (
     LEAST_SD,
     NEAREST_WORKS,
@@ -112,7 +112,7 @@ def copied(works: Works, cpy: Vectors) -> npt.NDArray[np.bool_]:
     They would stand on both sides of the comparison, so they leave the cohort.
     """
     mean = works.cohort_mean.astype(np.float64)
-    limit = np.where(mean > COMMON_MEAN, COMMON_COSINE, mean + T_COPY)
+    limit = np.where(mean > COMMON_MEAN, COMMON_COSINE, np.maximum(mean + T_COPY, LEAST_COPY))
     return np.asarray((cpy @ works.cpy.T >= limit).any(axis=1), np.bool_)
 
 

@@ -1,7 +1,7 @@
 """What is said to an artist about a claim: what was understood, what acts, what waits, numbers."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -9,7 +9,7 @@ from rich.table import Table
 from jobs.cli.console import safe
 from optout.lifecycle import LEVELS, PROVED, Rule, acts
 from optout.works import is_common
-from schemas.claim import MatchPart, StyleCalibration
+from schemas.claim import MatchPart, StyleCalibration, StyleOverlap
 from schemas.verdict import Captions, Stance
 
 if TYPE_CHECKING:  # what these import takes longer than listing claims
@@ -115,58 +115,64 @@ def style_words(style: StyleCalibration) -> list[str]:
     return lines
 
 
-def style_numbers(style: StyleCalibration) -> Table:
-    """Return a table of every number that testing a style gave; no rows where none was tested."""
+def style_numbers(style: StyleCalibration) -> dict[str, str]:
+    """Return every number that testing a style gave, by label; none where nothing was tested."""
     from optout.enrol import (  # noqa: PLC0415  # loads numpy
         LEAST_COHESION,
         LEAST_SELF_RECALL,
         MOST_OF_A_COHORT_HAND,
     )
 
-    table = grid()
+    said: dict[str, str] = {}
     if style.works is not None:
-        table.add_row("works counted", f"{style.works} that differ from each other")
+        said["works counted"] = f"{style.works} that differ from each other"
     if style.self_recall is not None:
-        table.add_row(
-            "known again",
-            f"{style.self_recall:.0%} of them, each left out in turn"
-            f" ({LEAST_SELF_RECALL:.0%} are needed)",
+        said["known again"] = (
+            f"{style.self_recall:.0%} of them, each left out in turn ({LEAST_SELF_RECALL:.0%} are"
+            " needed)"
         )
     if style.cohesion is not None:
-        table.add_row(
-            "alike",
-            f"{style.cohesion:.1f} spreads more than works of different hands"
-            f" ({LEAST_COHESION} are needed)",
+        said["alike"] = (
+            f"{style.cohesion:.1f} spreads more than works of different hands ({LEAST_COHESION} are"
+            " needed)"
         )
     if style.cohort_images:
-        table.add_row(
-            "taken for yours",
+        said["taken for yours"] = (
             f"{style.cohort_hits} of {style.cohort_images:,} images by {style.cohort_hands} other"
             f" hands; with 95% confidence fewer than {style.false_match_upper or 0:.2%} of such"
-            " images",
+            " images"
         )
     if style.hand_share is not None:
-        table.add_row(
-            "of one other hand",
+        said["of one other hand"] = (
             f"{style.hand_share:.0%} of its images at most ({MOST_OF_A_COHORT_HAND:.0%} are"
-            " allowed)",
+            " allowed)"
         )
-    for other in style.overlaps:
-        copies = f", {other.copies} are copies of yours" if other.copies else ""
-        table.add_row(
-            "nearest others",
-            f"{safe(other.label)}: {other.taken} of {other.works} works would be taken,"
-            f" {other.near} are near{copies}",
-        )
+    if style.overlaps:
+        said["nearest others"] = "\n".join(map(_overlap, style.overlaps))
     if style.threshold is not None and style.alpha is not None:
-        table.add_row(
-            "threshold",
+        said["threshold"] = (
             f"{style.threshold:.2f}, so that at most {style.alpha:.2%} of images by others reach"
-            " it; higher where many styles share the budget",
+            " it; higher where many styles share the budget"
         )
     if style.tail:
         numbers = zip(TAIL_NUMBERS, style.tail, strict=False)
-        table.add_row("tail", ", ".join(f"{name} {value:.4g}" for name, value in numbers))
+        said["tail"] = ", ".join(f"{name} {value:.4g}" for name, value in numbers)
+    return said
+
+
+def _overlap(other: StyleOverlap) -> str:
+    copies = f", {other.copies} are copies of yours" if other.copies else ""
+    return (
+        f"{other.label}: {other.taken} of {other.works} works would be taken,"
+        f" {other.near} are near{copies}"
+    )
+
+
+def told(said: Mapping[str, str]) -> Table:
+    """Return a table of labels and what is said of them, fit for a terminal."""
+    table = grid()
+    for label, text in said.items():
+        table.add_row(safe(label), safe(text))
     return table
 
 
