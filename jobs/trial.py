@@ -115,5 +115,5 @@ def _shown(found: Tried, places: Sequence[int]) -> Iterator[Shown]:
             near.where[place],
             thumbnail(body) if body else None,
             float(found.reach.background[place]),
-            "a copy of a work of yours" if found.reach.copies[place] else "",
+            "a copy of yours" if found.reach.copies[place] else "",
         )

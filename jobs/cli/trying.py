@@ -152,7 +152,7 @@ def _nearest(found: Tried) -> list[str]:
         lines.append(f"{near.unread:,} files there are no images and were passed over.")
     for place in found.nearest(NEAREST_SHOWN):
         verdict = "left out" if taken[place] else "stays"
-        copy = ", a copy of a work of yours" if found.reach.copies[place] else ""
+        copy = ", a copy of yours" if found.reach.copies[place] else ""
         where = f" ({near.where[place]})" if near.where[place] else ""
         lines.append(
             f"  {found.reach.background[place]:6.2f} {verdict:9}"
