@@ -268,6 +268,15 @@ def test_a_name_in_very_many_captions_is_held_for_review() -> None:
     assert named(LEAST_BY_NAME + 1, accept_floods=("c",)) == {"optout_name"}
 
 
+def test_a_name_under_review_holds_rows_of_the_same_address_and_no_copies() -> None:
+    count = LEAST_BY_NAME + 1
+    stop = {"stop_stage": "screen", "stop_reason": "optout_name", "stop_claim": "c"}
+    rows = [row(n, **stop) for n in range(count)]
+    rows += [row(count, sha256=f"{0:064x}"), row(count + 1, url_key="http://h1.example/1.jpg")]
+    out = reasons(decided(rows, [], [], [claim("c")]))
+    assert (out[count], out[count + 1]) == (None, "review")
+
+
 def test_hosts_are_dropped_however_many_rows_they_hold() -> None:
     rows = [stopped(n, Reason.OPTOUT_HOST, stop_claim="c") for n in range(3 * LEAST_BY_NAME)]
     assert set(reasons(decided(rows, [], [], [claim("c")])).values()) == {"optout_host"}
