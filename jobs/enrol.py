@@ -181,7 +181,7 @@ def with_views(
                 whose.append((place, kind))
                 yield pixels
 
-    cpy = _in_batches(seen(), matcher.embedder, ("cpy",))["cpy"]
+    cpy = in_batches(seen(), matcher.embedder, ("cpy",))["cpy"]
     means = cohort_mean(cpy.astype(np.float32), matcher.cohort)
     beside: dict[int, list[WorkView]] = {}
     for (place, kind), vector, mean in zip(whose, cpy, means, strict=True):
@@ -245,10 +245,10 @@ def _embedded(
         prepare(works.read(name), DecodeConfig(), embedder.edge_px).pixels
         for name in track(names, "comparing")
     )
-    return _in_batches(pixels, embedder, ("cpy", "sty"))
+    return in_batches(pixels, embedder, ("cpy", "sty"))
 
 
-def _in_batches(
+def in_batches(
     pixels: Iterable[Pixels], embedder: Embedder, names: Sequence[str]
 ) -> dict[str, np.ndarray]:
     """Return float16[n, d] by name; few images are held at a time. n may be 0."""

@@ -186,6 +186,8 @@ def draft_manifest(
             "pdq_radius": float(config.relate.pdq_radius),
             "match_epsilon": config.match.epsilon,
             "style_budget": config.match.style_budget,
+            "share_cap": config.match.share_cap,
+            "claim_share": config.match.claim_share,
         },
         vault_sha256=vault_sha256,
     )

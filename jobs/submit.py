@@ -60,12 +60,7 @@ def submit(order: Order, tools: Tools, rim: Rim) -> Submitted:
     kept = order.key is not None and order.key.exists()
     key = read_key(order.key) if order.key and kept else SigningKey(rim.random(SEED_BYTES))
     with Registry.open(order.registry, rim.clock, random=rim.random, create=True) as registry:
-        if tools.matcher and order.works:
-            require_matcher(registry, tools.matcher)
-        others = _others(order, registry, tools, key)
-        listed = Listed.of(registry.listed_by_others(key.public) if order.works else ())
-        trusted = order.trust_local
-        enrolled = enrol(order.wish, order.works, others, tools, trust_local=trusted, listed=listed)
+        enrolled = tested(order, registry, tools, key.public)
         if tools.matcher and enrolled.part.works:
             card = tools.matcher.embedder.card
             registry.pin_matcher(card.fingerprint, card.name)
@@ -83,6 +78,22 @@ def submit(order: Order, tools: Tools, rim: Rim) -> Submitted:
     return Submitted(enrolled, recorded, key_file, not kept, receipt_file)
 
 
+def tested(order: Order, registry: Registry | None, tools: Tools, own_key: str) -> Enrolled:
+    """Return the parts of a claim, tested as `submit` tests them; nothing is recorded.
+
+    registry: whose claims it is held against; null for none. own_key: public key of the claimant.
+    """
+    if registry is None:
+        given = contrast(order.contrast, tools) if order.contrast else []
+        return enrol(order.wish, order.works, given, tools, trust_local=order.trust_local)
+    if tools.matcher and order.works:
+        require_matcher(registry, tools.matcher)
+    others = _others(order, registry, tools, own_key)
+    listed = Listed.of(registry.listed_by_others(own_key) if order.works else ())
+    trusted = order.trust_local
+    return enrol(order.wish, order.works, others, tools, trust_local=trusted, listed=listed)
+
+
 def require_matcher(registry: Registry, matcher: Matcher) -> None:
     """Raise ModelMismatchError where the registry is pinned to another matcher than this one."""
     pinned, name = registry.matcher()
@@ -94,12 +105,12 @@ def require_matcher(registry: Registry, matcher: Matcher) -> None:
         )
 
 
-def _others(order: Order, registry: Registry, tools: Tools, key: SigningKey) -> list[Other]:
+def _others(order: Order, registry: Registry, tools: Tools, own_key: str) -> list[Other]:
     if order.wish.scope != Scope.STYLE or tools.matcher is None:
         return []
     given = contrast(order.contrast, tools) if order.contrast else []
     fingerprint = tools.matcher.embedder.card.fingerprint
-    claimed = other_claims(registry, fingerprint, key.public, trust_local=order.trust_local)
+    claimed = other_claims(registry, fingerprint, own_key, trust_local=order.trust_local)
     return given + claimed
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optout.cohort import Cohort
-from optout.match import COMMON_COSINE, COMMON_MEAN, T_COPY
+from optout.match import COMMON_COSINE, COMMON_MEAN, LEAST_COPY, T_COPY
 from optout.style import (
     LEAST_SD,
     NEAREST_WORKS,
@@ -28,7 +28,7 @@ from optout.style import (
     top_moments,
 )
 from optout.tail import fit_tail, quantile, threshold_at, unpack, upper_bound
-from schemas.claim import StyleCalibration
+from schemas.claim import StyleCalibration, StyleOverlap
 from schemas.errors import ModelMismatchError
 from schemas.ports import Vectors
 
@@ -42,7 +42,9 @@ CHANCE_SEED = 20261125
 MOST_OF_ANOTHER = 0.02  # of the works of another hand, at the threshold that would act
 MOST_NEAR_ANOTHER = 0.25  # the same at GUARD_RATE
 MOST_OF_A_COHORT_HAND = 0.25
+SHARE_CAP = 3.0  # times ALPHA of the cohort's images: no style may take more without a look
 LEAST_HAND = 4  # images of a cohort hand from which a share says something
+OVERLAPS_SHOWN = 5
 SELF_TESTS = 40  # works left out in turn; more would change the recall by little
 
 
@@ -91,12 +93,15 @@ def calibrate(works: Works, cohort: Cohort, others: Sequence[Other] = ()) -> Sty
         threshold=threshold,
         alpha=max(ALPHA, tail.least_alpha),
         tail=tail.pack(),
+        works=len(works.sty),
         self_recall=round(recall, 4),
         cohesion=round(together, 2),
         cohort_hits=int(hit.sum()),
         cohort_images=len(hit),
         cohort_hands=len(np.unique(hands)),
         false_match_upper=round(upper_bound(int(hit.sum()), len(hit)), 6),
+        hand_share=round(_most_of_a_hand(hit, hands), 4),
+        overlaps=_nearest(overlaps),
         note=note,
     )
 
@@ -107,7 +112,7 @@ def copied(works: Works, cpy: Vectors) -> npt.NDArray[np.bool_]:
     They would stand on both sides of the comparison, so they leave the cohort.
     """
     mean = works.cohort_mean.astype(np.float64)
-    limit = np.where(mean > COMMON_MEAN, COMMON_COSINE, mean + T_COPY)
+    limit = np.where(mean > COMMON_MEAN, COMMON_COSINE, np.maximum(mean + T_COPY, LEAST_COPY))
     return np.asarray((cpy @ works.cpy.T >= limit).any(axis=1), np.bool_)
 
 
@@ -165,20 +170,14 @@ def _mean_pair(rows: Vectors) -> float:
 class _Overlap:
     """How far a style reaches into the works of another."""
 
-    label: str
-    proved: bool
-    works: int
-    taken: int  # at the threshold that would act
-    near: int  # at GUARD_RATE
-    copies: int
+    reach: StyleOverlap
+    proved: bool  # the other's control
 
     @property
     def confused(self) -> bool:
         """Whether the style cannot tell the other's works from its own."""
-        most = max(
-            self.taken / self.works / MOST_OF_ANOTHER, self.near / self.works / MOST_NEAR_ANOTHER
-        )
-        return most > 1
+        taken, near = self.reach.taken / self.reach.works, self.reach.near / self.reach.works
+        return max(taken / MOST_OF_ANOTHER, near / MOST_NEAR_ANOTHER) > 1
 
 
 def _overlaps(
@@ -193,15 +192,24 @@ def _overlaps(
         similarity = normalised(other.sty, style, fit)
         found.append(
             _Overlap(
-                other.label,
+                StyleOverlap(
+                    label=other.label,
+                    works=len(other.sty),
+                    taken=int((similarity >= threshold).sum()),
+                    near=int((similarity >= near).sum()),
+                    copies=int(copies.sum()),
+                ),
                 other.proved,
-                len(other.sty),
-                int((similarity >= threshold).sum()),
-                int((similarity >= near).sum()),
-                int(copies.sum()),
             )
         )
     return found
+
+
+def _nearest(overlaps: Sequence[_Overlap]) -> tuple[StyleOverlap, ...]:
+    """Return the others into which the style reaches furthest, those that it does not left out."""
+    reached = [o.reach for o in overlaps if o.reach.near or o.reach.copies]
+    reached.sort(key=lambda r: (-r.taken / r.works, -r.near / r.works, -r.copies, r.label))
+    return tuple(reached[:OVERLAPS_SHOWN])
 
 
 def _outcome(
@@ -215,15 +223,15 @@ def _outcome(
     found = _of_itself(recall, together)
     confused = sorted((o for o in overlaps if o.confused), key=lambda o: not o.proved)
     if found is None and confused:
-        one = confused[0]
+        one = confused[0].reach
         found = (
-            "not separable" if one.proved else "needs review",
+            "not separable" if confused[0].proved else "needs review",
             (
                 f"it cannot be told from {one.label}: {one.near} of {one.works} works there are"
                 f" near, {one.taken} would be taken"
             ),
         )
-    copies = [o for o in overlaps if o.copies]
+    copies = [o.reach for o in overlaps if o.reach.copies]
     if found is None and copies:
         one = copies[0]
         found = "needs review", f"{one.copies} works are copies of works of {one.label}"
@@ -239,6 +247,14 @@ def _outcome(
         )
     if found is None and share > MOST_OF_A_COHORT_HAND:
         found = "needs review", f"{share:.0%} of the works of one cohort hand would be taken"
+    if found is None and hit.sum() > SHARE_CAP * ALPHA * len(hit):
+        found = (
+            "needs review",
+            (
+                f"{int(hit.sum())} images by others would be taken, more than {SHARE_CAP:g} times"
+                " the rate that it declares"
+            ),
+        )
     return found or ("active", "")
 
 

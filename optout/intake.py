@@ -209,7 +209,7 @@ def _keys(body: bytes, hasher: Hasher, listed: hot.Listed) -> WorkKeys | str:
             )
         if hasher.striped(body):
             return (
-                "stripes and nothing else, as test patterns are; protect it by its address or host"
+                "stripes, lines or bare paper and nothing else; protect it by its address or host"
             )
         variants = hasher.dihedral(body)
     except ImageError as e:

@@ -11,15 +11,13 @@ import pyarrow as pa
 
 from optout.lifecycle import STYLE_RULES, WORK_RULES, Rule, acts
 from pipeline.cleared import cleared
+from pipeline.floods import floods
 from pipeline.spread import spread
 from pipeline.standing import STANDING, VERDICT_OF
 from schemas.config import BuildConfig
 from schemas.errors import SchemaError
 from schemas.tables import CLAIMS, DECIDED, EDGES, GRANTS, MATCHES, SLIM, require
 from schemas.verdict import Captions, Reason, Stance, Verdict
-
-HANDFUL = 20
-"""Rows that one style may drop in any release: the flood guard speaks only above it."""
 
 _RULE_ORDER = [
     Rule.URL,
@@ -44,7 +42,6 @@ _REASON_OF_RULE = {
     **dict.fromkeys(STYLE_RULES, Reason.OPTOUT_STYLE),
     Rule.STYLE_BAND: Reason.REVIEW,
 }
-_DROPPING_STYLES = sorted(str(rule) for rule in STYLE_RULES - {Rule.STYLE_BAND})
 FINDING = {
     "uid": pl.String,
     "reason": pl.String,
@@ -86,8 +83,10 @@ def decide(  # noqa: PLR0917  # six tables and values, each of its own type
     _check(slim)
     met = _unsafe(_acting(pl.DataFrame(matches), claims), slim, safe)
     granted = _granted(met, pl.DataFrame(grants), claims)
-    denied = _of_matches(met, slim, claims, config)
-    own = pl.concat([_of_stops(slim), denied])
+    against = met.filter(pl.col("stance") == Stance.OPT_OUT).join(slim, on="uid", how="semi")
+    stops = slim.filter(pl.col("stop_reason").is_not_null())
+    flooding = floods(against, stops, slim.height, claims, config.match)
+    own = pl.concat([_of_stops(stops, flooding), _of_matches(against, flooding)])
     found = pl.concat(
         [
             own.with_columns(order=pl.lit(0)),
@@ -106,15 +105,21 @@ def _check(slim: pl.DataFrame) -> None:
         raise SchemaError(f"expected reasons of schemas.verdict.Reason, found {sorted(unknown)}")
 
 
-def _of_stops(slim: pl.DataFrame) -> pl.DataFrame:
-    """Return a finding for each row that an earlier stage stopped."""
+def _of_stops(stops: pl.DataFrame, flooding: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for each row that an earlier stage stopped; held where a name floods."""
+    found = stops.select(
+        "uid",
+        reason="stop_reason",
+        stage="stop_stage",
+        claim_id="stop_claim",
+        detail="stop_detail",
+    )
+    by_name = flooding.filter(pl.col("rule") == Rule.NAME).select("claim_id", floods=True)
+    named = pl.col("reason") == str(Reason.OPTOUT_NAME)
+    held = named & pl.col("floods").fill_null(value=False)
     return _findings(
-        slim.filter(pl.col("stop_reason").is_not_null()).select(
-            "uid",
-            reason="stop_reason",
-            stage="stop_stage",
-            claim_id="stop_claim",
-            detail="stop_detail",
+        found.join(by_name, on="claim_id", how="left").with_columns(
+            reason=pl.when(held).then(pl.lit(str(Reason.REVIEW))).otherwise("reason")
         )
     )
 
@@ -195,57 +200,34 @@ def _place(column: str) -> pl.Expr:
     return pl.col(column).replace_strict(places, return_dtype=pl.Int64)
 
 
-def _of_matches(
-    met: pl.DataFrame, slim: pl.DataFrame, claims: pa.Table, config: BuildConfig
-) -> pl.DataFrame:
-    """Return a finding for each row that an opt-out claim reaches by works or by style."""
-    against = met.filter(pl.col("stance") == Stance.OPT_OUT).join(slim, on="uid", how="semi")
-    floods = _floods(against, slim.height, claims, config)
+def _of_matches(against: pl.DataFrame, flooding: pl.DataFrame) -> pl.DataFrame:
+    """Return a finding for each row that an opt-out claim reaches by works or by style.
+
+    flooding: FLOODS; what is reached by those rules alone is held, and says how far they reach.
+    """
+    known = against.join(flooding, on=["claim_id", "rule"], how="left")
+    under_review = pl.col("cap").is_not_null() | (pl.col("rule") == Rule.STYLE_BAND)
     reasons = {str(rule): str(reason) for rule, reason in _REASON_OF_RULE.items()}
-    flooding = pl.col("rule").is_in(_DROPPING_STYLES) & pl.col("claim_id").is_in(floods)
-    under_review = flooding | (pl.col("rule") == Rule.STYLE_BAND)
     reason = (
         pl.when(under_review)
         .then(pl.lit(str(Reason.REVIEW)))
         .otherwise(pl.col("rule").replace_strict(reasons, return_dtype=pl.String))
     )
-    found = against.with_columns(
+    found = known.with_columns(
         reason=reason,
         stage=pl.lit("match"),
-        detail=pl.coalesce(
-            "detail",
-            pl.when(pl.col("work_id").is_not_null()).then(
-                pl.struct("work_id").struct.json_encode()
-            ),
+        detail=pl.when(pl.col("cap").is_not_null())
+        .then(pl.struct("reached", "cap").struct.json_encode())
+        .otherwise(
+            pl.coalesce(
+                "detail",
+                pl.when(pl.col("work_id").is_not_null()).then(
+                    pl.struct("work_id").struct.json_encode()
+                ),
+            )
         ),
     ).sort("uid", under_review, _place("rule"), -pl.col("margin"), "claim_id", "work_id")
     return _findings(found.unique("uid", keep="first", maintain_order=True))
-
-
-def _floods(against: pl.DataFrame, rows: int, claims: pa.Table, config: BuildConfig) -> list[str]:
-    """Return the style claims that reach more rows than chance and a handful allow for.
-
-    A style whose matches exceed `share_cap` times its declared rate is more likely to be a crowd
-    than a hand; its look-alikes are held until somebody has looked.
-    """
-    # What the band holds is dropped by nobody. Copies of the claim's own works say nothing about
-    # how far its style reaches.
-    keyed = against.filter(~pl.col("rule").is_in([str(r) for r in STYLE_RULES]))
-    style = against.filter(pl.col("rule").is_in(_DROPPING_STYLES)).join(
-        keyed, on=["uid", "claim_id"], how="anti"
-    )
-    if not style.height:
-        return []
-    in_force = pl.DataFrame(claims.select(["claim_id", "style_state", "style_alpha"]))
-    active = in_force.filter(pl.col("style_state") == "active").height
-    declared = config.match.style_budget / max(active, 1)
-    counts = (
-        style.group_by("claim_id").agg(n=pl.col("uid").n_unique()).join(in_force, on="claim_id")
-    )
-    # The claim's own calibrated rate where it is higher than its share of the budget.
-    alpha = pl.max_horizontal(pl.col("style_alpha").fill_null(0.0), pl.lit(declared))
-    cap = pl.max_horizontal(config.match.share_cap * alpha * rows, pl.lit(float(HANDFUL)))
-    return sorted(counts.filter(pl.col("n") > cap)["claim_id"])
 
 
 def _ungranted(slim: pl.DataFrame, granted: pl.DataFrame, config: BuildConfig) -> pl.DataFrame:

@@ -2,7 +2,8 @@
 
 The order of findings is the order of stages: what the source or identity says, then what the
 claims say about address, host and caption, then the web's answer, then the image, then the
-builder's filters. Joined by uid, never by position.
+builder's filters; but a name yields to whatever else denies its row. Joined by uid, never by
+position.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,9 @@ from collections.abc import Sequence
 import polars as pl
 import pyarrow as pa
 
+from pipeline.standing import STANDING, Standing
 from schemas.tables import DECODED, EXTRA, JUDGED, ROWS, SLIM, STOP, require
+from schemas.verdict import Reason
 
 STOPS = [f.name for f in STOP]
 
@@ -23,8 +26,9 @@ def slim(rows: pa.Table, judged: pa.Table, decoded: pa.Table, filtered: pa.Table
     """
     for table, schema in ((rows, ROWS), (judged, JUDGED), (decoded, DECODED)):
         require(table, schema)
-    layers = [_stops(t, i) for i, t in enumerate((rows, judged, decoded, filtered))]
-    first = pl.concat(layers).sort("uid", "layer").unique("uid", keep="first", maintain_order=True)
+    stops = pl.concat([_stops(t, i) for i, t in enumerate((rows, judged, decoded, filtered))])
+    told = _names_last(stops).sort("uid", "layer")
+    first = told.unique("uid", keep="first", maintain_order=True)
     base = _columns(rows, "uid", "row", "url_key", "host")
     joined = (
         base.join(_columns(judged, "uid", "sha256"), on="uid", how="left")
@@ -53,6 +57,17 @@ def _columns(table: pa.Table, *names: str) -> pl.DataFrame:
 def _stops(table: pa.Table, layer: int) -> pl.DataFrame:
     frame = _columns(table, "uid", *STOPS)
     return frame.filter(pl.col("stop_reason").is_not_null()).with_columns(layer=pl.lit(layer))
+
+
+def _names_last(stops: pl.DataFrame) -> pl.DataFrame:
+    """Return the stops without those by name in rows that something else denies as well.
+
+    A name may be held by the flood guard (pipeline.floods); what is denied must stay denied.
+    """
+    named = pl.col("stop_reason") == str(Reason.OPTOUT_NAME)
+    denying = [str(reason) for reason, place in STANDING.items() if place <= Standing.DENIED]
+    denied = stops.filter(pl.col("stop_reason").is_in(denying) & ~named)
+    return pl.concat([stops.filter(~named), stops.filter(named).join(denied, on="uid", how="anti")])
 
 
 ANSWER = ["uid", "http_status", "fetched_at", "final_url", "sha256"]

@@ -78,7 +78,9 @@ def spread(slim: pl.DataFrame, findings: pl.DataFrame, edges: pl.DataFrame) -> p
     rows = slim.select("uid", "url_key", "sha256", content=content_key())
     told = findings.drop("by_uid", "detail").join(rows, on="uid", how="inner")
     sources = told.rename({"uid": "by_uid"})
-    copies = pl.concat([_equal(rows, sources), _near(rows, sources, edges)])
+    # A name that is held for review says as little about copies as one that denies.
+    of_content = sources.filter(pl.col("stage").ne_missing("screen"))
+    copies = pl.concat([_equal(rows, of_content), _near(rows, of_content, edges)])
     return pl.concat([copies, _same_url(rows, sources)])
 
 

@@ -39,6 +39,16 @@ class WorkKeys(Part):
     views: tuple[WorkView, ...] = ()
 
 
+class StyleOverlap(Part):
+    """How far a style reaches into the works of another claim, or into contrast images."""
+
+    label: str  # "claim 0f3a…" or "the contrast images"
+    works: int
+    taken: int  # at the threshold that acts
+    near: int  # at 1e-2
+    copies: int  # of works of the claim
+
+
 class StyleCalibration(Part):
     """What enrolling found out about a style: the guard's numbers, the threshold if it passed."""
 
@@ -46,12 +56,15 @@ class StyleCalibration(Part):
     threshold: float | None = None
     alpha: float | None = None
     tail: tuple[float, ...] = ()  # optout.enrol.Tail: gives the threshold at any alpha
+    works: int | None = None  # distinct ones, which a style counts
     self_recall: float | None = None  # leave-one-out, at 1e-2
     cohesion: float | None = None  # likeness of the works, in spreads above chance
     cohort_hits: int | None = None
     cohort_images: int | None = None
     cohort_hands: int | None = None
     false_match_upper: float | None = None  # Clopper-Pearson, one-sided 95 %
+    hand_share: float | None = None  # the largest share of one cohort hand's images that is hit
+    overlaps: tuple[StyleOverlap, ...] = ()  # the nearest others, where any are near
     note: str = ""
 
 

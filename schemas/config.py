@@ -210,6 +210,12 @@ class MatchConfig(Section):
     share_cap: Annotated[float, Field(gt=0)] = Field(
         3.0, description="times alpha N rows that one style may drop before review"
     )
+    claim_share: Share = Field(
+        0.01, description="share of rows that a claim may drop by copies or by a name before review"
+    )
+    accept_floods: tuple[str, ...] = Field(
+        (), description="ids of claims that somebody has looked at: they drop what they reach"
+    )
     epsilon: Annotated[float, Field(ge=0)] = Field(
         0.002, description="a margin above -epsilon is met"
     )

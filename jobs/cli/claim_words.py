@@ -1,7 +1,7 @@
 """What is said to an artist about a claim: what was understood, what acts, what waits, numbers."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -9,7 +9,7 @@ from rich.table import Table
 from jobs.cli.console import safe
 from optout.lifecycle import LEVELS, PROVED, Rule, acts
 from optout.works import is_common
-from schemas.claim import MatchPart, StyleCalibration
+from schemas.claim import MatchPart, StyleCalibration, StyleOverlap
 from schemas.verdict import Captions, Stance
 
 if TYPE_CHECKING:  # what these import takes longer than listing claims
@@ -26,6 +26,21 @@ CAPTIONS = {
     Captions.REDACT: "your name is taken out of captions, and the rows stay",
 }
 """What a name in a caption does, by what the claimant chose."""
+
+
+STYLE_OUTCOMES = {
+    "active": "look-alikes: active. Your works are recognised as one style.",
+    "not separable": (
+        "look-alikes: not separable. Your works, names and hosts are protected; look-alikes are"
+        " not."
+    ),
+    "needs review": (
+        "look-alikes: needs review. They are protected once somebody has looked; your works, names"
+        " and hosts are protected now."
+    ),
+}
+TAIL_NUMBERS = ("begins at", "share above", "shape", "scale", "least rate", "mean", "spread")
+"""What `optout.tail.Tail` holds, in its order."""
 
 
 def understood(part: MatchPart, artist: str = "") -> Table:
@@ -50,7 +65,14 @@ def understood(part: MatchPart, artist: str = "") -> Table:
         table.add_row("captions", CAPTIONS[part.captions])
     if part.works:
         compared = sum(bool(work.matcher) for work in part.works)
-        table.add_row("works", f"{len(part.works)}, {compared} of them also compared by likeness")
+        said = f"{len(part.works)}, {compared} of them also compared by likeness"
+        parts = sum(len(work.views) for work in part.works)
+        table.add_row("works", f"{said}, with {parts} views of parts" if parts else said)
+        common = sum(map(is_common, part.works))
+        if common:
+            table.add_row(
+                "common designs", f"{common} of them; protected only against almost exact copies"
+            )
     if part.license:
         table.add_row("licence", safe(part.license))
     if part.attribution:
@@ -87,35 +109,71 @@ def style_words(style: StyleCalibration) -> list[str]:
     """Return what came out of testing a style, in plain words; nothing where none was asked."""
     if style.state == "none":
         return [style.note] if style.note else []
-    head = {
-        "active": "look-alikes: active. Your works are recognised as one style.",
-        "not separable": "look-alikes: not separable. Your works, names and hosts are protected;"
-        " look-alikes are not.",
-        "needs review": "look-alikes: needs review. They are protected once somebody has looked;"
-        " your works, names and hosts are protected now.",
-    }[style.state]
-    from optout.enrol import LEAST_COHESION, LEAST_SELF_RECALL  # noqa: PLC0415  # loads numpy
-
-    lines = [head]
+    lines = [STYLE_OUTCOMES[style.state]]
     if style.note:
         lines.append(f"why: {style.note}.")
+    return lines
+
+
+def style_numbers(style: StyleCalibration) -> dict[str, str]:
+    """Return every number that testing a style gave, by label; none where nothing was tested."""
+    from optout.enrol import (  # noqa: PLC0415  # loads numpy
+        LEAST_COHESION,
+        LEAST_SELF_RECALL,
+        MOST_OF_A_COHORT_HAND,
+    )
+
+    said: dict[str, str] = {}
+    if style.works is not None:
+        said["works counted"] = f"{style.works} that differ from each other"
     if style.self_recall is not None:
-        lines.append(
-            f"{style.self_recall:.0%} of your works were recognised when each was left out in turn"
-            f" ({LEAST_SELF_RECALL:.0%} are needed)."
+        said["known again"] = (
+            f"{style.self_recall:.0%} of them, each left out in turn ({LEAST_SELF_RECALL:.0%} are"
+            " needed)"
         )
     if style.cohesion is not None:
-        lines.append(
-            f"they are alike by {style.cohesion:.1f} spreads more than works of different hands"
-            f" ({LEAST_COHESION} are needed)."
+        said["alike"] = (
+            f"{style.cohesion:.1f} spreads more than works of different hands ({LEAST_COHESION} are"
+            " needed)"
         )
     if style.cohort_images:
-        lines.append(
+        said["taken for yours"] = (
             f"{style.cohort_hits} of {style.cohort_images:,} images by {style.cohort_hands} other"
-            f" hands would be taken for yours; with 95% confidence fewer than"
-            f" {style.false_match_upper or 0:.2%} of such images."
+            f" hands; with 95% confidence fewer than {style.false_match_upper or 0:.2%} of such"
+            " images"
         )
-    return lines
+    if style.hand_share is not None:
+        said["of one other hand"] = (
+            f"{style.hand_share:.0%} of its images at most ({MOST_OF_A_COHORT_HAND:.0%} are"
+            " allowed)"
+        )
+    if style.overlaps:
+        said["nearest others"] = "\n".join(map(_overlap, style.overlaps))
+    if style.threshold is not None and style.alpha is not None:
+        said["threshold"] = (
+            f"{style.threshold:.2f}, so that at most {style.alpha:.2%} of images by others reach"
+            " it; higher where many styles share the budget"
+        )
+    if style.tail:
+        numbers = zip(TAIL_NUMBERS, style.tail, strict=False)
+        said["tail"] = ", ".join(f"{name} {value:.4g}" for name, value in numbers)
+    return said
+
+
+def _overlap(other: StyleOverlap) -> str:
+    copies = f", {other.copies} are copies of yours" if other.copies else ""
+    return (
+        f"{other.label}: {other.taken} of {other.works} works would be taken,"
+        f" {other.near} are near{copies}"
+    )
+
+
+def told(said: Mapping[str, str]) -> Table:
+    """Return a table of labels and what is said of them, fit for a terminal."""
+    table = grid()
+    for label, text in said.items():
+        table.add_row(safe(label), safe(text))
+    return table
 
 
 def refusals(found: "Exemplars") -> list[str]:

@@ -28,6 +28,10 @@ CLAIM = Annotated[str, typer.Argument(help="Id of a claim, or how it begins.")]
 TRUST = Annotated[
     bool, typer.Option("--trust-local", help="Take control as proved: a registry of your own.")
 ]
+BACKGROUND = Annotated[
+    str, typer.Option("--background", help="Folder of images by others, or a release, to try on.")
+]
+HTML = Annotated[Path | None, typer.Option("--html", help="File to write a page with pictures to.")]
 SHORTEST_PREFIX = 6
 NEEDED = ("torch", "torchvision", "timm", "open_clip")  # by the matcher
 
@@ -59,10 +63,12 @@ def submit(
     registry: REGISTRY = "",
     key: Annotated[Path | None, typer.Option("--key", help="Your key; made if absent.")] = None,
     receipt: Annotated[Path | None, typer.Option("--receipt", help="File of the receipt.")] = None,
+    background: BACKGROUND = "",
+    html: HTML = None,
 ) -> None:
     """Record a claim. Images are hashed and compared on this machine, never stored or sent."""
     from jobs.claimant_files import registry_at
-    from jobs.cli import claim_words
+    from jobs.cli import claim_words, trying
     from jobs.submit import Order, Rim
     from jobs.submit import submit as record
     from optout.intake import Wish, understand
@@ -91,6 +97,8 @@ def submit(
         receipt=receipt,
     )
     understand(wish)  # before a model is loaded
+    if (background or html) and kind != Scope.STYLE:
+        raise UsageError("expected --kind style for --background or --html: only styles are tried")
     out = console()
     tools = _tools(needed=bool(folder))
     done = record(order, tools, Rim(clock_from_environment()))
@@ -102,8 +110,64 @@ def submit(
     out.print(safe(claim_words.level_words(0, trust_local=trust_local)))
     out.print(claim_words.effects(part, 0, trust_local=trust_local))
     _say(claim_words.style_words(part.style))
+    out.print(claim_words.told(claim_words.style_numbers(part.style)))
+    if order.works and tools.matcher and (background or html):
+        trying.tell(trying.of_claim(done, tools, background), order.works, tools, html)
     _say(claim_words.who_can_see(order.registry))
     _say(claim_words.outcome(done))
+
+
+@app.command("test")
+def try_style(
+    folder: Annotated[str, typer.Argument(help="Folder of your works.")],
+    *,
+    contrast: Annotated[
+        str, typer.Option("--contrast", help="Folder of works by others, near to yours.")
+    ] = "",
+    background: BACKGROUND = "",
+    html: HTML = None,
+    trust_local: TRUST = False,
+    registry: REGISTRY = "",
+    key: Annotated[
+        Path | None, typer.Option("--key", help="Your key: your own claims do not count.")
+    ] = None,
+) -> None:
+    """Test a style as submit does, and record nothing.
+
+    Exit code 0 where it is active, 3 where it is not separable, 4 where it needs review.
+    """
+    from jobs.claimant_files import registry_at
+    from jobs.cli import trying
+
+    wanted = trying.Wanted(
+        works=_folder(folder),
+        contrast=_folder(contrast),
+        background=background,
+        trust_local=trust_local,
+        registry=registry_at(registry),
+        must_exist=bool(registry),
+        key=key,
+        html=html,
+    )
+    code = trying.try_out(wanted, _tools(needed=True))
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def simulate(
+    claim: CLAIM,
+    release: Annotated[str, typer.Argument(help="Folder or URL of a release.")],
+    registry: REGISTRY = "",
+    html: HTML = None,
+    *,
+    trust_local: TRUST = False,
+) -> None:
+    """Say what a claim would drop in a release, as if its control were proved; changes nothing."""
+    from jobs.cli import trying
+
+    with _opened(registry) as found:
+        trying.simulate(found, _whole_id(found, claim), release, html, trust_local=trust_local)
 
 
 @app.command("list")
@@ -149,6 +213,7 @@ def show(
         out.print(safe(claim_words.level_words(standing.level, trust_local=trust_local)))
         out.print(claim_words.effects(part, standing.level, trust_local=trust_local))
     _say(claim_words.style_words(part.style))
+    out.print(claim_words.told(claim_words.style_numbers(part.style)))
 
 
 @app.command()

@@ -10,6 +10,7 @@ import struct
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pdqhash
 
 from pipeline.image.decoders import Decoder
@@ -20,6 +21,8 @@ from schemas.ports import ContentKeys, Pixels
 
 CANONICAL_EDGE_PX = 256
 STRIPED = 1.5  # of 255: mean deviation along a stripe; noise of encoding is below a fifth of it
+BARE = 6.0  # of 255: deviation of all; scanned paper has 4 to 6, the palest painted picture 13
+RULED = 5.0  # of 255: ruled, squared and dotted paper has up to 3, the plainest picture 14
 MARGIN = slice(5, -5)  # of 64: flags and test cards often come on a little white
 
 
@@ -48,16 +51,28 @@ class CanonicalHasher:
         return [pdq(turned)[0] for turned in turns(canonical_pixels(self._decoder(body)))]
 
     def striped(self, body: bytes) -> bool:
-        """Say whether all rows show the same, or all columns, a margin aside: bars, ramps, flags.
+        """Say whether a picture is stripes, lines or bare paper and nothing else, a margin aside.
 
-        PDQ has no lasting hash of them: half of its coefficients are zero but for noise, and the
-        same bars came out 96 bits apart once they had been encoded again. Raises ImageError.
+        Stripes: all rows show the same, or all columns: bars, ramps, flags. PDQ has no lasting
+        hash of them: half of its coefficients are zero but for noise, and the same bars came out 96
+        bits apart once they had been encoded again. Lines: what each row and each column show by
+        themselves says everything: ruled, squared and dotted paper. Bare paper: one tone but for
+        its grain, of which PDQ makes a hash as if it were a picture. Raises ImageError.
         """
         plane = luma(canonical_pixels(self._decoder(body))).astype(np.float32)[MARGIN, MARGIN]
-        return bool(min(plane.std(axis=0).mean(), plane.std(axis=1).mean()) < STRIPED)
+        if min(plane.std(axis=0).mean(), plane.std(axis=1).mean()) < STRIPED:
+            return True
+        return bool(plane.std() < BARE or min(map(_beside_lines, (plane, 255.0 - plane))) < RULED)
 
     def _decoder(self, body: bytes) -> Decoder:
         return Decoder(body, read_header(body, self._max_pixels))
+
+
+def _beside_lines(plane: npt.NDArray[np.float32]) -> float:
+    """Return what dark lines along rows and columns leave unsaid of a plane, as its deviation."""
+    rows = np.percentile(plane, 95, axis=1)[:, None]
+    columns = np.percentile(plane, 95, axis=0)[None, :]
+    return float(np.sqrt(np.square(np.minimum(rows, columns) - plane).mean()))
 
 
 def canonical_pixels(decoder: Decoder) -> Pixels:

@@ -51,12 +51,12 @@ def render_report(facts: ReportFacts) -> str:
 
     Hosts are named only where a released row names them too.
     """
-    return rendered("report.html.j2", _shared(facts) | _public(facts))
+    return render("report.html.j2", _shared(facts) | _public(facts))
 
 
 def render_review(facts: ReportFacts) -> str:
     """Return the vault's review.html: dropped and held rows by reason and claim. Never public."""
-    return rendered("review.html.j2", _shared(facts) | _private(facts))
+    return render("review.html.j2", _shared(facts) | _private(facts))
 
 
 def reason_rows(manifest: Manifest) -> list[ReasonRow]:
@@ -171,9 +171,9 @@ def _picture(row: Mapping[str, Any]) -> dict[str, Any]:
 # --- rendering
 
 
-def rendered(name: str, values: Mapping[str, Any]) -> str:
-    """Return a page of our templates: one file, with a policy that lets it load nothing."""
-    style = _style()
+def render(name: str, values: Mapping[str, Any], *styles: str) -> str:
+    """Return a template as a page that may load nothing. styles: files beside style.css."""
+    style = "".join(_style(file) for file in ("style.css", *styles))
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
         "default-src 'none'; img-src data:; "
@@ -204,9 +204,9 @@ def _pages() -> jinja2.Environment:
 
 
 @cache
-def _style() -> str:
+def _style(file: str) -> str:
     text, _, _ = jinja2.PackageLoader("pipeline.report").get_source(
-        jinja2.Environment(autoescape=True), "style.css"
+        jinja2.Environment(autoescape=True), file
     )
     return text
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from optout.lifecycle import Rule
 from pipeline.report.gallery import thumbnail
-from pipeline.report.pages import rendered
+from pipeline.report.pages import render
 from pipeline.review import Held
 
 PER_CLAIM = 200
@@ -37,7 +37,7 @@ def render_waiting(
         "until": f"{moment.day} {moment:%b %Y}",
         "per_claim": PER_CLAIM,
     }
-    return rendered("waiting.html.j2", values)
+    return render("waiting.html.j2", values)
 
 
 def _section(claim_id: str, rows: list[Held], images: Mapping[str, bytes]) -> dict[str, Any]:

@@ -137,7 +137,7 @@ REASONS: dict[Reason, Words] = {
     Reason.REVIEW: Words(
         Family.HELD,
         "Under review",
-        "A claimed style is near, or matched more rows than chance and a handful allow for.",
+        "A claimed style is near, or a claim reached more rows than its cap; somebody has to look.",
     ),
 }
 """Every reason in words."""

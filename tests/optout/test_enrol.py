@@ -100,6 +100,30 @@ def test_a_style_that_takes_a_cohort_hand_asks_for_review():
     assert _outcome(1.0, 9.0, hit, hands, [])[0] == "active"
 
 
+def test_a_style_that_takes_more_than_its_share_of_the_cohort_asks_for_review():
+    hands = np.repeat(np.arange(500, dtype=np.int32), EACH)
+    hit = np.zeros(len(hands), bool)
+    hit[: 9 * EACH : EACH] = True  # one image of each of nine hands, where nine are three in 1,000
+    assert _outcome(1.0, 9.0, hit, hands, [])[0] == "active"
+    hit[9 * EACH] = True
+    state, note = _outcome(1.0, 9.0, hit, hands, [])
+    assert state == "needs review"
+    assert "10 images by others" in note
+
+
+def test_the_numbers_of_the_guard_stand_in_the_record(cohort):
+    mine, other = works(hand(1, 10)), hand(2, 8, near=1)
+    found = calibrate(mine, cohort, [Other("claim 0f3a", other, other, proved=True)])
+    assert found.works == 10
+    assert found.hand_share is not None
+    (overlap,) = found.overlaps
+    assert (overlap.label, overlap.works) == ("claim 0f3a", 8)
+    assert overlap.near >= overlap.taken > 0
+    assert (
+        calibrate(mine, cohort, [Other("far", hand(3, 8), hand(3, 8), proved=True)]).overlaps == ()
+    )
+
+
 @pytest.mark.parametrize(
     ("together", "state"),
     [(9.0, "active"), (4.2, "active"), (4.1, "needs review"), (2.4, "not separable")],

@@ -6,6 +6,7 @@ import pytest
 
 from bench.hot_patterns import cards, stripes
 from optout import hot
+from optout.match import PDQ_MIN_QUALITY
 from pipeline.image.canonical import CanonicalHasher
 from tests.pipeline.pictures import picture, saved
 
@@ -37,6 +38,54 @@ def test_the_list_is_the_one_that_the_script_paints():
 def test_stripes_are_told_by_their_pixels(name, pixels, scale):
     assert HASHER.striped(encoded(pixels, scale, quality=50)), name
     assert HASHER.striped(encoded(np.ascontiguousarray(pixels.swapaxes(0, 1)), scale)), name
+
+
+def sheet() -> np.ndarray:
+    return np.full((1100, 800, 3), 250, np.uint8)
+
+
+def squared(step: int) -> np.ndarray:
+    page = sheet()
+    page[::step] = page[:, ::step] = 180
+    return page
+
+
+def dotted() -> np.ndarray:
+    page = sheet()
+    for y in range(20, 1100, 25):
+        for x in range(20, 800, 25):
+            cv2.circle(page, (x, y), 2, (120, 120, 120), -1)
+    return page
+
+
+def ruled() -> np.ndarray:
+    page = sheet()
+    page[:, 90:93] = (200, 60, 60)  # the margin of a notebook
+    page[120::32] = (120, 160, 200)
+    return page
+
+
+def grained(deviation: float, blur: float) -> np.ndarray:
+    grain = cv2.GaussianBlur(np.random.default_rng(0).standard_normal((1100, 800)), (0, 0), blur)
+    plane = 235 + deviation * grain / grain.std()
+    return np.repeat(plane[..., None], 3, axis=2).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [sheet(), sheet() // 2, squared(25), squared(40), squared(80), dotted(), ruled(),
+     grained(2, 1), grained(5, 4), grained(5, 12)],
+)  # fmt: skip
+def test_a_page_on_which_nothing_stands_is_nobodys(page):
+    for body in (encoded(page), encoded(page, 0.6, quality=60)):
+        assert HASHER.striped(body) or HASHER.keys(body).pdq_quality < PDQ_MIN_QUALITY
+
+
+def test_a_page_on_which_somebody_drew_is_a_picture():
+    for page in (sheet(), squared(40), ruled()):
+        cv2.circle(page, (400, 500), 150, (30, 30, 30), 12)
+        cv2.line(page, (300, 800), (520, 640), (30, 30, 30), 12)
+        assert not HASHER.striped(encoded(page))
 
 
 def test_a_picture_is_neither_pattern_nor_stripes():

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.decide import HANDFUL, decide
+from pipeline.decide import decide
+from pipeline.floods import HANDFUL, LEAST_BY_NAME
 from pipeline.standing import STANDING, VERDICT_OF, Standing
 from schemas.config import BuildConfig, MatchConfig, RegistryConfig
 from schemas.errors import SchemaError
@@ -228,6 +229,75 @@ def test_copies_of_a_row_under_review_are_held_too() -> None:
     matches = [match(n, "c", "style") for n in range(count)]
     out = reasons(decided(rows, matches, [edge(0, count, **TWO_KEYS)], [claim("c")]))
     assert out[count] == "review"
+
+
+def test_a_style_that_somebody_looked_at_drops_what_it_reaches() -> None:
+    assert set(flood(HANDFUL + 5, accept_floods=("c",))["reason"].to_pylist()) == {"optout_style"}
+    assert set(flood(HANDFUL + 5, accept_floods=("d",))["reason"].to_pylist()) == {"review"}
+
+
+def test_a_held_row_says_how_far_its_claim_reaches() -> None:
+    out = flood(HANDFUL + 3)
+    assert json.loads(out["detail"][0].as_py()) == {"reached": HANDFUL + 3, "cap": HANDFUL}
+    assert out["claim_id"][0].as_py() == "c"
+
+
+def copies(count: int, rule: str = "copy", works: int = 1, **config: Any) -> set[str | None]:
+    matches = [match(n, "c", rule, work_id=f"w{n % works}") for n in range(count)]
+    rows = [row(n) for n in range(count)]
+    settings = BuildConfig(match=MatchConfig(**config))
+    return set(reasons(decided(rows, matches, [], [claim("c", level=0)], config=settings)).values())
+
+
+@pytest.mark.parametrize("rule", ["copy", "perceptual"])
+def test_a_work_that_is_found_everywhere_is_held_for_review(rule: str) -> None:
+    assert copies(HANDFUL, rule) == {"optout_work"}
+    assert copies(HANDFUL + 1, rule) == {"review"}
+    assert copies(HANDFUL + 1, rule, accept_floods=("c",)) == {"optout_work"}
+    assert copies(HANDFUL + 1, rule, claim_share=1.0) == {"optout_work"}
+
+
+def test_each_listed_work_may_have_a_handful_of_copies() -> None:
+    assert copies(3 * HANDFUL, works=3) == {"optout_work"}
+    assert copies(3 * HANDFUL + 1, works=3) == {"review"}
+
+
+def test_the_very_bytes_of_a_work_have_no_cap() -> None:
+    assert copies(HANDFUL + 9, "sha256") == {"optout_work"}
+
+
+def named(count: int, **config: Any) -> set[str | None]:
+    rows = [stopped(n, Reason.OPTOUT_NAME, stop_claim="c") for n in range(count)]
+    settings = BuildConfig(match=MatchConfig(**config))
+    return set(reasons(decided(rows, [], [], [claim("c")], config=settings)).values())
+
+
+def test_a_name_in_very_many_captions_is_held_for_review() -> None:
+    assert named(LEAST_BY_NAME) == {"optout_name"}
+    assert named(LEAST_BY_NAME + 1) == {"review"}
+    assert named(LEAST_BY_NAME + 1, accept_floods=("c",)) == {"optout_name"}
+
+
+def test_a_name_under_review_holds_rows_of_the_same_address_and_no_copies() -> None:
+    count = LEAST_BY_NAME + 1
+    stop = {"stop_stage": "screen", "stop_reason": "optout_name", "stop_claim": "c"}
+    rows = [row(n, **stop) for n in range(count)]
+    rows += [row(count, sha256=f"{0:064x}"), row(count + 1, url_key="http://h1.example/1.jpg")]
+    out = reasons(decided(rows, [], [], [claim("c")]))
+    assert (out[count], out[count + 1]) == (None, "review")
+
+
+def test_hosts_are_dropped_however_many_rows_they_hold() -> None:
+    rows = [stopped(n, Reason.OPTOUT_HOST, stop_claim="c") for n in range(3 * LEAST_BY_NAME)]
+    assert set(reasons(decided(rows, [], [], [claim("c")])).values()) == {"optout_host"}
+
+
+def test_a_row_under_review_is_dropped_where_another_claim_reaches_it_within_its_cap() -> None:
+    matches = [match(n, "c", "copy", work_id="w") for n in range(HANDFUL + 1)]
+    matches += [match(0, "d", "copy", work_id="v")]
+    claims = [claim("c", level=0), claim("d", level=0)]
+    out = reasons(decided([row(n) for n in range(HANDFUL + 1)], matches, [], claims))
+    assert (out[0], out[1]) == ("optout_work", "review")
 
 
 # --- the band under a threshold, and the safe list

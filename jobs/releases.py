@@ -1,0 +1,121 @@
+"""A published release read back, part by part: rows, vectors as stored, and single pictures."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.audit import checked
+from pipeline.manifest import MANIFEST_PATH, read_manifest
+from pipeline.shard import IMAGE_COLUMN, read_parquet
+from pipeline.tars import read_tar
+from schemas.config import BuildConfig
+from schemas.errors import SchemaError
+from schemas.manifest import FileEntry, Manifest, ModelEntry
+from schemas.ports import Store
+from schemas.tables import KEY32, SAMPLES
+
+READ = [
+    "uid",
+    "url",
+    "caption",
+    "host",
+    "sha256",
+    "pixel_sha256",
+    "pdq",
+    "pdq_quality",
+    "original_width",
+    "original_height",
+    "clip_similarity",
+]
+ROWS = pa.schema([SAMPLES.field(name) for name in READ])
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of one samples file. rows: the columns READ. vectors: uid and named vectors."""
+
+    name: str
+    rows: pa.Table
+    vectors: pa.Table
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release in a store; every file that is read is checked against the manifest."""
+
+    store: Store
+    manifest: Manifest
+
+    @cached_property
+    def files(self) -> dict[str, FileEntry]:
+        return {f.path: f for f in self.manifest.files}
+
+    @cached_property
+    def config(self) -> BuildConfig:
+        """The config of its build. Raises SchemaError."""
+        try:
+            return BuildConfig.model_validate(self.manifest.config)
+        except ValueError as e:
+            raise SchemaError(f"expected the config of a build in the manifest: {e}") from e
+
+    @property
+    def matcher(self) -> ModelEntry | None:
+        """The model by which its rows were compared with claims."""
+        return next((m for m in self.manifest.models if m.role == "matcher"), None)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its parts, sorted."""
+        return sorted(
+            p.removeprefix("samples/").removesuffix(".parquet")
+            for p in self.files
+            if p.startswith("samples/") and p.endswith(".parquet")
+        )
+
+    def part(self, name: str) -> Part:
+        """Return one part. Raises ProofError, SchemaError, StorageError."""
+        body = checked(self.store, self.files, f"samples/{name}.parquet")
+        rows = _typed(read_parquet(body, READ))
+        path = f"embeddings/{name}.parquet"
+        if path not in self.files:
+            return Part(name, rows, rows.select(["uid"]))
+        return Part(name, rows, read_parquet(checked(self.store, self.files, path)))
+
+    def pictures(self, name: str, uids: Collection[str]) -> dict[str, bytes]:
+        """Return the stored bytes of some rows of a part by uid; none of a URL-only release."""
+        body = checked(self.store, self.files, f"samples/{name}.parquet")
+        tar = f"samples/{name}.tar"
+        if tar in self.files:
+            keys = read_parquet(body, ["uid", "key"]).to_pylist()
+            wanted = {row["key"]: row["uid"] for row in keys if row["uid"] in uids}
+            form = self.config.decode.encode_format
+            samples = read_tar(checked(self.store, self.files, tar))
+            told = ((wanted.get(s["__key__"].decode()), s[form]) for s in samples)
+            return {uid: picture for uid, picture in told if uid}
+        if self.config.output.format == "urls":
+            return {}
+        table = read_parquet(body, ["uid", IMAGE_COLUMN])
+        chosen = table.filter(pc.is_in(table["uid"], pa.array(sorted(uids), pa.string())))
+        return {row["uid"]: row[IMAGE_COLUMN]["bytes"] for row in chosen.to_pylist()}
+
+
+def is_release(store: Store) -> bool:
+    """Say whether a folder holds a release."""
+    return store.exists(MANIFEST_PATH)
+
+
+def open_release(store: Store) -> Release:
+    """Return the release in a store. Raises SchemaError, StorageError."""
+    return Release(store, read_manifest(store))
+
+
+def _typed(rows: pa.Table) -> pa.Table:
+    """Return rows with hashes as bytes; beside tars they stand in hex."""
+    pdq = rows["pdq"]
+    if pa.types.is_string(pdq.type):
+        hashes = [None if text is None else bytes.fromhex(text) for text in pdq.to_pylist()]
+        rows = rows.set_column(rows.column_names.index("pdq"), "pdq", pa.array(hashes, KEY32))
+    return rows.select(READ).cast(ROWS)

@@ -1,0 +1,161 @@
+"""What one claim would do to rows that are released: the steps of a build, for this claim alone.
+
+Everything that a build decides by claims runs here unchanged: screen, redact, match, likeness,
+decide with its flood guard. Only the claim is taken as it would be once it is accepted: control
+proved, and a style that waits for review let in. Copies that a denial would spread to are not
+counted: a release holds one of each.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from optout.cohort import Cohort
+from optout.lifecycle import Rule
+from optout.urls import GIVEN, canonical_url
+from pipeline.decide import decide
+from pipeline.likeness import acting, likeness
+from pipeline.match import KEYS, match
+from pipeline.redact import redact
+from pipeline.screen import REASONS
+from pipeline.votes import votes
+from schemas.config import BuildConfig
+from schemas.errors import UsageError
+from schemas.snapshot import Honoured
+from schemas.tables import EDGES, GRANTS, MATCHES, ROWS, SIMILARITIES, SLIM, TEXT
+from schemas.verdict import Stance, Verdict
+
+_RULE_OF_REASON = {str(reason): rule for rule, reason in REASONS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """One claim as it would act, and the config of a build in which it is one of many.
+
+    state: of its style, as recorded. styles: how many share the budget.
+    """
+
+    honoured: Honoured
+    config: BuildConfig
+    state: str
+    styles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the claim finds in some rows. redacted: uids of rows whose caption it would change."""
+
+    slim: pa.Table
+    matches: pa.Table
+    redacted: pa.Array
+    similarities: pa.Table
+
+
+def accept(honoured: Honoured, claim_id: str, config: BuildConfig) -> Accepted:
+    """Return a claim as it would act once accepted. Raises UsageError where it is not in force.
+
+    honoured: all claims in force, with which a style shares its budget.
+    """
+    row = honoured.claims.filter(pc.equal(honoured.claims["claim_id"], claim_id))
+    if not row.num_rows:
+        raise UsageError(f"expected a claim in force, found none of id {claim_id}")
+    state = row["style_state"][0].as_py()
+    waiting = state == "needs review" and bool(row["style_tail"][0].as_py())
+    changes = {
+        "trusted": pa.array([True]),
+        "style_state": pa.array(["active" if waiting else state], TEXT),
+    }
+    for name, column in changes.items():
+        place = row.column_names.index(name)
+        row = row.set_column(place, row.schema.field(place), column)
+    works = honoured.works.filter(pc.equal(honoured.works["claim_id"], claim_id))
+    alone = Honoured(honoured.matcher, row, works)
+    others = [one for one in acting(honoured) if one != claim_id]
+    styles = len(others) + len(acting(alone))
+    budget = config.match.style_budget / max(styles, 1)
+    limits = config.match.model_copy(update={"style_budget": budget, "accept_floods": ()})
+    return Accepted(
+        alone,
+        config.model_copy(update={"match": limits, "mode": Stance.OPT_OUT}),
+        state,
+        styles,
+    )
+
+
+def find(rows: pa.Table, vectors: pa.Table, accepted: Accepted, cohort: Cohort | None) -> Found:
+    """Return what a claim finds in released rows.
+
+    rows: uid, url, caption, host, the content keys and sizes of SAMPLES. vectors: uid and named
+    vectors as stored. cohort: null where the claim has no style that acts.
+    Raises ModelMismatchError where vectors, cohort and claim do not belong together.
+    """
+    honoured, config = accepted.honoured, accepted.config.match
+    worded = redact(sourced(rows), honoured.claims)
+    left = rows.filter(worded.rows["stop_reason"].is_null())  # a build fetches no other
+    compared = vectors.filter(pc.is_in(vectors["uid"], left["uid"].combine_chunks()))
+    similar = likeness(compared, honoured, cohort, config.epsilon)
+    found = match(left.select(KEYS), compared, honoured, similar, config)
+    return Found(
+        slim=_slim(worded.rows, rows),
+        matches=pa.concat_tables([found, worded.named]),
+        redacted=worded.originals["uid"].combine_chunks(),
+        similarities=similar,
+    )
+
+
+def simulate(found: list[Found], accepted: Accepted) -> pa.Table:
+    """Return DECIDED of the rows that the claim would drop or hold, sorted by uid."""
+    slim = pa.concat_tables([one.slim for one in found] or [SLIM.empty_table()])
+    matches = pa.concat_tables([one.matches for one in found] or [MATCHES.empty_table()])
+    similar = pa.concat_tables([one.similarities for one in found] or [SIMILARITIES.empty_table()])
+    voted = votes(slim, similar, EDGES.empty_table(), accepted.honoured, accepted.config.match)
+    decided = decide(
+        slim,
+        pa.concat_tables([matches, voted]),
+        EDGES.empty_table(),
+        accepted.honoured.claims,
+        GRANTS.empty_table(),
+        accepted.config,
+    )
+    return decided.filter(pc.not_equal(decided["verdict"], str(Verdict.KEEP)))
+
+
+def by_rule(decided: pa.Table) -> list[str]:
+    """Return the rule by which each row is dropped or held."""
+    rules = decided["rule"].to_pylist()
+    reasons = decided["reason"].to_pylist()
+    # a stop by address or caption says its reason; one that is held is a name
+    return [
+        rule or str(_RULE_OF_REASON.get(reason, Rule.NAME))
+        for rule, reason in zip(rules, reasons, strict=True)
+    ]
+
+
+def sourced(rows: pa.Table) -> pa.Table:
+    """Return released rows as ROWS: their addresses canonical, nothing stopped."""
+    uids, urls = rows["uid"].to_pylist(), rows["url"].to_pylist()
+    columns = {
+        "uid": rows["uid"],
+        "row": pa.array(range(len(uids)), pa.int64()),
+        "url": rows["url"],
+        "url_key": pa.array([_key(url, uid) for url, uid in zip(urls, uids, strict=True)], TEXT),
+        "host": rows["host"],
+        "caption": rows["caption"],
+    }
+    empty = pa.nulls(len(uids), TEXT)
+    return pa.table({name: columns.get(name, empty) for name in ROWS.names}, schema=ROWS)
+
+
+def _key(url: str | None, uid: str) -> str:
+    """Return the canonical address, or a name of its own where the bytes came with the source."""
+    try:
+        return canonical_url(url) if url else f"{GIVEN}{uid}"
+    except UsageError:
+        return f"{GIVEN}{uid}"
+
+
+def _slim(screened: pa.Table, rows: pa.Table) -> pa.Table:
+    columns = {name: screened[name] for name in SLIM.names if name in screened.column_names}
+    columns |= {name: rows[name] for name in SLIM.names if name not in columns}
+    return pa.table({name: columns[name] for name in SLIM.names}, schema=SLIM)
