@@ -1,13 +1,13 @@
 """`recuse optout`: what artists do with a registry."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.cli.console import console, safe
+from jobs.cli.console import console, safe, track
 from schemas.errors import ClaimError, UsageError
 from schemas.verdict import Captions, Scope, Stance
 
@@ -25,6 +25,9 @@ REGISTRY = Annotated[
 CLAIM = Annotated[str, typer.Argument(help="Id of a claim, or how it begins.")]
 TRUST = Annotated[
     bool, typer.Option("--trust-local", help="Take control as proved: a registry of your own.")
+]
+MATCHER = Annotated[
+    str, typer.Option("--matcher", help="The registry's: builtin:lite or a matcher's folder.")
 ]
 SHORTEST_PREFIX = 6
 NEEDED = ("torch", "torchvision", "timm", "open_clip")  # by the matcher
@@ -55,6 +58,7 @@ def submit(
     ] = "",
     trust_local: TRUST = False,
     registry: REGISTRY = "",
+    matcher: MATCHER = "builtin:lite",
     key: Annotated[Path | None, typer.Option("--key", help="Your key; made if absent.")] = None,
     receipt: Annotated[Path | None, typer.Option("--receipt", help="File of the receipt.")] = None,
 ) -> None:
@@ -90,7 +94,7 @@ def submit(
     )
     understand(wish)  # before a model is loaded
     out = console()
-    tools = _tools(needed=bool(folder))
+    tools = _tools(needed=bool(folder), matcher=matcher)
     done = record(order, tools, Rim(clock_from_environment()))
     part = done.enrolled.part
     out.print(f"[bold]claim {done.recorded.entry.claim}[/] is recorded. What was understood:")
@@ -334,26 +338,25 @@ def _folder(path: str) -> "Folder | None":
     return folder(open_store(path)) if path else None
 
 
-def _tools(*, needed: bool) -> "Tools":
+def _tools(*, needed: bool, matcher: str = "builtin:lite") -> "Tools":
     from jobs.enrol import Tools
     from pipeline.image.canonical import CanonicalHasher
 
-    matcher = _matcher() if needed else None
-    return Tools(CanonicalHasher(), matcher, _track)
+    return Tools(CanonicalHasher(), _matcher(matcher) if needed else None, track)
 
 
-def _matcher() -> "Matcher | None":
-    """Return the built-in matcher, null where torch is missing; says which it is."""
+def _matcher(name: str) -> "Matcher | None":
+    """Return a matcher, null where torch is missing; says which it is."""
     from jobs.enrol import NO_MATCHER, Matcher
-    from pipeline.models.builtin_files import load_cohort
     from pipeline.models.loading import load_matcher
+    from pipeline.models.matcher_files import load_cohort
 
     if not all(_is_installed(name) for name in NEEDED):
         _say([NO_MATCHER])
         return None
-    embedder = load_matcher()
+    embedder = load_matcher(name)
     _say([embedder.card.notice] if embedder.card.notice else [])
-    return Matcher(embedder, load_cohort())
+    return Matcher(embedder, load_cohort(name))
 
 
 def _is_installed(name: str) -> bool:
@@ -361,14 +364,3 @@ def _is_installed(name: str) -> bool:
         return find_spec(name) is not None
     except (ImportError, ValueError):
         return False
-
-
-def _track(names: Sequence[str], doing: str) -> Iterable[str]:
-    """Give names one by one; a progress bar on a terminal, else one line."""
-    from rich.progress import track
-
-    out = console(stderr=True)
-    if not out.is_terminal:
-        out.print(f"{doing} {len(names)} images")
-        return names
-    return track(names, description=doing, console=out)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.models import architecture, builtin_files, imports, loading
+from pipeline.models import architecture, builtin_files, imports, loading, matcher_files
 from schemas.errors import ModelMismatchError, UsageError
 
 DIMS = {"sem": 256, "cpy": 256, "sty": 512}
@@ -144,7 +144,12 @@ def test_only_a_model_with_a_cohort_is_a_matcher():
     with pytest.raises(UsageError, match="matcher"):
         loading.load_matcher("ViT-B-32/laion2b_s34b_b79k")
     with pytest.raises(UsageError, match="cohort"):
-        builtin_files.load_cohort("ViT-B-32/laion2b_s34b_b79k")
+        matcher_files.load_cohort("ViT-B-32/laion2b_s34b_b79k")
+
+
+def test_a_matcher_runs_in_one_precision():
+    with pytest.raises(UsageError, match="fp32 for a matcher, found bf16"):
+        loading.load_matcher(precision="bf16")
 
 
 @pytest.mark.parametrize(
