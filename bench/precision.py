@@ -88,7 +88,8 @@ def tf32(model: Embedder) -> Iterator[None]:
     """Round what goes into each convolution and matrix product, and its weights, for a while."""
     torch = imports.torch()
     kinds = (torch.nn.Conv2d, torch.nn.Linear)
-    parts = [m for m in model._model.modules() if isinstance(m, kinds)]
+    network = model._model  # noqa: SLF001 - tf32 is nothing that an embedder offers on a CPU
+    parts = [m for m in network.modules() if isinstance(m, kinds)]
     kept = [m.weight.data.clone() for m in parts]
     hooks = [m.register_forward_pre_hook(lambda _m, args: (ten_bits(args[0]),)) for m in parts]
     for part in parts:

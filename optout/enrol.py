@@ -98,6 +98,7 @@ def calibrate(works: Works, cohort: Cohort, others: Sequence[Other] = ()) -> Sty
         cohort_hands=len(np.unique(hands)),
         false_match_upper=round(upper_bound(int(hit.sum()), len(hit)), 6),
         note=note,
+        matcher=cohort.matcher,
     )
 
 

@@ -53,6 +53,7 @@ class StyleCalibration(Part):
     cohort_hands: int | None = None
     false_match_upper: float | None = None  # Clopper-Pearson, one-sided 95 %
     note: str = ""
+    matcher: str = ""  # fingerprint of what it was calibrated with
 
 
 class MatchPart(Part):

@@ -154,6 +154,48 @@ def show(
 
 
 @app.command()
+def refresh(
+    folder: Annotated[str, typer.Argument(help="Folder with images of the claim's works.")],
+    claim: Annotated[str, typer.Option("--claim", help="Id of the claim, or how it begins.")],
+    *,
+    matcher: MATCHER = "builtin:lite",
+    trust_local: TRUST = False,
+    registry: REGISTRY = "",
+    key: Annotated[
+        Path | None, typer.Option("--key", help="Your key. [where submit wrote it]")
+    ] = None,
+    receipt: Annotated[Path | None, typer.Option("--receipt", help="File of the receipt.")] = None,
+) -> None:
+    """Add vectors of the registry's matcher to the works of a claim, from the same images.
+
+    For works that have none of it: the registry has moved to a stronger matcher, or no model was
+    installed when the claim was made. Nothing else of the claim changes, and its level stays.
+    """
+    from jobs.claimant_files import key_path, receipt_path, registry_at
+    from jobs.cli import claim_words
+    from jobs.refresh import Order
+    from jobs.refresh import refresh as record
+    from jobs.submit import Rim
+    from pipeline.clock import clock_from_environment
+
+    place = registry_at(registry)
+    with _opened(registry) as found:
+        claim_id = _whole_id(found, claim)
+        usual = receipt_path(place, f"{claim_id}.{len(found.leaf_hashes())}")
+    works = _folder(folder)
+    tools = _tools(needed=True, matcher=matcher)
+    if tools.matcher is None or works is None:
+        raise UsageError("expected a model to be installed and a folder of works to refresh")
+    order = Order(
+        place, claim_id, works, key or key_path(place, claim_id), receipt or usual, trust_local
+    )
+    done = record(order, tools, tools.matcher, Rim(clock_from_environment()))
+    _say(claim_words.refreshed(done, tools.matcher.embedder.card.name))
+    _say([f"receipt: {order.receipt}"])
+    _say(claim_words.style_words(done.part.style))
+
+
+@app.command()
 def withdraw(
     claim: CLAIM,
     registry: REGISTRY = "",

@@ -79,6 +79,11 @@ def fingerprint(name: str) -> str:
     return builtin_files.matcher_fingerprint() if name == builtin_files.NAME else _read(name)[0]
 
 
+def shown_as(name: str) -> str:
+    """Return what releases and registries call a matcher. Raises as `load_cohort`."""
+    return name if name == builtin_files.NAME else str(_read(name)[1]["name"])
+
+
 def read(name: str) -> MatcherFiles:
     """Return what a matcher's folder holds.
 
