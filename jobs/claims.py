@@ -106,7 +106,8 @@ def require_comparable(members: Sequence[Member], matcher: str) -> None:
         if member.signed is None and header.matcher not in ("", matcher):
             raise ModelMismatchError(
                 f"expected a registry whose matcher is {matcher[:16]}, found {header.matcher[:16]} "
-                f"({header.matcher_name}); this build cannot compare with its vectors"
+                f"({header.matcher_name}); this build cannot compare with its vectors: name its"
+                " matcher (--matcher, match.matcher)"
             )
     union.join([member.snapshot for member in members], matcher)
 

@@ -98,11 +98,12 @@ class Context:
 
     def embedder(self) -> Embedder:
         """Return the model of `sem`, loaded once a process and checked against the plan."""
-        return load_pinned(self.plan.model, self.config.model.batch_size, matcher=False)
+        return load_pinned(self.plan.model, self.config.model.batch_size)
 
     def matcher(self) -> Embedder:
         """Return the registry's matcher, likewise."""
-        return load_pinned(self.plan.matcher, self.config.model.batch_size, matcher=True)
+        place = self.config.match.matcher
+        return load_pinned(self.plan.matcher, self.config.model.batch_size, matcher=place)
 
     def honoured(self, ref: Ref) -> Honoured:
         """Return the claims that a build honours, read and checked once a process."""
@@ -110,9 +111,9 @@ class Context:
 
     def cohort(self) -> Cohort:
         """Return the matcher's cohort."""
-        from pipeline.models.builtin_files import load_cohort  # noqa: PLC0415  # megabytes, few tasks
+        from pipeline.models.matcher_files import load_cohort  # noqa: PLC0415  # megabytes, few tasks
 
-        return load_cohort(self.plan.matcher.name)
+        return load_cohort(self.config.match.matcher)
 
     def publish(self, path: str, body: bytes, rows: int = 0) -> Ref:
         """Publish bytes and return their reference."""
@@ -185,8 +186,8 @@ def context_at(root: str) -> Context:
     return Context(work, Plan.model_validate(json.loads(work.read(PLAN_PATH))))
 
 
-def load_pinned(choice: ModelChoice, batch_size: int, *, matcher: bool) -> Embedder:
-    """Load a model as the plan chose it.
+def load_pinned(choice: ModelChoice, batch_size: int, *, matcher: str = "") -> Embedder:
+    """Load a model as the plan chose it. matcher: name or folder of one; "" for any other model.
 
     Raises ModelMismatchError where the weights found here are not those that were planned.
     """
@@ -195,7 +196,10 @@ def load_pinned(choice: ModelChoice, batch_size: int, *, matcher: bool) -> Embed
 
     load = load_matcher if matcher else load_embedder
     model = load(
-        choice.name, precision=choice.precision, device=choice.device, batch_size=batch_size
+        matcher or choice.name,
+        precision=choice.precision,
+        device=choice.device,
+        batch_size=batch_size,
     )
     if model.card.fingerprint != choice.fingerprint:
         raise ModelMismatchError(

@@ -31,7 +31,7 @@ MAX_IMAGE_BYTES = 100_000_000
 EMBED_AT_ONCE = 32
 NO_MATCHER = (
     "no model is installed here, so nothing was compared by likeness:"
-    " pip install -c constraints.txt '.[build]', then submit again"
+    " pip install -c constraints.txt '.[build]', then recuse optout refresh FOLDER --claim CLAIM"
 )
 
 Track = Callable[[Sequence[str], str], Iterable[str]]

@@ -28,9 +28,6 @@ from schemas.safe import parse_safe
 from schemas.verdict import Stance
 from schemas.version import installed_version
 
-MATCHER = "builtin:lite"
-"""The matcher of a build without a registry, and of registries that name none."""
-
 LOGS = "logs"
 ROWS_PER_IDENTITY_BUCKET = 1_000_000
 
@@ -131,7 +128,7 @@ def make_plan(job: Job, old: Plan | None, created: str) -> Plan:
     require_encodable(config.decode)
     check_allow_hosts(config.fetch.allow_hosts)
     asked = config.as_json()
-    if old is not None and old.config["model"] == asked["model"]:
+    if old is not None and _models(old.config) == _models(asked):
         model, matcher = old.model, old.matcher
     else:
         model, matcher = chosen_models(config)
@@ -159,6 +156,10 @@ def source_of(job: Job, old: Plan | None) -> SourcePlan:
     if job.from_store:
         raise UsageError("expected a vault or --from-store, found both: a vault needs no store")
     return let_in(job.source, public_config(job.config), job.config.match.safe, old)
+
+
+def _models(config: dict[str, Any]) -> tuple[Any, Any]:
+    return config["model"], config["match"]["matcher"]
 
 
 def require_grants(config: BuildConfig) -> None:
@@ -195,19 +196,20 @@ def lists_digest(config: BuildConfig) -> str:
 def chosen_models(config: BuildConfig) -> tuple[ModelChoice, ModelChoice]:
     """Load the model and the matcher once, and return how they will run."""
     from pipeline.models.architecture import choose_precision  # noqa: PLC0415  # torch
-    from pipeline.models.loading import load_embedder, load_matcher  # noqa: PLC0415
+    from pipeline.models.loading import (  # noqa: PLC0415
+        MATCHER_PRECISION,
+        load_embedder,
+        load_matcher,
+    )
 
     wanted = config.model
     precision, device = choose_precision(wanted.name, wanted.precision, wanted.device)
     size = wanted.batch_size
     model = load_embedder(wanted.name, precision=precision, device=device, batch_size=size)
-    matcher_precision, matcher_device = choose_precision(MATCHER, "auto", wanted.device)
-    matcher = load_matcher(
-        MATCHER, precision=matcher_precision, device=matcher_device, batch_size=size
-    )
+    matcher = load_matcher(config.match.matcher, device=device, batch_size=size)
     return (
         model_choice(model, wanted.name, precision, device),
-        model_choice(matcher, MATCHER, matcher_precision, matcher_device),
+        model_choice(matcher, matcher.card.name, MATCHER_PRECISION, device),
     )
 
 

@@ -11,7 +11,7 @@ from jobs.releases import Release
 from optout import snapshot, union
 from optout.cohort import Cohort
 from optout.registry import Registry
-from pipeline.models.builtin_files import load_cohort
+from pipeline.models.matcher_files import load_cohort
 from pipeline.report.gallery import thumbnail
 from pipeline.report.simulation import RULE_WORDS, Group, SimulationFacts
 from pipeline.report.trial import Shown
@@ -67,11 +67,16 @@ class Simulated:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A claim in its registry. trust_local: of the other claims, whose styles share the budget."""
+    """A claim in its registry.
+
+    trust_local: of the other claims, whose styles share the budget. cohort: name or folder of the
+    matcher whose cohort styles are read against.
+    """
 
     registry: Registry
     claim_id: str
     trust_local: bool
+    cohort: str = "builtin:lite"
 
 
 def run(claim: Registered, release: Release, track: Track) -> Simulated:
@@ -84,7 +89,7 @@ def run(claim: Registered, release: Release, track: Track) -> Simulated:
     matcher = release.matcher.fingerprint if release.matcher else ""
     honoured = union.join([taken], matcher)
     accepted = accept(honoured, claim.claim_id, release.config)
-    cohort = _cohort(matcher)
+    cohort = _cohort(claim.cohort, matcher)
     found: list[Found] = []
     host: dict[str, str] = {}
     part: dict[str, str] = {}
@@ -166,10 +171,10 @@ def _shown(found: Simulated, row: Mapping[str, object], body: bytes | None) -> S
     )
 
 
-def _cohort(matcher: str) -> Cohort | None:
-    """Return the built-in cohort where it is that of the release's matcher, else null."""
+def _cohort(name: str, matcher: str) -> Cohort | None:
+    """Return the cohort of a matcher where it is that of the release's, else null."""
     try:
-        cohort = load_cohort()
+        cohort = load_cohort(name)
     except (UsageError, ModelMismatchError):
         return None
     return cohort if cohort.matcher == matcher else None

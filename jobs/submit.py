@@ -101,7 +101,7 @@ def require_matcher(registry: Registry, matcher: Matcher) -> None:
     if pinned not in ("", found.fingerprint):
         raise ModelMismatchError(
             f"expected the matcher {name} {pinned[:16]} that {registry.where} is pinned to,"
-            f" found {found.name} {found.fingerprint[:16]}"
+            f" found {found.name} {found.fingerprint[:16]}; name the registry's with --matcher"
         )
 
 

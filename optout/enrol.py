@@ -103,6 +103,7 @@ def calibrate(works: Works, cohort: Cohort, others: Sequence[Other] = ()) -> Sty
         hand_share=round(_most_of_a_hand(hit, hands), 4),
         overlaps=_nearest(overlaps),
         note=note,
+        matcher=cohort.matcher,
     )
 
 

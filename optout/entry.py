@@ -100,6 +100,31 @@ def draft_submit(
     return Draft(statement, key.sign(statement.signed_bytes()), *parts)
 
 
+def draft_refresh(
+    parts: tuple[MatchPart, IdentityPart],
+    claim_id: str,
+    previous: str,
+    key: SigningKey,
+    random: Random,
+) -> Draft:
+    """Return a claim that exists with vectors added to its works, signed.
+
+    parts: what changed and, for the record under a salt of its own, what did not. previous: leaf
+    hash of the claim's newest entry.
+    """
+    match, identity = (opened(part, random(SALT_BYTES)) for part in parts)
+    statement = Statement(
+        type=Event.REFRESH,
+        claim=claim_id,
+        previous=previous,
+        match=match.commitment,
+        identity=identity.commitment,
+        by=Signer.CLAIMANT,
+        key=key.public,
+    )
+    return Draft(statement, key.sign(statement.signed_bytes()), match, identity)
+
+
 def draft_move(
     event: Event,
     claim_id: str,

@@ -83,6 +83,7 @@ class Event(StrEnum):
     """What a log entry says about a claim."""
 
     SUBMIT = "submit"
+    REFRESH = "refresh"  # vectors of the registry's matcher for works that lack them
     VERIFY = "verify"  # a moderator states the level that was proved
     WITHDRAW = "withdraw"
 
@@ -107,6 +108,8 @@ IN_FORCE = frozenset({State.RECORDED, State.ACTIVE})
 
 MOVES: dict[tuple[State, Event], State] = {
     (State.NONE, Event.SUBMIT): State.RECORDED,
+    (State.RECORDED, Event.REFRESH): State.RECORDED,
+    (State.ACTIVE, Event.REFRESH): State.ACTIVE,
     (State.RECORDED, Event.VERIFY): State.ACTIVE,
     (State.ACTIVE, Event.VERIFY): State.ACTIVE,
     (State.RECORDED, Event.WITHDRAW): State.WITHDRAWN,
@@ -114,8 +117,12 @@ MOVES: dict[tuple[State, Event], State] = {
 }
 """Every allowed move; anything else is refused."""
 
+CARRYING = frozenset({Event.SUBMIT, Event.REFRESH})
+"""Events whose entry commits to both parts of the claim, which are in force from then on."""
+
 SIGNERS: dict[Event, frozenset[Signer]] = {
     Event.SUBMIT: frozenset({Signer.CLAIMANT}),
+    Event.REFRESH: frozenset({Signer.CLAIMANT}),
     Event.VERIFY: frozenset({Signer.MODERATOR}),  # nobody proves their own level
     Event.WITHDRAW: frozenset({Signer.CLAIMANT, Signer.MODERATOR}),
 }

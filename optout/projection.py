@@ -51,6 +51,8 @@ def put(connection: sa.Connection, now: Standing, match: MatchPart | None) -> No
         "urls": json.dumps(match.urls),
         "style_state": match.style.state,
     }
+    for table in (WORKS, CLAIMS):  # a refresh puts another part in place of the one before
+        connection.execute(sa.delete(table).where(table.c.claim_id == now.claim_id))
     connection.execute(sa.insert(CLAIMS).values({**moving, **lasting}))
     works = [
         {

@@ -21,6 +21,7 @@ from optout.commitment import OpenedPart
 from optout.entry import Draft, Entry, Random
 from optout.lifecycle import IN_FORCE, Event, Signer
 from optout.log.merkle import Frontier, leaf_hash, root
+from optout.refresh import changed, check_history
 from optout.replay import Standing, replay, step
 from optout.storage_tables import (
     CLAIMS,
@@ -32,7 +33,7 @@ from optout.storage_tables import (
     WORKS,
 )
 from optout.works import check_works
-from schemas.claim import IdentityPart, MatchPart
+from schemas.claim import IdentityPart, MatchPart, WorkKeys
 from schemas.errors import ClaimError, ModelMismatchError, RegistryError
 from schemas.ports import Clock
 from schemas.verdict import Stance
@@ -164,7 +165,7 @@ class Registry:
 
     def claims(self) -> list[sa.Row[tuple[object, ...]]]:
         """Return the projected claims in the order of submission; see storage_tables.CLAIMS."""
-        query = sa.select(CLAIMS).order_by(CLAIMS.c.part_seq)
+        query = sa.select(CLAIMS).order_by(CLAIMS.c.submitted_at, CLAIMS.c.part_seq)
         with storage.translated(self.where), storage.reading(self._engine) as connection:
             return list(connection.execute(query).all())
 
@@ -205,6 +206,7 @@ class Registry:
         """
         view = self.view()
         standings = replay(view.leaves, self.where)
+        check_history(view.leaves, view.match_parts, self.where)
         with storage.translated(self.where), storage.writing(self._engine) as connection:
             size = connection.execute(sa.select(HEAD.c.size)).scalar_one()
             if size != len(view.leaves):
@@ -231,7 +233,9 @@ class Registry:
         _swap_head(connection, head, frontier)
         _insert(connection, head.size, entry, draft)
         match = open_match_part(draft.match) if draft.match else None
-        self._pin_matcher(connection, match)
+        if match is not None:
+            works = match.works if before is None else _refreshed(connection, before, draft)
+            self._require_matcher(connection, works)
         projection.put(connection, after, match)
         return Recorded(head.size, entry, frontier.size, frontier.root().hex())
 
@@ -246,8 +250,13 @@ class Registry:
                 )
             connection.execute(sa.update(REGISTRY).values(matcher=fingerprint, matcher_name=name))
 
-    def _pin_matcher(self, connection: sa.Connection, match: MatchPart | None) -> None:
-        used = {work.matcher for work in match.works if work.matcher} if match else set()
+    def move_matcher(self, fingerprint: str, name: str) -> None:
+        """Name another matcher: vectors of the one before stay recorded, and no longer judge."""
+        with storage.translated(self.where), storage.writing(self._engine) as connection:
+            connection.execute(sa.update(REGISTRY).values(matcher=fingerprint, matcher_name=name))
+
+    def _require_matcher(self, connection: sa.Connection, works: Sequence[WorkKeys]) -> None:
+        used = {work.matcher for work in works if work.matcher}
         pinned = connection.execute(sa.select(REGISTRY.c.matcher)).scalar_one()
         if not used <= {pinned}:
             raise ModelMismatchError(
@@ -298,6 +307,17 @@ def _check_parts(draft: Draft) -> None:
             part.check(shown[name], f"the {name} part")
     if draft.match is not None:
         check_works(open_match_part(draft.match))
+
+
+def _refreshed(connection: sa.Connection, before: Standing, draft: Draft) -> list[WorkKeys]:
+    """Return the works that a refresh gives vectors. Raises ClaimError where it changes more."""
+    match = _part(connection, MATCH_PARTS, before.part_seq)
+    identity = _part(connection, IDENTITY_PARTS, before.part_seq)
+    if match is None or identity is None or draft.match is None or draft.identity is None:
+        raise ClaimError(f"expected the parts of claim {before.claim_id}, found none to refresh")
+    if draft.identity.payload != identity.payload:
+        raise ClaimError("expected a refresh by who submitted the claim, found another identity")
+    return changed(open_match_part(match), open_match_part(draft.match))
 
 
 def _part(connection: sa.Connection, table: sa.Table, seq: int) -> OpenedPart | None:

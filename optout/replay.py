@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from optout.entry import Entry, parse_leaf
-from optout.lifecycle import IN_FORCE, SIGNERS, Event, Signer, State, move
+from optout.lifecycle import CARRYING, IN_FORCE, SIGNERS, Event, Signer, State, move
 from optout.log import merkle
 from schemas.errors import ClaimError, RegistryError
 
@@ -42,8 +42,9 @@ def step(before: Standing | None, seq: int, entry: Entry) -> Standing:
         )
     if (entry.level is not None) != (entry.type == Event.VERIFY):
         raise ClaimError(f"expected a level on {Event.VERIFY} and nowhere else, found {entry.type}")
-    if bool(entry.match) != bool(entry.identity) or bool(entry.match) != (before is None):
-        raise ClaimError(f"expected both commitments on {Event.SUBMIT} and nowhere else")
+    carries = entry.type in CARRYING
+    if bool(entry.match) != carries or bool(entry.identity) != carries:
+        raise ClaimError(f"expected both commitments on {sorted(CARRYING)} and nowhere else")
     entry.check_signature()
     entry_hash = merkle.leaf_hash(entry.leaf()).hex()
     if before is None:
@@ -58,7 +59,10 @@ def step(before: Standing | None, seq: int, entry: Entry) -> Standing:
     if entry.by == Signer.CLAIMANT and entry.key != before.claimant_key:
         raise ClaimError(f"expected the claimant's key {before.claimant_key}, found {entry.key}")
     level = before.level if entry.level is None else entry.level
-    return replace(before, state=state, level=level, seq=seq, entry_hash=entry_hash)
+    part_seq = seq if carries else before.part_seq
+    return replace(
+        before, state=state, level=level, seq=seq, entry_hash=entry_hash, part_seq=part_seq
+    )
 
 
 def replay(leaves: Sequence[bytes], where: str) -> dict[str, Standing]:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from optout.entry import parse_leaf
+from optout.refresh import as_judged, check_history
 from optout.registry import LogView, Registry, match_part
 from optout.replay import Standing, replay
 from optout.works import decode_vector
@@ -40,7 +41,8 @@ def from_view(view: LogView, where: str, *, trust_local: bool) -> Snapshot:
     """Return the snapshot of one state of a log; pure. Raises RegistryError as `take` does."""
     standings = replay(view.leaves, where)
     active = sorted((s for s in standings.values() if s.in_force), key=lambda s: s.claim_id)
-    parts = [(standing, match_part(view, standing, where)) for standing in active]
+    check_history(view.leaves, view.match_parts, where)
+    parts = [(s, as_judged(match_part(view, s, where), view.matcher)) for s in active]
     claims = claims_table(view, parts)
     works = works_table(parts)
     newest = parse_leaf(view.leaves[-1], where).recorded_at if view.leaves else ""

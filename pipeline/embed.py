@@ -100,9 +100,10 @@ def passes(embedder: Embedder | None, matcher: Embedder | None) -> list[Pass]:
     """Return each model to run with the vectors that are kept of it; one pass if they are one.
 
     cpy and sty come from the matcher alone, so that vectors of a model that no registry named
-    never meet a claim.
+    never meet a claim, nor those of the same model in another precision, which is not part of a
+    fingerprint: one model means one that was loaded once.
     """
-    if embedder and matcher and embedder.card.fingerprint == matcher.card.fingerprint:
+    if embedder and matcher and embedder is matcher:
         both = _dims(embedder, "sem", "cpy", "sty")
         if both.keys() >= _dims(matcher, "cpy", "sty").keys():
             return [(embedder, both)]

@@ -30,6 +30,7 @@ TRACELESS = {
     "workers": None,
     "output": ("hold_days", "keep_store"),
     "registry": ("url", "pin", "max_age_days"),
+    "match": ("matcher",),  # a place; the fingerprint is what has to stay
     "fetch": (
         "connections",
         "per_host",

@@ -66,6 +66,7 @@ class StyleCalibration(Part):
     hand_share: float | None = None  # the largest share of one cohort hand's images that is hit
     overlaps: tuple[StyleOverlap, ...] = ()  # the nearest others, where any are near
     note: str = ""
+    matcher: str = ""  # fingerprint of what it was calibrated with
 
 
 class MatchPart(Part):

@@ -206,6 +206,10 @@ class RegistryConfig(Section):
 class MatchConfig(Section):
     """Limits of matching; the thresholds themselves stand in the claims."""
 
+    matcher: str = Field(
+        "builtin:lite",
+        description="whose vectors judge: builtin:lite, or a folder of recuse cohort build",
+    )
     style_budget: Share = Field(0.001, description="share of rows that all styles may drop falsely")
     share_cap: Annotated[float, Field(gt=0)] = Field(
         3.0, description="times alpha N rows that one style may drop before review"

@@ -4,9 +4,7 @@
     python bench/model/build_cohort.py pd.npz pipeline/models/builtin_lite
 
 Public-domain openclipart images only, of hands that are named; what is written are vectors, no
-pixels. Hands are split, never shared: of each three hands in order of size the largest goes to the
-fit set and two to the calibration set, until 200 calibrate; the rest fit. At most 250 images a
-hand, so that the largest do not become the norm.
+pixels. By `pipeline.models.fitting`, as `recuse cohort build` does it for other models.
 """
 
 import argparse
@@ -16,51 +14,21 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from optout import cohort
-from pipeline.models import imports, style
+from pipeline.models import fitting
+from pipeline.models.fitting import capped, whitened
 
-DIMS = {"cpy": 256, "sty": 512}
-BLOCK_DIM = 128
-RIDGE = {"cpy": 1e-2, "sty": 3e-3}
-CALIBRATION_HANDS = 200
-MOST_IMAGES = 250
 NAMELESS = "oca/-"
-SEED = 20261122
 
 
 def split_hands(hands: np.ndarray) -> tuple[list[str], list[str]]:
-    """Return the hands that fit and those that calibrate, each in order of size."""
-    names, sizes = np.unique(hands[hands != NAMELESS], return_counts=True)
-    by_size = [str(names[i]) for i in np.lexsort((names, -sizes))]
-    calibrate = [name for i, name in enumerate(by_size) if i % 3 != 0][:CALIBRATION_HANDS]
-    chosen = set(calibrate)
-    return [name for name in by_size if name not in chosen], calibrate
-
-
-def capped(hands: np.ndarray, names: list[str]) -> np.ndarray:
-    """Return indices of the images of some hands, at most 250 a hand, in order."""
-    rng = np.random.default_rng(SEED)
-    rows = [np.flatnonzero(hands == name) for name in names]
-    few = [r if len(r) <= MOST_IMAGES else rng.choice(r, MOST_IMAGES, replace=False) for r in rows]
-    return np.sort(np.concatenate(few))
+    """Return the hands that fit and those that calibrate, the unnamed left out."""
+    return fitting.split_hands(hands[hands != NAMELESS])
 
 
 def fitted(data: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
     """Return the arrays of the whitening, float16, fitted on some rows."""
-    arrays = style.fit_style(
-        data["sty"][rows], data["sty_sizes"].tolist(), (BLOCK_DIM, DIMS["sty"]), RIDGE["sty"]
-    )
-    parts = style.fit_whitening(data["cpy"][rows], DIMS["cpy"], RIDGE["cpy"])
-    arrays |= dict(zip(("cpy_mean", "cpy_projection"), parts, strict=True))
-    # save_file writes memory as it lies: a transposed view would come back scrambled.
-    return {name: np.ascontiguousarray(value, np.float16) for name, value in arrays.items()}
-
-
-def whitened(data: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return `cpy` and `sty` float32[n, d] of all rows, by the half floats that ship."""
-    torch = imports.torch()
-    raw = {name: torch.from_numpy(data[name]) for name in DIMS}
-    found = style.Whitening(arrays, "cpu").apply(raw)
-    return {name: value.numpy() for name, value in found.items()}
+    raw = {name: data[name][rows] for name in fitting.DIMS}
+    return fitting.fitted(raw, data["sty_sizes"].tolist(), fitting.dims(len(rows)))
 
 
 def main() -> None:
@@ -71,7 +39,6 @@ def main() -> None:
     data = dict(np.load(args.features))
     hands = data["hand"]
     fit, calibrate = split_hands(hands)
-    number = {name: i for i, name in enumerate(fit + calibrate)}
     rows = {"fit": capped(hands, fit), "calibration": capped(hands, calibrate)}
     whitening = fitted(data, rows["fit"])
     vectors = whitened(data, whitening)
@@ -81,15 +48,14 @@ def main() -> None:
         for name, value in vectors.items()
     }
     for part, index in rows.items():
-        arrays[f"{part}_hand"] = np.array([number[h] for h in hands[index]], np.int32)
+        arrays[f"{part}_hand"] = fitting.numbered(hands[index], fit + calibrate)
     card = {
         "source": "openclipart 0.18 (Debian packages openclipart-svg, openclipart-png)",
         "license": "public domain, as each image's metadata say; vectors only",
-        "fit": {"hands": len(fit), "images": len(rows["fit"])},
-        "calibration": {"hands": len(calibrate), "images": len(rows["calibration"])},
-        "most_images_a_hand": MOST_IMAGES,
-        "ridge": RIDGE,
-        "hands": [name.removeprefix("oca/") for name in number],
+        **fitting.counts(hands[rows["fit"]], hands[rows["calibration"]]),
+        "most_images_a_hand": fitting.MOST_IMAGES,
+        "ridge": fitting.RIDGE,
+        "hands": [name.removeprefix("oca/") for name in fit + calibrate],
     }
     args.out.mkdir(parents=True, exist_ok=True)
     save_file(whitening, args.out / "matcher.safetensors")

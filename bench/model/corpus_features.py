@@ -18,8 +18,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.models import imports, preprocess, style
+from pipeline.models import imports, preprocess
 from pipeline.models.builtin import image_tower
+from pipeline.models.taps import Taps, places
 
 PUBLIC_DOMAIN = "CC-PublicDomain"
 SEED = 20261122
@@ -68,7 +69,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = read_corpus(args.corpus, public_domain=not args.all_licences)
     trunk = image_tower()
-    taps = style.Taps(trunk)
+    taps = Taps(places(trunk))
     pool: list[list[np.ndarray]] = []
     raw: dict[str, list[np.ndarray]] = {"cpy": [], "sty": []}
     for view in range(args.views):

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli import audit, build, optout, registry, signals, vault
+from jobs.cli import audit, build, cohort, optout, registry, signals, vault
 from jobs.cli.console import say_error
 from jobs.cli.options import with_listed_names
 from schemas.errors import ClaimError, CurationError, UsageError
@@ -29,6 +29,7 @@ app = typer.Typer(
 build.register(app)
 app.add_typer(optout.app, name="optout")
 app.add_typer(registry.app, name="registry")
+app.add_typer(cohort.app, name="cohort")
 app.add_typer(signals.app, name="signals")
 app.add_typer(audit.app, name="audit")
 app.add_typer(vault.app, name="vault")

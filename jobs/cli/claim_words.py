@@ -15,6 +15,7 @@ from schemas.verdict import Captions, Stance
 if TYPE_CHECKING:  # what these import takes longer than listing claims
     import sqlalchemy as sa
 
+    from jobs.refresh import Refreshed
     from jobs.submit import Submitted
     from optout.intake import Exemplars
 
@@ -269,3 +270,19 @@ def grid() -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     return table
+
+
+def refreshed(done: "Refreshed", matcher: str) -> list[str]:
+    """Return what a refresh has done."""
+    lines = [
+        f"{done.added} works have vectors of {matcher} now, by entry {done.recorded.seq} of the log"
+    ]
+    if done.missing:
+        lines.append(
+            f"{done.missing} works have none of it: their images are not in the folder, so they"
+            " are found by their hashes alone"
+        )
+    if done.strange:
+        few = ", ".join(done.strange[:3])
+        lines.append(f"left out, as no work of the claim: {len(done.strange)} files ({few})")
+    return lines

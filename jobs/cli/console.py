@@ -1,7 +1,7 @@
 """What reaches a terminal: one console, plain where nobody looks, and nothing unescaped."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -28,3 +28,14 @@ def say_error(message: str, notes: Sequence[str] = ()) -> None:
     out.print(f"[bold red]error:[/] {safe(message)}")
     for note in notes:
         out.print(f"  {safe(note)}")
+
+
+def track(names: Sequence[str], doing: str) -> Iterable[str]:
+    """Give names one by one; a progress bar on a terminal, else one line."""
+    from rich.progress import track as bar  # noqa: PLC0415  # slow to import, and few commands need it
+
+    out = console(stderr=True)
+    if not out.is_terminal:
+        out.print(f"{doing} {len(names)} images")
+        return names
+    return bar(names, description=doing, console=out)

@@ -1,13 +1,13 @@
 """`recuse optout`: what artists do with a registry."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.cli.console import console, safe
+from jobs.cli.console import console, safe, track
 from jobs.cli.review import review
 from schemas.errors import ClaimError, UsageError
 from schemas.verdict import Captions, Scope, Stance
@@ -32,6 +32,9 @@ BACKGROUND = Annotated[
     str, typer.Option("--background", help="Folder of images by others, or a release, to try on.")
 ]
 HTML = Annotated[Path | None, typer.Option("--html", help="File to write a page with pictures to.")]
+MATCHER = Annotated[
+    str, typer.Option("--matcher", help="The registry's: builtin:lite or a matcher's folder.")
+]
 SHORTEST_PREFIX = 6
 NEEDED = ("torch", "torchvision", "timm", "open_clip")  # by the matcher
 
@@ -61,6 +64,7 @@ def submit(
     ] = "",
     trust_local: TRUST = False,
     registry: REGISTRY = "",
+    matcher: MATCHER = "builtin:lite",
     key: Annotated[Path | None, typer.Option("--key", help="Your key; made if absent.")] = None,
     receipt: Annotated[Path | None, typer.Option("--receipt", help="File of the receipt.")] = None,
     background: BACKGROUND = "",
@@ -100,7 +104,7 @@ def submit(
     if (background or html) and kind != Scope.STYLE:
         raise UsageError("expected --kind style for --background or --html: only styles are tried")
     out = console()
-    tools = _tools(needed=bool(folder))
+    tools = _tools(needed=bool(folder), matcher=matcher)
     done = record(order, tools, Rim(clock_from_environment()))
     part = done.enrolled.part
     out.print(f"[bold]claim {done.recorded.entry.claim}[/] is recorded. What was understood:")
@@ -128,6 +132,7 @@ def try_style(
     html: HTML = None,
     trust_local: TRUST = False,
     registry: REGISTRY = "",
+    matcher: MATCHER = "builtin:lite",
     key: Annotated[
         Path | None, typer.Option("--key", help="Your key: your own claims do not count.")
     ] = None,
@@ -149,7 +154,7 @@ def try_style(
         key=key,
         html=html,
     )
-    code = trying.try_out(wanted, _tools(needed=True))
+    code = trying.try_out(wanted, _tools(needed=True, matcher=matcher))
     if code:
         raise typer.Exit(code)
 
@@ -161,13 +166,16 @@ def simulate(
     registry: REGISTRY = "",
     html: HTML = None,
     *,
+    matcher: MATCHER = "builtin:lite",
     trust_local: TRUST = False,
 ) -> None:
     """Say what a claim would drop in a release, as if its control were proved; changes nothing."""
     from jobs.cli import trying
+    from jobs.simulation import Registered
 
     with _opened(registry) as found:
-        trying.simulate(found, _whole_id(found, claim), release, html, trust_local=trust_local)
+        at = Registered(found, _whole_id(found, claim), trust_local=trust_local, cohort=matcher)
+        trying.simulate(at, release, html)
 
 
 @app.command("list")
@@ -214,6 +222,48 @@ def show(
         out.print(claim_words.effects(part, standing.level, trust_local=trust_local))
     _say(claim_words.style_words(part.style))
     out.print(claim_words.told(claim_words.style_numbers(part.style)))
+
+
+@app.command()
+def refresh(
+    folder: Annotated[str, typer.Argument(help="Folder with images of the claim's works.")],
+    claim: Annotated[str, typer.Option("--claim", help="Id of the claim, or how it begins.")],
+    *,
+    matcher: MATCHER = "builtin:lite",
+    trust_local: TRUST = False,
+    registry: REGISTRY = "",
+    key: Annotated[
+        Path | None, typer.Option("--key", help="Your key. [where submit wrote it]")
+    ] = None,
+    receipt: Annotated[Path | None, typer.Option("--receipt", help="File of the receipt.")] = None,
+) -> None:
+    """Add vectors of the registry's matcher to the works of a claim, from the same images.
+
+    For works that have none of it: the registry has moved to a stronger matcher, or no model was
+    installed when the claim was made. Nothing else of the claim changes, and its level stays.
+    """
+    from jobs.claimant_files import key_path, receipt_path, registry_at
+    from jobs.cli import claim_words
+    from jobs.refresh import Order
+    from jobs.refresh import refresh as record
+    from jobs.submit import Rim
+    from pipeline.clock import clock_from_environment
+
+    place = registry_at(registry)
+    with _opened(registry) as found:
+        claim_id = _whole_id(found, claim)
+        usual = receipt_path(place, f"{claim_id}.{len(found.leaf_hashes())}")
+    works = _folder(folder)
+    tools = _tools(needed=True, matcher=matcher)
+    if tools.matcher is None or works is None:
+        raise UsageError("expected a model to be installed and a folder of works to refresh")
+    order = Order(
+        place, claim_id, works, key or key_path(place, claim_id), receipt or usual, trust_local
+    )
+    done = record(order, tools, tools.matcher, Rim(clock_from_environment()))
+    _say(claim_words.refreshed(done, tools.matcher.embedder.card.name))
+    _say([f"receipt: {order.receipt}"])
+    _say(claim_words.style_words(done.part.style))
 
 
 @app.command()
@@ -401,26 +451,25 @@ def _folder(path: str) -> "Folder | None":
     return folder(open_store(path)) if path else None
 
 
-def _tools(*, needed: bool) -> "Tools":
+def _tools(*, needed: bool, matcher: str = "builtin:lite") -> "Tools":
     from jobs.enrol import Tools
     from pipeline.image.canonical import CanonicalHasher
 
-    matcher = _matcher() if needed else None
-    return Tools(CanonicalHasher(), matcher, _track)
+    return Tools(CanonicalHasher(), _matcher(matcher) if needed else None, track)
 
 
-def _matcher() -> "Matcher | None":
-    """Return the built-in matcher, null where torch is missing; says which it is."""
+def _matcher(name: str) -> "Matcher | None":
+    """Return a matcher, null where torch is missing; says which it is."""
     from jobs.enrol import NO_MATCHER, Matcher
-    from pipeline.models.builtin_files import load_cohort
     from pipeline.models.loading import load_matcher
+    from pipeline.models.matcher_files import load_cohort
 
     if not all(_is_installed(name) for name in NEEDED):
         _say([NO_MATCHER])
         return None
-    embedder = load_matcher()
+    embedder = load_matcher(name)
     _say([embedder.card.notice] if embedder.card.notice else [])
-    return Matcher(embedder, load_cohort())
+    return Matcher(embedder, load_cohort(name))
 
 
 def _is_installed(name: str) -> bool:
@@ -428,14 +477,3 @@ def _is_installed(name: str) -> bool:
         return find_spec(name) is not None
     except (ImportError, ValueError):
         return False
-
-
-def _track(names: Sequence[str], doing: str) -> Iterable[str]:
-    """Give names one by one; a progress bar on a terminal, else one line."""
-    from rich.progress import track
-
-    out = console(stderr=True)
-    if not out.is_terminal:
-        out.print(f"{doing} {len(names)} images")
-        return names
-    return track(names, description=doing, console=out)

@@ -99,20 +99,14 @@ def tell(found: Tried, works: Folder, tools: Tools, html: Path | None) -> None:
     _print([f"page: {html} (with small copies of your images; it was not sent anywhere)"])
 
 
-def simulate(
-    registry: Registry, claim_id: str, release: str, html: Path | None, *, trust_local: bool
-) -> None:
-    """Say what a claim would drop in a release, and write the page where one is wanted.
-
-    trust_local: the other claims' control counts as proved, so that their styles share the budget.
-    """
+def simulate(at: simulation.Registered, release: str, html: Path | None) -> None:
+    """Say what a claim would drop in a release, and write the page where one is wanted."""
     store = open_store(release)
     if not is_release(store):
         raise UsageError(f"expected a release (with manifest.json) in {release}, found none")
-    at = simulation.Registered(registry, claim_id, trust_local=trust_local)
     found = simulation.run(at, open_release(store), track_files)
     out = console()
-    out.print(f"[bold]claim {claim_id}[/] on {found.rows:,} released rows; nothing is changed.")
+    out.print(f"[bold]claim {at.claim_id}[/] on {found.rows:,} released rows; nothing is changed.")
     _print(simulation_words.simulated(found))
     if found.decided.num_rows:
         out.print(simulation_words.by_rule(found))

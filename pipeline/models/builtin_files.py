@@ -23,6 +23,9 @@ from pipeline.models import preprocess, style
 from schemas.canonical import digest, sha256_hex
 from schemas.errors import ModelMismatchError, UsageError
 
+Halves = Mapping[str, npt.NDArray[np.float16]]
+"""Arrays of a whitening, as they are stored."""
+
 NAME = "builtin:lite"
 FOLDER = Path(__file__).parent / "builtin_lite"
 MODEL, TOWER, MATCHER, COHORT = (
@@ -34,13 +37,8 @@ MODEL, TOWER, MATCHER, COHORT = (
 FINGERPRINT = "model/1"  # raise it when the rule below changes
 
 
-def load_cohort(name: str = NAME) -> cohort.Cohort:
-    """Return the cohort of a matcher that we ship, under the matcher's fingerprint.
-
-    Raises UsageError for another name: its cohort has to be built first.
-    """
-    if name != NAME:
-        raise UsageError(f"expected a matcher that ships with a cohort ({NAME}), found {name}")
+def load_cohort() -> cohort.Cohort:
+    """Return the cohort of the matcher that we ship, under the matcher's fingerprint."""
     return cohort.parse(_read(COHORT), matcher_fingerprint())
 
 
@@ -81,15 +79,23 @@ def fingerprint(
     matcher: Mapping[str, str] | None = None,
 ) -> str:
     """Return the digest of all that moves a vector, save precision and device."""
-    return digest(
-        {
-            "version": FINGERPRINT,
-            "architecture": dict(architecture),
-            "weights_sha256": weights_sha256,
-            "preprocess": preparation.describe(),
-            "matcher": dict(matcher or {}),
-        }
-    )
+    return digest(identity(architecture, weights_sha256, preparation, matcher))
+
+
+def identity(
+    architecture: Mapping[str, Any],
+    weights_sha256: str,
+    preparation: preprocess.Preprocess,
+    matcher: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return what `fingerprint` is the digest of."""
+    return {
+        "version": FINGERPRINT,
+        "architecture": dict(architecture),
+        "weights_sha256": weights_sha256,
+        "preprocess": preparation.describe(),
+        "matcher": dict(matcher or {}),
+    }
 
 
 def whitening() -> dict[str, npt.NDArray[np.float16]]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.models import imports, preprocess, style
+from pipeline.models.taps import Taps
 from schemas.errors import UsageError
 from schemas.ports import ModelCard, Pixels, Vectors
 
@@ -24,7 +25,10 @@ def set_threads(count: int) -> None:
 
 
 class OpenClipEmbedder:
-    """An open_clip model in evaluation mode, with the matcher's taps where it has them."""
+    """An open_clip model in evaluation mode, with the matcher's taps where it has them.
+
+    Taps without a whitening give `cpy` and `sty` raw, from which one is fitted, and no `sem`.
+    """
 
     def __init__(
         self,
@@ -34,7 +38,7 @@ class OpenClipEmbedder:
         *,
         batch_size: int,
         device: str,
-        matcher: tuple[style.Taps, style.Whitening] | None = None,
+        matcher: tuple[Taps, style.Whitening | None] | None = None,
     ) -> None:
         self._model = model
         self._tokenizer = tokenizer
@@ -88,7 +92,8 @@ class OpenClipEmbedder:
             found = {"sem": torch.nn.functional.normalize(sem.float(), dim=1)}
             if self._matcher:
                 taps, whitening = self._matcher
-                found |= whitening.apply(taps.read())
+                raw = taps.read()
+                found = found | whitening.apply(raw) if whitening else raw
             return {name: value.cpu().numpy() for name, value in found.items()}
 
     def _text_pass(self, tokens: Any) -> Vectors:

@@ -24,46 +24,17 @@ Arrays = dict[str, npt.NDArray[np.float32]]
 VERSION = "style/2"  # part of the fingerprint: raise it when anything below moves a number
 GEM_P = 3.0
 GEM_FLOOR = 1e-6
-GRAM_STAGES = 4  # later stages have too many channels, and say what rather than how
-
-
-class Taps:
-    """Statistics of the stages of a timm EfficientNet, gathered while it runs."""
-
-    def __init__(self, trunk: Any) -> None:
-        self._stages: dict[int, list[Any]] = {}
-        self._last: Any = None
-        self.sizes: list[int] = []  # widths of the blocks of `sty`, known after a pass
-        for number, stage in enumerate(trunk.blocks):
-            stage.register_forward_hook(self._stage_hook(number))
-        trunk.bn2.register_forward_hook(self._last_hook)
-
-    def read(self) -> dict[str, Any]:
-        """Return raw `cpy` and `sty` tensors, float32[n, d], of the latest forward pass.
-
-        `sty` is the blocks of all stages, side by side; `sizes` says where each ends.
-        """
-        torch = imports.torch()
-        blocks = [block for number in sorted(self._stages) for block in self._stages[number]]
-        self.sizes = [block.shape[1] for block in blocks]
-        raw = {"cpy": _unit(gem(self._last)), "sty": torch.cat(blocks, dim=1)}
-        self._stages.clear()
-        self._last = None
-        return raw
-
-    def _stage_hook(self, number: int) -> Any:
-        def hook(_module: Any, _inputs: Any, output: Any) -> None:
-            self._stages[number] = stage_statistics(output, gram=number < GRAM_STAGES)
-
-        return hook
-
-    def _last_hook(self, _module: Any, _inputs: Any, output: Any) -> None:
-        self._last = output
 
 
 def gem(features: Any) -> Any:
     """Return float32[n, c], the generalised mean of a feature map float[n, c, h, w]."""
     return features.float().clamp(min=GEM_FLOOR).pow(GEM_P).mean(dim=(2, 3)).pow(1.0 / GEM_P)
+
+
+def signed_gem(features: Any) -> Any:
+    """Return float32[n, c], as `gem`, of features that lie on both sides of zero: signs stay."""
+    cubes = features.float().pow(GEM_P).mean(dim=(2, 3))
+    return cubes.sign() * cubes.abs().clamp(min=GEM_FLOOR**GEM_P).pow(1.0 / GEM_P)
 
 
 def stage_statistics(features: Any, *, gram: bool) -> list[Any]:
@@ -74,12 +45,12 @@ def stage_statistics(features: Any, *, gram: bool) -> list[Any]:
     """
     torch = imports.torch()
     flat = features.float().flatten(2)
-    blocks = [_unit(torch.cat([flat.mean(dim=2), flat.std(dim=2, correction=0)], dim=1))]
+    blocks = [unit(torch.cat([flat.mean(dim=2), flat.std(dim=2, correction=0)], dim=1))]
     if gram:
         products = torch.bmm(flat, flat.transpose(1, 2)) / flat.shape[2]
         row, column = torch.triu_indices(flat.shape[1], flat.shape[1])
         upper = products[:, row, column]
-        blocks.append(_unit(upper.sign() * upper.abs().sqrt()))
+        blocks.append(unit(upper.sign() * upper.abs().sqrt()))
     return blocks
 
 
@@ -109,12 +80,12 @@ class Whitening:
         torch = imports.torch()
         blocks = torch.split(raw["sty"], self._sizes, dim=1)
         whitened = [
-            _unit((_unit(block) - mean) @ projection)
+            unit((unit(block) - mean) @ projection)
             for block, (mean, projection) in zip(blocks, self._blocks, strict=True)
         ]
-        found = {"cpy": (raw["cpy"], self._cpy), "sty": (_unit(torch.cat(whitened, 1)), self._sty)}
+        found = {"cpy": (raw["cpy"], self._cpy), "sty": (unit(torch.cat(whitened, 1)), self._sty)}
         return {
-            name: _unit((rows - mean) @ projection)
+            name: unit((rows - mean) @ projection)
             for name, (rows, (mean, projection)) in found.items()
         }
 
@@ -134,10 +105,10 @@ def fit_style(
     arrays: Arrays = {}
     parts = []
     for number, block in enumerate(_blocks(rows, sizes)):
-        unit = _unit_rows(block)
-        mean, projection = fit_whitening(unit, min(dims[0], block.shape[1]), ridge)
+        own = _unit_rows(block)
+        mean, projection = fit_whitening(own, min(dims[0], block.shape[1]), ridge)
         arrays |= {f"sty_{number}_mean": mean, f"sty_{number}_projection": projection}
-        parts.append(_unit_rows((unit - mean) @ projection))
+        parts.append(_unit_rows((own - mean) @ projection))
     together = _unit_rows(np.concatenate(parts, axis=1))
     arrays["sty_mean"], arrays["sty_projection"] = fit_whitening(together, dims[1], ridge)
     return arrays
@@ -171,5 +142,6 @@ def fit_whitening(
     return mean.astype(np.float32), projection.astype(np.float32)
 
 
-def _unit(rows: Any) -> Any:
+def unit(rows: Any) -> Any:
+    """Return rows of a tensor brought to unit length."""
     return imports.torch().nn.functional.normalize(rows, dim=1)

@@ -22,7 +22,7 @@ OWN = "--trust-local"
 def place(tmp_path, monkeypatch):
     monkeypatch.setenv("RECUSE_REGISTRY", str(tmp_path / "home" / "registry.db"))
     monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.setattr(optout, "_matcher", fake_matcher)
+    monkeypatch.setattr(optout, "_matcher", lambda _name: fake_matcher())
     return tmp_path
 
 
@@ -129,7 +129,7 @@ def test_what_cannot_be_tested_is_refused(place, monkeypatch):
     (place / "empty").mkdir()
     with pytest.raises(UsageError, match="found none"):
         run("test", place / "works", OWN, "--background", place / "empty")
-    monkeypatch.setattr(optout, "_matcher", lambda: None)
+    monkeypatch.setattr(optout, "_matcher", lambda _name: None)
     with pytest.raises(UsageError, match="no model"):
         run("test", place / "works", OWN)
 

@@ -51,6 +51,13 @@ def test_each_named_vector_is_a_column_of_half_floats():
     assert both.asked == 3  # one pass gives all
 
 
+def test_the_same_model_in_another_precision_gives_no_vectors_of_the_matcher():
+    """A fingerprint leaves precision out, so one fingerprint may be two sets of numbers."""
+    half, full = ScriptedEmbedder(MATCHER), ScriptedEmbedder(MATCHER)
+    embed(uids(2), pictures(2), ["a", "b"], half, full)
+    assert (half.asked, full.asked) == (2, 2)
+
+
 def test_the_matcher_runs_beside_another_model():
     chosen, matcher = ScriptedEmbedder(SEM), ScriptedEmbedder(MATCHER, fingerprint="e" * 64)
     table, _ = embed(uids(2), pictures(2), ["a", "b"], chosen, matcher)

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.models import architecture, builtin_files, imports, loading
+from optout.style import Style, claim_moments, normalised
+from optout.tail import Tail
+from pipeline.models import architecture, builtin_files, imports, loading, matcher_files
+from schemas.config import MatchConfig
 from schemas.errors import ModelMismatchError, UsageError
 
 DIMS = {"sem": 256, "cpy": 256, "sty": 512}
@@ -144,7 +147,25 @@ def test_only_a_model_with_a_cohort_is_a_matcher():
     with pytest.raises(UsageError, match="matcher"):
         loading.load_matcher("ViT-B-32/laion2b_s34b_b79k")
     with pytest.raises(UsageError, match="cohort"):
-        builtin_files.load_cohort("ViT-B-32/laion2b_s34b_b79k")
+        matcher_files.load_cohort("ViT-B-32/laion2b_s34b_b79k")
+
+
+def test_epsilon_covers_what_batches_of_another_size_move(cache, lite, pictures, monkeypatch):
+    """All precisions, threads and kernels: bench/precision.py, docs/benchmarks.md."""
+    monkeypatch.setenv("RECUSE_CACHE", str(cache))
+    one = loading.load_matcher(batch_size=1).images(pictures)
+    four = lite.images(pictures)
+    cohort, epsilon = builtin_files.load_cohort(), MatchConfig().epsilon
+    assert max(np.abs(one[n] @ four[n].T - four[n] @ four[n].T).max() for n in DIMS) < epsilon / 20
+    works = cohort.calibration_sty[:10]
+    style = Style(works, Tail(0, 0.02, 0, 1, 1e-3, *claim_moments(works, cohort.fit_sty)))
+    moved = [normalised(found["sty"], style, cohort.fit_sty) for found in (one, four)]
+    assert np.abs(moved[0] - moved[1]).max() < epsilon
+
+
+def test_a_matcher_runs_in_one_precision():
+    with pytest.raises(UsageError, match="fp32 for a matcher, found bf16"):
+        loading.load_matcher(precision="bf16")
 
 
 @pytest.mark.parametrize(
