@@ -30,7 +30,7 @@ def needed(tail: Tail, alpha: float, voters: int) -> float:
 
     voters: different images of the source, at least 1; with one it is the excess of a single image.
     Beyond the rate that the cohort supports a tail that was fitted with an end is read as one
-    without: with ends as fitted, some claims were reached at any rate.
+    without: else some claims are reached at any rate.
     """
     if not tail.supports(alpha):
         tail = replace(tail, xi=max(tail.xi, 0.0))

@@ -30,10 +30,10 @@ def test_a_known_tail_is_fitted():
 
 
 def test_a_threshold_is_set_with_caution_more_of_it_at_small_rates():
-    assert threshold_at(TAIL, 1e-2) == pytest.approx(quantile(TAIL, 1e-2 / 5))
+    assert threshold_at(TAIL, 1e-2) == pytest.approx(quantile(TAIL, 1e-2 / 3))
     assert threshold_at(TAIL, 1e-3) == pytest.approx(quantile(TAIL, 1e-3 / 20))
-    assert 5 < caution(3e-3) < 20
-    assert (caution(1e-6), caution(0.5)) == (20, 5)
+    assert 3 < caution(3e-3) < 20
+    assert (caution(1e-6), caution(0.5)) == (20, 3)
 
 
 def test_no_threshold_is_lower_than_the_cohort_supports():
