@@ -25,7 +25,9 @@ from bench.matching import (
     prototype,
     recall_by_hand,
 )
+from bench.model.corpus_features import read_corpus
 from jobs.enrol import Folder, Matcher
+from optout import intake
 from pipeline.decide import decide
 from pipeline.image.canonical import CanonicalHasher
 from pipeline.match import match
@@ -102,6 +104,18 @@ def keys_and_vectors(bodies: dict[str, bytes], matcher: Matcher) -> tuple[pa.Tab
 
 def matched(registry, keys, vectors) -> pa.Table:
     return match(keys, vectors, registry, SIMILARITIES.empty_table(), MatchConfig())
+
+
+def test_flags_that_share_a_pattern_cannot_be_claimed(pictures, folder):
+    """PDQ sees luminance: Cuba and Puerto Rico lie 4 bits apart, Bahrain and Qatar none."""
+    named = {path: n for n, path in enumerate(pictures.data["path"])}
+    ends = tuple(f"/{name}.png" for name in ("cuba", "puerto_rico", "bahrain", "qatar"))
+    flags = [row["path"] for row in read_corpus(folder) if row["source_file"].endswith(ends)]
+    assert len(flags) == 4
+    bodies = [(path, read(folder, pictures, named[path])) for path in flags]
+    found = intake.exemplars(bodies, CanonicalHasher())
+    assert not found.works
+    assert all("a flag" in refused.reason for refused in found.refused)
 
 
 def read(folder: Path, pictures: Corpus, number: int) -> bytes:

@@ -3,9 +3,12 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.hot_patterns import cards, stripes
 from optout import hot
+from optout.flags import FLAGS
 from optout.match import PDQ_MIN_QUALITY
 from pipeline.image.canonical import CanonicalHasher
 from tests.pipeline.pictures import picture, saved
@@ -31,6 +34,22 @@ def test_a_test_pattern_is_refused_and_told_by_name(name, pixels):
 def test_the_list_is_the_one_that_the_script_paints():
     painted = {variants(encoded(p, quality=100))[0].tobytes().hex(): name for name, p in cards()}
     assert set(painted.values()) == set(hot.TEST_CARDS.values())
+
+
+@given(st.sampled_from(sorted(FLAGS)), st.integers(0, 7), st.sets(st.integers(0, 255), max_size=16))
+def test_flags_are_nobodys_work_turned_or_slightly_changed(flag, turn, flips):
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(flag), np.uint8))
+    bits[list(flips)] ^= 1
+    eight = [bytes(32)] * 8
+    eight[turn] = np.packbits(bits).tobytes()
+    assert "a flag (" in hot.refusal(hot.words(eight), hot.Listed.of(()))
+
+
+def test_a_picture_that_is_not_that_near_a_flag_is_none():
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(min(FLAGS)), np.uint8))
+    bits[::6] ^= 1  # 43 bits
+    far = hot.words([np.packbits(bits).tobytes()] * 8)
+    assert not hot.refusal(far, hot.Listed.of(()))
 
 
 @pytest.mark.parametrize(("name", "pixels"), [*stripes()])
