@@ -24,7 +24,7 @@ from jobs.enrol import Matcher
 from jobs.planning import finished_release
 from optout import snapshot, union
 from optout.registry import Registry
-from optout.tail import Tail
+from optout.tail import CAUTION, HOLD_CAUTION, Tail, caution
 from optout.works import encode_vector
 from pipeline.likeness import likeness
 from pipeline.models.builtin_files import load_cohort
@@ -43,7 +43,8 @@ from tests.optout.claims import active_style, draft, unit, work
 from tests.servers import serve
 
 RUNNER = CliRunner()
-DROP, HOLD = np.log(0.02 / 5e-5), np.log(0.02 / 1e-4)  # of an exponential tail, in its scale
+# of an exponential tail, in its scale
+DROP, HOLD = (np.log(0.02 * caution(1e-3, by) / 1e-3) for by in (CAUTION, HOLD_CAUTION))
 DAY_S = 86_400
 
 
@@ -102,11 +103,12 @@ def similarities(where: Path, matcher: Matcher, sty: np.ndarray, names: list[str
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> World:
-    """A release of eight pictures, of which a style drops one and holds two; its fetch store."""
+    """A release of four pictures, of which a style drops one and holds two; its fetch store."""
     folder = tmp_path_factory.mktemp("review")
     matcher = Matcher(load_matcher(), load_cohort())
     cast = gather(cache_folder() / "gallery")
-    shown = [*cast.stylist.works[5:9], *cast.others[:4]]
+    # fewer than have a vote together: one source of more would be voted out
+    shown = [*cast.stylist.works[5:8], *cast.others[:1]]
     bodies = {f"/{n}.jpg": one.body() for n, one in enumerate(shown)}
     sty = matcher.embedder.images([decoded(b) for b in bodies.values()])["sty"]
     claimed = matcher.embedder.images([decoded(one.body()) for one in cast.stylist.works[:5]])[
