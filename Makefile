@@ -10,7 +10,7 @@ demo: $(STAMP)
 	$(BIN)/python -m jobs.demo.run
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow and not clean" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not clean" -n 2 --dist loadfile $(ARGS)
 
 slow: $(STAMP)
 	$(BIN)/python -m pytest -m "slow or clean" $(ARGS)
