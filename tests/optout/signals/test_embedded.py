@@ -91,7 +91,7 @@ def changed(**values: Any) -> dict[str, Any]:
         {k: v for k, v in changed().items() if k != "container"},
         {k: v for k, v in changed().items() if k != "sha256"},
     ],
-    ids=lambda value: str(value)[:40],
+    ids=[*range(11)],  # a manifest has random labels
 )
 def test_other_json_is_no_evidence(value: Any) -> None:
     with pytest.raises(SchemaError, match="embedded"):
