@@ -20,6 +20,8 @@ SHARED = 0.12
 
 A mean of n strangers spreads by sqrt(SHARED + (1 - SHARED) / n) of one's spread. At .12 the votes
 of 5, 10 and 20 images of one stranger reach .6, .3 and .1 of the declared rate."""
+ELSEWHERE = 50
+"""Different images that a build needs to have elsewhere, for a source to have a vote in it."""
 MAJORITY = 0.5
 """Where so many images of a source that was voted out lie above u, the source is the hand's, and
 all its images go; where fewer do, others have images there too, and only what lies above goes."""

@@ -1,11 +1,15 @@
 """Which sources were voted out: the images of one folder, or of one host, read together.
 
 A source is a host, or the folder of an address, which is where a shared host keeps one account's
-images. Copies are one image and have one vote (duplicate groups). Runs once over slim columns and
-stored similarities, before `decide`; the threshold and its reasons are those of optout.vote.
+images. Copies are one image and have one vote (duplicate groups). A cohort of drawings says little
+about photographs: there everything may lie nearer, and what is little for one image adds up over a
+source. So a source is read against the rest of its build too, where that lies nearer than the
+cohort. Runs once over slim columns and stored similarities, before `decide`; the threshold and its
+reasons are those of optout.vote.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -13,7 +17,8 @@ import pyarrow as pa
 
 from optout.lifecycle import Rule
 from optout.match import met
-from optout.vote import MAJORITY, VOTERS, needed
+from optout.tail import FLOOR_SHARE
+from optout.vote import ELSEWHERE, MAJORITY, VOTERS, needed
 from pipeline.cleared import cleared
 from pipeline.match_styles import InForce, in_force
 from pipeline.spread import between_contents, content_key
@@ -114,15 +119,20 @@ def _voted(  # noqa: PLR0917  # tables and values, each of its own type
         .join(counted, on="source")
         .with_columns(similarity=pl.col("total") * UNIT / pl.col("voters"))
     )
-    out = _beyond(ballots, styles, config).with_columns(kind=pl.lit(kind))
+    likely = _beyond(ballots, styles, config)
+    rest = _Rest(near, placed, rolls, seen["content"].n_unique())
+    out = rest.held_against(likely, config.epsilon).with_columns(kind=pl.lit(kind))
     everything = out.filter(pl.col("near") >= MAJORITY * pl.col("voters"))
+    columns = ["uid", "source", *(c for c in everything.columns if c != "source")]
     reached = pl.concat(
         [
-            placed.select("uid", "source").join(everything, on="source"),
-            asked.select("uid", "source", "claim_id").join(out, on=["source", "claim_id"])
-            .select("uid", "source", *(c for c in everything.columns if c != "source")),
+            placed.select("uid", "source").join(everything, on="source").select(columns),
+            asked.select("uid", "source", "claim_id", "excess")
+            .join(out, on=["source", "claim_id"])
+            .filter(pl.col("excess") >= pl.col("raised"))
+            .select(columns),
         ]
-    ).unique(["uid", "claim_id"])  # fmt: skip
+    ).unique(["uid", "claim_id"])
     return _matches(reached)
 
 
@@ -157,6 +167,49 @@ def _limits(asked: pl.DataFrame, styles: list[InForce]) -> Iterator[float]:
     for claim_id, voters in asked.iter_rows():
         one = by_claim[claim_id]
         yield needed(one.tail, one.alpha, voters)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rest:
+    """What a build has beside a source.
+
+    near: content, claim_id, excess. placed: source, content. rolls: source and content of what has
+    a vote. contents: different images of the build.
+    """
+
+    near: pl.DataFrame
+    placed: pl.DataFrame
+    rolls: pl.DataFrame
+    contents: int
+
+    def held_against(self, ballots: pl.DataFrame, epsilon: float) -> pl.DataFrame:
+        """Return the ballots that are enough above what FLOOR_SHARE of the images elsewhere reach.
+
+        Where that is no more than u nothing changes, and `raised` is 0. Few ballots come here, so
+        one at a time.
+        """
+        kinds = ballots.schema | {"raised": pl.Int64()}
+        near = self.near.select("content", "claim_id", "excess").unique(["content", "claim_id"])
+        found = []
+        for ballot in ballots.sort("source", "claim_id").iter_rows(named=True):
+            at = pl.col("source") == ballot["source"]
+            own = self.placed.filter(at).select("content").unique()
+            of_claim = near.filter(pl.col("claim_id") == ballot["claim_id"])
+            elsewhere = self.contents - own.height
+            if elsewhere < ELSEWHERE:
+                continue
+            there = of_claim.join(own, on="content", how="anti")["excess"].sort(descending=True)
+            place = int(FLOOR_SHARE * elsewhere)
+            raised = int(there[place]) if place < there.len() else 0
+            voters = self.rolls.filter(at)
+            here = of_claim.join(voters, on="content", how="semi")["excess"]
+            mean = float((here - raised).clip(lower_bound=0).sum()) * UNIT / ballot["voters"]
+            margin = mean - ballot["threshold"]
+            if not margin < -epsilon:
+                near_here = int((here >= raised).sum())
+                said = {"similarity": mean, "margin": margin, "near": near_here, "raised": raised}
+                found.append(ballot | said)
+        return pl.DataFrame(found, schema=kinds)
 
 
 def _matches(reached: pl.DataFrame) -> pl.DataFrame:

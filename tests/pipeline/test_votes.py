@@ -46,16 +46,23 @@ def row(uid: str, folder: str = "site.example/ada/", content: str | None = None)
     }  # fmt: skip
 
 
+REST = [row(f"rest{n:02}", f"rest{n}.example/") for n in range(60)]
+"""What a build has elsewhere."""
+
+
 def voted(
     rows: list[dict],
     excess: dict[str, float],
     edges: list[dict] | None = None,
     count: int = 1,
+    *,
     safe: list[dict] | None = None,
+    rest: list[dict] | None = None,
 ) -> pa.Table:
     similar = [
         {"uid": uid, "claim_id": "c0", "similarity": TAIL.u + more} for uid, more in excess.items()
     ]
+    rows = [*rows, *(REST if rest is None else rest)]
     tables = (
         from_rows(rows, SLIM), from_rows(similar, SIMILARITIES), from_rows(edges or [], EDGES)
     )  # fmt: skip
@@ -141,6 +148,21 @@ def test_a_similarity_that_is_not_a_number_has_no_vote():
     assert uids(table) == []
 
 
+def test_where_a_whole_build_lies_nearer_than_the_cohort_a_source_is_held_against_it():
+    """A cohort of drawings says little about photographs."""
+    build = {r["uid"]: 1.5 * NEAR for r in REST}
+    assert uids(voted(ADA, {r["uid"]: 1.5 * NEAR for r in ADA} | build)) == []
+    apart = voted(ADA, {r["uid"]: 2.6 * NEAR for r in ADA} | build)
+    assert uids(apart) == [r["uid"] for r in ADA]
+    few = voted(ADA, {r["uid"]: 1.5 * NEAR for r in ADA} | dict(list(build.items())[:1]))
+    assert uids(few) == [r["uid"] for r in ADA]  # one of sixty is what strangers are
+
+
+def test_a_build_with_little_elsewhere_has_no_votes():
+    assert uids(voted(ADA, {r["uid"]: SINGLE for r in ADA}, rest=REST[:49])) == []
+    assert uids(voted(ADA, {r["uid"]: SINGLE for r in ADA}, rest=REST[:50])) != []
+
+
 def test_what_review_has_cleared_speaks_for_nobody():
     excess = {r["uid"]: NEAR for r in ADA}
     cleared = [{"claim_id": "c0", "sha256": "sa0", "pixel_sha256": "pa0"}]
@@ -169,7 +191,7 @@ EXCESSES = st.lists(st.floats(0, 4 * SINGLE), min_size=4, max_size=14)
 @settings(max_examples=40, deadline=None)
 @given(EXCESSES, st.integers(0, 13), st.floats(0, SINGLE), st.randoms(use_true_random=False))
 def test_order_does_not_count_and_nearer_never_frees(excesses, place, more, random):
-    rows = [row(f"a{n:02}", f"site.example/{n % 2}/") for n in range(len(excesses))]
+    rows = [row(f"a{n:02}") for n in range(len(excesses))]
     excess = {r["uid"]: value for r, value in zip(rows, excesses, strict=True)}
     before = voted(rows, excess)
     shuffled = random.sample(sorted(excess.items()), len(excess))
