@@ -81,7 +81,10 @@ def runner(request, work):
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+            n_workers=1,
+            threads_per_worker=2,
+            processes=False,
+            dashboard_address="127.0.0.1:0",  # None still opens a server, on the usual port
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
