@@ -75,14 +75,13 @@ def cluster(config: WorkersConfig) -> Iterator["Client"]:
 def _local(config: WorkersConfig) -> Iterator["Client"]:
     from distributed import Client, LocalCluster  # noqa: PLC0415
 
-    dashboard = f"{LOOPBACK}:0" if config.dashboard else None
     with (
         LocalCluster(
             n_workers=config.count,
             threads_per_worker=1,
             processes=True,
             host=LOOPBACK,
-            dashboard_address=dashboard,
+            dashboard_address=f"{LOOPBACK}:0",  # None would open it on all addresses, port 8787
             resources=dict.fromkeys(GROUPS, 1),
             env=WORKER_ENVIRONMENT,
             silence_logs=logging.CRITICAL,
