@@ -24,7 +24,6 @@ from schemas.tables import MATCHES
 from schemas.verdict import Stance
 
 COLUMNS = MATCHES.names[: MATCHES.names.index("margin")]
-SIMILAR = {"uid": pl.String, "claim_id": pl.String, "similarity": pl.Float64}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ decision is a line of a file that only grows; the last line about a row counts, 
 later release has taken is decided for good.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -16,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from optout.lifecycle import STYLE_RULES, Rule
-from schemas.canonical import canonical_json
+from schemas.canonical import canonical_lines, read_lines
 from schemas.errors import SchemaError, UsageError
 from schemas.safe import Cleared
 from schemas.tables import MATCHES, VAULTED, require
@@ -69,20 +68,14 @@ class Decision:
 
 def parse_decisions(body: bytes, where: str) -> list[Decision]:
     """Return the lines of a vault's decisions. Raises SchemaError with the number of a bad one."""
-    found = []
-    for number, line in enumerate(body.split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            found.append(Decision.from_json(json.loads(line)))
-        except (SchemaError, ValueError, RecursionError) as e:
-            raise SchemaError(f"{where}, line {number}: {e}") from e
-    return found
+    return read_lines(
+        body, Decision.from_json, lambda number, e: SchemaError(f"{where}, line {number}: {e}")
+    )
 
 
 def render_decisions(decisions: Iterable[Decision]) -> bytes:
     """Return lines as bytes; `parse_decisions` reads them back."""
-    return b"".join(canonical_json(asdict(one)) + b"\n" for one in decisions)
+    return canonical_lines(asdict(one) for one in decisions)
 
 
 def standing(decisions: Iterable[Decision]) -> dict[str, Decision]:

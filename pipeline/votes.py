@@ -8,7 +8,6 @@ cohort. Runs once over slim columns and stored similarities, before `decide`; th
 reasons are those of optout.vote.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +33,19 @@ SOURCES = {
 """How the sources of a row are called, the narrower first; bytes that were given have none."""
 UNIT = 2.0**-20
 """Excesses are added as whole numbers of it, so that no order of addition shows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Build:
+    """What is known of a build.
+
+    seen: uid, url_key, host, content of rows with an image. near: uid, content, claim_id, excess.
+    edges: EDGES.
+    """
+
+    seen: pl.DataFrame
+    near: pl.DataFrame
+    edges: pl.DataFrame
 
 
 def votes(
@@ -63,10 +75,8 @@ def votes(
     similar = pl.DataFrame(similarities)
     aside = cleared(similar, seen, safe)
     near = _near(similar.join(aside, on=["uid", "claim_id"], how="anti"), seen, styles)
-    found = [
-        _voted(kind, name, seen, near, pl.DataFrame(edges), styles, config)
-        for kind, name in SOURCES.items()
-    ]
+    build = _Build(seen, near, pl.DataFrame(edges))
+    found = [_voted(kind, build, styles, config) for kind in SOURCES]
     # Of two sources of a row the one that speaks more clearly; at a tie the narrower.
     best = (
         pl.concat(found)
@@ -95,21 +105,13 @@ def _near(similarities: pl.DataFrame, seen: pl.DataFrame, styles: list[InForce])
     )
 
 
-def _voted(  # noqa: PLR0917  # tables and values, each of its own type
-    kind: str,
-    name: pl.Expr,
-    seen: pl.DataFrame,
-    near: pl.DataFrame,
-    edges: pl.DataFrame,
-    styles: list[InForce],
-    config: MatchConfig,
-) -> pl.DataFrame:
+def _voted(kind: str, build: _Build, styles: list[InForce], config: MatchConfig) -> pl.DataFrame:
     """Return MATCHES of the rows of every source of one kind that was voted out."""
-    placed = seen.with_columns(source=name).filter(
+    placed = build.seen.with_columns(source=SOURCES[kind]).filter(
         pl.col("source").is_not_null() & (pl.col("source") != "")
     )
-    asked = near.join(placed.select("uid", "source"), on="uid")
-    rolls = _voters(placed.join(asked.select("source").unique(), on="source"), edges)
+    asked = build.near.join(placed.select("uid", "source"), on="uid")
+    rolls = _voters(placed.join(asked.select("source").unique(), on="source"), build.edges)
     counted = rolls.group_by("source").agg(voters=pl.len()).filter(pl.col("voters") >= VOTERS)
     ballots = (
         asked.unique(["source", "content", "claim_id"])  # equal contents have equal vectors
@@ -120,8 +122,8 @@ def _voted(  # noqa: PLR0917  # tables and values, each of its own type
         .with_columns(similarity=pl.col("total") * UNIT / pl.col("voters"))
     )
     likely = _beyond(ballots, styles, config)
-    rest = _Rest(near, placed, rolls, seen["content"].n_unique())
-    out = rest.held_against(likely, config.epsilon).with_columns(kind=pl.lit(kind))
+    out = _held_against_the_rest(likely, build, placed, rolls, config.epsilon)
+    out = out.with_columns(kind=pl.lit(kind))
     everything = out.filter(pl.col("near") >= MAJORITY * pl.col("voters"))
     columns = ["uid", "source", *(c for c in everything.columns if c != "source")]
     reached = pl.concat(
@@ -154,7 +156,7 @@ def _voters(placed: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
 def _beyond(ballots: pl.DataFrame, styles: list[InForce], config: MatchConfig) -> pl.DataFrame:
     """Return the ballots whose mean excess is enough, with threshold and margin."""
     asked = ballots.select("claim_id", "voters").unique().sort("claim_id", "voters")
-    limits = asked.with_columns(threshold=pl.Series(list(_limits(asked, styles)), dtype=pl.Float64))
+    limits = asked.with_columns(threshold=pl.Series(_limits(asked, styles), dtype=pl.Float64))
     judged = ballots.join(limits, on=["claim_id", "voters"]).with_columns(
         margin=pl.col("similarity") - pl.col("threshold")
     )
@@ -162,54 +164,58 @@ def _beyond(ballots: pl.DataFrame, styles: list[InForce], config: MatchConfig) -
     return judged.filter(pl.Series(enough, dtype=pl.Boolean))
 
 
-def _limits(asked: pl.DataFrame, styles: list[InForce]) -> Iterator[float]:
+def _limits(asked: pl.DataFrame, styles: list[InForce]) -> list[float]:
     by_claim = {one.claim_id: one for one in styles}
-    for claim_id, voters in asked.iter_rows():
-        one = by_claim[claim_id]
-        yield needed(one.tail, one.alpha, voters)
+    return [
+        needed(by_claim[claim_id].tail, by_claim[claim_id].alpha, voters)
+        for claim_id, voters in asked.iter_rows()
+    ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rest:
-    """What a build has beside a source.
+def _held_against_the_rest(
+    ballots: pl.DataFrame,
+    build: _Build,
+    placed: pl.DataFrame,
+    rolls: pl.DataFrame,
+    epsilon: float,
+) -> pl.DataFrame:
+    """Return the ballots that are enough above what FLOOR_SHARE of the images elsewhere reach.
 
-    near: content, claim_id, excess. placed: source, content. rolls: source and content of what has
-    a vote. contents: different images of the build.
+    placed: source, content. rolls: those of them that have a vote. Where the images elsewhere reach
+    no more than u nothing changes, and `raised` is 0. Few ballots come here, so one at a time.
     """
+    contents = build.seen["content"].n_unique()
+    asked = ballots.select("claim_id").unique()
+    near = build.near.join(asked, on="claim_id", how="semi").unique(["content", "claim_id"])
+    of_claim = near.partition_by("claim_id", as_dict=True)
+    here_only = ballots.select("source").unique()
+    all_of = _contents_by_source(placed.join(here_only, on="source", how="semi"))
+    voting = _contents_by_source(rolls.join(here_only, on="source", how="semi"))
+    found = []
+    for ballot in ballots.sort("source", "claim_id").iter_rows(named=True):
+        own = all_of[ballot["source"]]
+        elsewhere = contents - own.len()
+        if elsewhere < ELSEWHERE:
+            continue
+        alike = of_claim[ballot["claim_id"],]
+        there = alike.filter(~pl.col("content").is_in(own.implode()))["excess"]
+        place = int(FLOOR_SHARE * elsewhere)
+        raised = int(there.sort(descending=True)[place]) if place < there.len() else 0
+        voters = voting[ballot["source"]]
+        here = alike.filter(pl.col("content").is_in(voters.implode()))["excess"]
+        mean = float((here - raised).clip(lower_bound=0).sum()) * UNIT / ballot["voters"]
+        margin = mean - ballot["threshold"]
+        if not margin < -epsilon:
+            near_here = int((here >= raised).sum())
+            said = {"similarity": mean, "margin": margin, "near": near_here, "raised": raised}
+            found.append(ballot | said)
+    return pl.DataFrame(found, schema=ballots.schema | {"raised": pl.Int64()})
 
-    near: pl.DataFrame
-    placed: pl.DataFrame
-    rolls: pl.DataFrame
-    contents: int
 
-    def held_against(self, ballots: pl.DataFrame, epsilon: float) -> pl.DataFrame:
-        """Return the ballots that are enough above what FLOOR_SHARE of the images elsewhere reach.
-
-        Where that is no more than u nothing changes, and `raised` is 0. Few ballots come here, so
-        one at a time.
-        """
-        kinds = ballots.schema | {"raised": pl.Int64()}
-        near = self.near.select("content", "claim_id", "excess").unique(["content", "claim_id"])
-        found = []
-        for ballot in ballots.sort("source", "claim_id").iter_rows(named=True):
-            at = pl.col("source") == ballot["source"]
-            own = self.placed.filter(at).select("content").unique()
-            of_claim = near.filter(pl.col("claim_id") == ballot["claim_id"])
-            elsewhere = self.contents - own.height
-            if elsewhere < ELSEWHERE:
-                continue
-            there = of_claim.join(own, on="content", how="anti")["excess"].sort(descending=True)
-            place = int(FLOOR_SHARE * elsewhere)
-            raised = int(there[place]) if place < there.len() else 0
-            voters = self.rolls.filter(at)
-            here = of_claim.join(voters, on="content", how="semi")["excess"]
-            mean = float((here - raised).clip(lower_bound=0).sum()) * UNIT / ballot["voters"]
-            margin = mean - ballot["threshold"]
-            if not margin < -epsilon:
-                near_here = int((here >= raised).sum())
-                said = {"similarity": mean, "margin": margin, "near": near_here, "raised": raised}
-                found.append(ballot | said)
-        return pl.DataFrame(found, schema=kinds)
+def _contents_by_source(placed: pl.DataFrame) -> dict[str, pl.Series]:
+    """Return the different contents of each source."""
+    parts = placed.select("source", "content").unique().partition_by("source", as_dict=True)
+    return {str(source): part["content"] for (source,), part in parts.items()}
 
 
 def _matches(reached: pl.DataFrame) -> pl.DataFrame:

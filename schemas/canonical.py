@@ -2,11 +2,14 @@
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import rfc8785
 
 from schemas.errors import SchemaError
+
+T = TypeVar("T")
 
 
 def canonical_json(value: Any) -> bytes:
@@ -30,6 +33,30 @@ def plain_json(value: Any) -> bytes:
         return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
     except UnicodeError as e:
         raise SchemaError(f"expected text that UTF-8 can write, found {e}") from e
+
+
+def read_lines(
+    body: bytes, read: Callable[[Any], T], fault: Callable[[int, Exception], Exception]
+) -> list[T]:
+    """Return the values of JSON lines, each read by `read`; empty lines are passed over.
+
+    Raises what `fault` makes of the number of the first line that is no JSON, or that `read`
+    refuses with SchemaError, and of the reason.
+    """
+    found = []
+    for number, line in enumerate(body.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(read(json.loads(line)))
+        except (SchemaError, ValueError, RecursionError) as e:
+            raise fault(number, e) from e
+    return found
+
+
+def canonical_lines(values: Iterable[Any]) -> bytes:
+    """Return a line of canonical JSON for each value; `read_lines` reads them back."""
+    return b"".join(canonical_json(value) + b"\n" for value in values)
 
 
 def digest(value: Any) -> str:

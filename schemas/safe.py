@@ -4,7 +4,6 @@ One canonical JSON object a line. It stops matches by style of that one claim fo
 nothing else: never a work, a copy, a name, a host, a signal, nor another claim.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from schemas.canonical import canonical_json
+from schemas.canonical import canonical_json, canonical_lines, read_lines
 from schemas.errors import SchemaError, UsageError
 from schemas.tables import SAFE, from_rows
 
@@ -62,20 +61,16 @@ def parse_safe(body: bytes, where: str) -> list[Cleared]:
 
     Raises UsageError with the number of the first line that is none.
     """
-    found = []
-    for number, line in enumerate(body.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            found.append(Cleared.from_json(json.loads(line)))
-        except (SchemaError, ValueError, RecursionError) as e:
-            raise UsageError(f"{where}, line {number}: not a line of a safe list: {e}") from e
-    return found
+
+    def fault(number: int, e: Exception) -> UsageError:
+        return UsageError(f"{where}, line {number}: not a line of a safe list: {e}")
+
+    return read_lines(body.removeprefix(b"\xef\xbb\xbf"), Cleared.from_json, fault)
 
 
 def render_safe(lines: Iterable[Cleared]) -> bytes:
     """Return a safe list as bytes; `parse_safe` reads it back."""
-    return b"".join(canonical_json(asdict(one)) + b"\n" for one in lines)
+    return canonical_lines(asdict(one) for one in lines)
 
 
 def safe_table(lines: Iterable[Cleared]) -> pa.Table:

@@ -45,7 +45,10 @@ CONTENTS = st.lists(st.integers(0, 5), min_size=3, max_size=8)
 def test_what_represent_drops_for_a_released_row_is_found(contents, seed):
     """Edges as `relate` writes them: a held row and a released one of equal bytes."""
     uids = [f"{(n * 7919 + seed) % 97:02d}{n}" for n in range(len(contents))]
-    keys = [{"uid": u, "sha256": f"s{c}", "pixel_sha256": f"p{c}"} for u, c in zip(uids, contents)]  # noqa: B905
+    keys = [
+        {"uid": u, "sha256": f"s{c}", "pixel_sha256": f"p{c}"}
+        for u, c in zip(uids, contents, strict=True)
+    ]
     slim = from_rows([{**k, "row": n} for n, k in enumerate(keys)], SLIM)
     table = pa.table(
         {

@@ -123,17 +123,22 @@ def test_bystanders_of_a_mixed_source_stay():
     assert uids(table) == [r["uid"] for r in ADA]
 
 
-@pytest.mark.parametrize("how", ["content", "edge"])
-def test_copies_of_one_image_have_one_vote(how):
-    rows = [row(f"a{n}", content="p" if how == "content" else None) for n in range(9)]
-    edges = [
+def test_equal_images_have_one_vote():
+    rows = [row(f"a{n}", content="p") for n in range(9)]
+    assert uids(voted(rows, {r["uid"]: SINGLE for r in rows})) == []
+
+
+def test_near_copies_have_one_vote():
+    rows = [row(f"a{n}") for n in range(9)]
+    chain = [
         {"uid_a": f"a{n}", "uid_b": f"a{n + 1}", "pdq_distance": 4, "sha256": False}
-        for n in range(8 if how == "edge" else 0)
+        for n in range(8)
     ]
-    assert uids(voted(rows, {r["uid"]: SINGLE for r in rows}, edges)) == []
-    assert uids(voted(rows + ADA[:0], {r["uid"]: SINGLE for r in rows}, edges[:3])) == (
-        [r["uid"] for r in rows] if how == "edge" else []
-    )  # six images left
+    excess = {r["uid"]: SINGLE for r in rows}
+    assert uids(voted(rows, excess, chain)) == []
+    six_left = voted(rows, excess, chain[:3])
+    assert uids(six_left) == [r["uid"] for r in rows]
+    assert json.loads(six_left["detail"][0].as_py())["images"] == 6
 
 
 def test_what_came_without_an_address_or_was_never_seen_has_no_source():
