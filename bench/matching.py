@@ -1,7 +1,7 @@
 """How well works find their hand: recall at fixed false-match rates, kept promises, abuse.
 
     python bench/model/corpus_features.py CORPUS all.npz --views 1 --all-licences
-    OMP_NUM_THREADS=1 python bench/matching.py all.npz [--splits 6] [--draws 3]
+    OMP_NUM_THREADS=1 python bench/matching.py all.npz CORPUS [--splits 6] [--only abuse]
 
 Hands with 20 works or more are split into development and test, and swapped; a third of the small
 hands are strangers that nobody tuned to. What is left makes a whitening and a cohort by the rule of
@@ -16,7 +16,8 @@ vector, with one global threshold. Intervals are 95 % bootstrap over hands.
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +28,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.model.build_cohort import NAMELESS, capped, fitted, split_hands, whitened
 from bench.model.corpus_features import read_corpus, read_pixels
-from optout import cohort
+from optout import cohort, guard
 from optout.enrol import Works, calibrate
 from optout.style import as_norm, claim_moments, neighbours, similarity
 from optout.tail import threshold_at, unpack, upper_bound
 from optout.vote import needed
+from schemas.claim import StyleCalibration
 
 RATES = (1e-2, 1e-3, 1e-4)
 SIZES = (3, 5, 10, 20)
@@ -87,6 +89,7 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--splits", type=int, default=6)
     parser.add_argument("--draws", type=int, default=3, help="claims of each hand and split")
+    parser.add_argument("--only", choices=PARTS, default="", help="print this part alone")
     args = parser.parse_args()
     corpus = load(args.features, args.corpus)
     splits = [split(corpus, number) for number in range(args.splits)]
@@ -95,9 +98,9 @@ def main() -> None:
         f"{len(corpus.hand):,} images; {args.splits} splits of {len(splits[0].test)} test hands; "
     )
     print(f"hands that fit {min(fit)}-{max(fit)}, calibrate {min(calibration)}-{max(calibration)}")
-    separation(corpus, splits, args.draws)
-    promises(corpus, splits, args.draws)
-    abuse(corpus, splits, args.draws)
+    for name, part in PARTS.items():
+        if args.only in ("", name):
+            part(corpus, splits, args.draws)
 
 
 def load(features: Path, folder: Path) -> Corpus:
@@ -352,8 +355,13 @@ def vote_promise(judged, hands, target: float, m: int) -> None:
 
 
 def abuse(corpus: Corpus, splits: Sequence[Split], draws: int) -> None:
-    """Print how many claims of each kind the guard takes for a style, at ten works."""
-    taken: dict[str, list[str]] = {"genuine": [], "junk": [], "motif": []}
+    """Print how many claims of each kind the guard takes for a style, at ten works.
+
+    Once as they are submitted, and once where a moderator has stated that the works are the
+    claimant's own. That can be true of genuine claims alone: no one person's works are by ten
+    hands, or by five. What the guard would make of the others shows what hangs on the moderator.
+    """
+    taken: dict[str, list[StyleCalibration]] = {"genuine": [], "junk": [], "motif": []}
     for number, found in enumerate(splits):
         rng = np.random.default_rng([9, number])
         free = np.concatenate([np.flatnonzero(np.isin(corpus.hand, found.test)), found.strangers])
@@ -364,11 +372,26 @@ def abuse(corpus: Corpus, splits: Sequence[Split], draws: int) -> None:
             "motif": list(motifs(corpus, free, rng, 40)),
         }
         for kind, made in kinds.items():
-            taken[kind] += [calibrate(works_of(found, w), found.cohort).state for w in made]
-    print("\nwhat the guard makes of ten works")
-    for kind, states in taken.items():
-        shares = {s: f"{states.count(s) / max(len(states), 1):.0%}" for s in sorted(set(states))}
-        print(f"{kind:8} {len(states):4} claims  {shares}")
+            taken[kind] += [calibrate(works_of(found, w), found.cohort) for w in made]
+    print("\nwhat the guard makes of ten works, and what it would make with authorship proved")
+    for kind, styles in taken.items():
+        for label, authorship in (("as submitted", False), ("authorship", True)):
+            outcomes = [guard.outcome(style, authorship=authorship) for style in styles]
+            print(f"{kind:8} {len(styles):4} claims  {label:12}  {shares(s for s, _ in outcomes)}")
+            if authorship:
+                print(f"{'':15} not active since  {shares(cause(n) for s, n in outcomes if n)}")
+
+
+def shares(values: Iterable[str]) -> str:
+    """Return how many there are of each value, and what share of them all that is."""
+    counted = Counter(values)
+    total = max(counted.total(), 1)
+    return ", ".join(f"{v} {n} ({n / total:.1%})" for v, n in counted.most_common())
+
+
+def cause(note: str) -> str:
+    """Return the words of a finding, without its numbers."""
+    return " ".join(word for word in note.split() if word.isalpha())[:60]
 
 
 def junk(
@@ -403,6 +426,9 @@ def motifs(
 
 def unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+PARTS = {"separation": separation, "promises": promises, "abuse": abuse}
 
 
 if __name__ == "__main__":

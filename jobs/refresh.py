@@ -14,9 +14,11 @@ from jobs.claimant_files import read_key, write_private
 from jobs.enrol import Folder, Matcher, Tools, other_claims, with_vectors, with_views
 from jobs.submit import Rim, require_matcher
 from optout import intake, receipt
+from optout.append import Recorded
 from optout.enrol import Other, Works, calibrate
 from optout.entry import draft_refresh
-from optout.registry import Recorded, Registry, open_identity_part, open_match_part
+from optout.parts import open_identity_part, open_match_part
+from optout.registry import Registry
 from optout.works import vectors_of
 from schemas.canonical import sha256_hex
 from schemas.claim import MatchPart, StyleCalibration, WorkKeys

@@ -8,12 +8,13 @@ from pathlib import Path
 from jobs.claimant_files import key_path, read_key, receipt_path, write_private
 from jobs.enrol import Enrolled, Folder, Matcher, Tools, contrast, enrol, other_claims
 from optout import receipt
+from optout.append import Recorded
 from optout.enrol import Other
 from optout.entry import Random, draft_submit
 from optout.hot import Listed
 from optout.intake import Wish, understand
 from optout.keys import SEED_BYTES, SigningKey
-from optout.registry import Recorded, Registry
+from optout.registry import Registry
 from schemas.errors import ModelMismatchError
 from schemas.ports import Clock
 from schemas.verdict import Scope

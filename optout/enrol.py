@@ -1,8 +1,8 @@
 """Exemplar vectors to a calibrated, guarded style: whether works are a style, and how near is near.
 
-A claim is normalised and calibrated against a cohort of many hands, then has to pass a guard:
-its works must recognise each other, and must not recognise what others made. A style that fails
-is told so and protects nothing beyond its listed works, names and hosts.
+A claim is normalised and calibrated against a cohort of many hands, then has to pass a guard
+(`optout.guard`): its works must recognise each other, and must not recognise what others made. A
+style that fails is told so and protects nothing beyond its listed works, names and hosts.
 
 Source of the rule and the constants: docs/registry.md, measured on hands that were not tuned to.
 """
@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from optout import guard
 from optout.cohort import Cohort
+from optout.guard import ALPHA
 from optout.match import COMMON_COSINE, COMMON_MEAN, LEAST_COPY, T_COPY
 from optout.style import (
     LEAST_SD,
@@ -32,17 +34,9 @@ from schemas.claim import StyleCalibration, StyleOverlap
 from schemas.errors import ModelMismatchError
 from schemas.ports import Vectors
 
-ALPHA = 1e-3  # the rate at which a claim is tested: the budget of a style that acts alone
 GUARD_RATE = 1e-2
-LEAST_SELF_RECALL = 0.2
-LEAST_COHESION = 4.2  # spreads above chance: what most works of several hands on one subject lack
-REVIEWED_COHESION = 2.5  # between the two somebody looks; below it works of ten hands begin
 CHANCE_SETS = 400
 CHANCE_SEED = 20261125
-MOST_OF_ANOTHER = 0.02  # of the works of another hand, at the threshold that would act
-MOST_NEAR_ANOTHER = 0.25  # the same at GUARD_RATE
-MOST_OF_A_COHORT_HAND = 0.25
-SHARE_CAP = 3.0  # times ALPHA of the cohort's images: no style may take more without a look
 LEAST_HAND = 4  # images of a cohort hand from which a share says something
 OVERLAPS_SHOWN = 5
 SELF_TESTS = 40  # works left out in turn; more would change the recall by little
@@ -86,10 +80,7 @@ def calibrate(works: Works, cohort: Cohort, others: Sequence[Other] = ()) -> Sty
     recall = self_recall(works.sty, fit, strangers, of_strangers)
     style = Style(works.sty, tail)
     together = cohesion(works.sty, strangers, hands)
-    overlaps = _overlaps(style, works, fit, others, threshold)
-    state, note = _outcome(recall, together, hit, hands, overlaps)
-    return StyleCalibration(
-        state=state,
+    found = StyleCalibration(
         threshold=threshold,
         alpha=max(ALPHA, tail.least_alpha),
         tail=tail.pack(),
@@ -101,10 +92,11 @@ def calibrate(works: Works, cohort: Cohort, others: Sequence[Other] = ()) -> Sty
         cohort_hands=len(np.unique(hands)),
         false_match_upper=round(upper_bound(int(hit.sum()), len(hit)), 6),
         hand_share=round(_most_of_a_hand(hit, hands), 4),
-        overlaps=_nearest(overlaps),
-        note=note,
+        overlaps=_nearest(_overlaps(style, works, fit, others, threshold)),
         matcher=cohort.matcher,
     )
+    state, note = guard.outcome(found)
+    return found.model_copy(update={"state": state, "note": note})
 
 
 def copied(works: Works, cpy: Vectors) -> npt.NDArray[np.bool_]:
@@ -167,23 +159,10 @@ def _mean_pair(rows: Vectors) -> float:
     return float((total @ total - (wide * wide).sum()) / (k * (k - 1)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Overlap:
-    """How far a style reaches into the works of another."""
-
-    reach: StyleOverlap
-    proved: bool  # the other's control
-
-    @property
-    def confused(self) -> bool:
-        """Whether the style cannot tell the other's works from its own."""
-        taken, near = self.reach.taken / self.reach.works, self.reach.near / self.reach.works
-        return max(taken / MOST_OF_ANOTHER, near / MOST_NEAR_ANOTHER) > 1
-
-
 def _overlaps(
     style: Style, works: Works, fit: Vectors, others: Sequence[Other], threshold: float
-) -> list[_Overlap]:
+) -> list[StyleOverlap]:
+    """Return how far a style reaches into the works of each other that has style vectors."""
     near = quantile(style.tail, GUARD_RATE)
     found = []
     for other in others:
@@ -192,86 +171,25 @@ def _overlaps(
         copies = copied(works, other.cpy)
         similarity = normalised(other.sty, style, fit)
         found.append(
-            _Overlap(
-                StyleOverlap(
-                    label=other.label,
-                    works=len(other.sty),
-                    taken=int((similarity >= threshold).sum()),
-                    near=int((similarity >= near).sum()),
-                    copies=int(copies.sum()),
-                ),
-                other.proved,
+            StyleOverlap(
+                label=other.label,
+                works=len(other.sty),
+                taken=int((similarity >= threshold).sum()),
+                near=int((similarity >= near).sum()),
+                copies=int(copies.sum()),
+                proved=other.proved,
             )
         )
     return found
 
 
-def _nearest(overlaps: Sequence[_Overlap]) -> tuple[StyleOverlap, ...]:
-    """Return the others into which the style reaches furthest, those that it does not left out."""
-    reached = [o.reach for o in overlaps if o.reach.near or o.reach.copies]
-    reached.sort(key=lambda r: (-r.taken / r.works, -r.near / r.works, -r.copies, r.label))
+def _nearest(overlaps: Sequence[StyleOverlap]) -> tuple[StyleOverlap, ...]:
+    """Return the others into which the style reaches, what decides and what is furthest first."""
+    reached = [o for o in overlaps if o.near or o.copies]
+    reached.sort(
+        key=lambda o: (guard.weight(o), -o.taken / o.works, -o.near / o.works, -o.copies, o.label)
+    )
     return tuple(reached[:OVERLAPS_SHOWN])
-
-
-def _outcome(
-    recall: float,
-    together: float,
-    hit: npt.NDArray[np.bool_],
-    hands: npt.NDArray[np.int32],
-    overlaps: Sequence[_Overlap],
-) -> tuple[str, str]:
-    """Return state and note: the weightiest finding decides."""
-    found = _of_itself(recall, together)
-    confused = sorted((o for o in overlaps if o.confused), key=lambda o: not o.proved)
-    if found is None and confused:
-        one = confused[0].reach
-        found = (
-            "not separable" if confused[0].proved else "needs review",
-            (
-                f"it cannot be told from {one.label}: {one.near} of {one.works} works there are"
-                f" near, {one.taken} would be taken"
-            ),
-        )
-    copies = [o.reach for o in overlaps if o.reach.copies]
-    if found is None and copies:
-        one = copies[0]
-        found = "needs review", f"{one.copies} works are copies of works of {one.label}"
-    share = _most_of_a_hand(hit, hands)
-    if found is None and together < LEAST_COHESION:
-        found = (
-            "needs review",
-            (
-                f"the works are no more alike ({together:.1f} spreads above chance;"
-                f" {LEAST_COHESION} are needed) than works of several hands on one subject often"
-                " are"
-            ),
-        )
-    if found is None and share > MOST_OF_A_COHORT_HAND:
-        found = "needs review", f"{share:.0%} of the works of one cohort hand would be taken"
-    if found is None and hit.sum() > SHARE_CAP * ALPHA * len(hit):
-        found = (
-            "needs review",
-            (
-                f"{int(hit.sum())} images by others would be taken, more than {SHARE_CAP:g} times"
-                " the rate that it declares"
-            ),
-        )
-    return found or ("active", "")
-
-
-def _of_itself(recall: float, together: float) -> tuple[str, str] | None:
-    """Return why the works are no style of their own, whatever others made; else null."""
-    if recall < LEAST_SELF_RECALL:
-        return "not separable", (
-            f"only {recall:.0%} of the works are recognised by the others;"
-            f" {LEAST_SELF_RECALL:.0%} are needed"
-        )
-    if together < REVIEWED_COHESION:
-        return "not separable", (
-            "the works are hardly more alike than works of different hands are"
-            f" ({together:.1f} spreads above chance; {LEAST_COHESION} are needed)"
-        )
-    return None
 
 
 def _most_of_a_hand(hit: npt.NDArray[np.bool_], hands: npt.NDArray[np.int32]) -> float:

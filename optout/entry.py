@@ -1,26 +1,37 @@
 """An entry of the log: what it shows, what of it is signed, and the leaf it becomes.
 
 A leaf is the canonical JSON of an entry. It shows version, type, a random claim id, the leaf hash
-of the claim's previous entry, two salted commitments, who signed with which key, and the
-registry's time. Name, address, hash and vector of a claim stand behind the commitments.
+of the claim's previous entry, two salted commitments, who signed with which key, the registry's
+time, and what a moderator has established. Name, address, hash and vector of a claim stand behind
+the commitments.
 """
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidationError,
+    model_serializer,
+)
 
 from optout.commitment import SALT_BYTES, OpenedPart, opened
 from optout.keys import SigningKey, verifies
-from optout.lifecycle import Event, Signer
+from optout.lifecycle import Acceptance, Authorship, Event, Signer
 from schemas.canonical import canonical_json
 from schemas.claim import IdentityPart, MatchPart
 from schemas.errors import ClaimError, RegistryError, SchemaError
 
 SIGNED_PREFIX = b"recuse/v1/entry\n"  # a signature of ours is no signature of anything else
 CLAIM_ID_BYTES = 16
+ADDED = frozenset({"authorship", "reason"})
+"""Fields that the first entries did not have; they stand only where they say something."""
 
 Random = Callable[[int], bytes]
 """n to n random bytes; `secrets.token_bytes` outside tests."""
@@ -44,6 +55,13 @@ class Statement(BaseModel):
     by: Signer
     key: Hex32
     level: Annotated[int, Field(ge=0, le=3)] | None = None  # on verify
+    authorship: Authorship | None = None  # on verify, where it was proved
+    reason: Acceptance | None = None  # on accept_style
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is added and unset: the bytes of older entries stay what they were."""
+        return {k: v for k, v in dump(self).items() if k not in ADDED or v is not None}
 
     def signed_bytes(self) -> bytes:
         """Return the bytes that the signature covers."""
@@ -133,10 +151,13 @@ def draft_move(
     *,
     by: Signer = Signer.CLAIMANT,
     level: int | None = None,
+    authorship: Authorship | None = None,
+    reason: Acceptance | None = None,
 ) -> Draft:
     """Return a signed statement about a claim that exists.
 
     previous: leaf hash of the claim's newest entry, so that a signature is good for one place.
+    level, authorship: on verify. reason: on accept_style.
     """
     statement = Statement(
         type=event,
@@ -147,6 +168,8 @@ def draft_move(
         by=by,
         key=key.public,
         level=level,
+        authorship=authorship,
+        reason=reason,
     )
     return Draft(statement, key.sign(statement.signed_bytes()))
 

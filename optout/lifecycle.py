@@ -84,8 +84,37 @@ class Event(StrEnum):
 
     SUBMIT = "submit"
     REFRESH = "refresh"  # vectors of the registry's matcher for works that lack them
-    VERIFY = "verify"  # a moderator states the level that was proved
+    VERIFY = "verify"  # a moderator states what was proved: a level, authorship
+    ACCEPT_STYLE = "accept_style"  # a moderator lets a style act that needs review
     WITHDRAW = "withdraw"
+
+
+class Authorship(StrEnum):
+    """By what it was established that the works are the claimant's own."""
+
+    HOST = "host"
+    SIGNATURE = "signature"
+
+
+AUTHORSHIP = {
+    Authorship.HOST: "the works stand on a host whose control is proved",
+    Authorship.SIGNATURE: "the files carry a signature that binds them to the claimant",
+}
+
+
+class Acceptance(StrEnum):
+    """Why a moderator lets a style act that needs review."""
+
+    ONE_HAND = "one_hand"
+    SAME_CLAIMANT = "same_claimant"
+    SPARES_OTHERS = "spares_others"
+
+
+ACCEPTANCE = {
+    Acceptance.ONE_HAND: "the works were looked at, and are by one hand",
+    Acceptance.SAME_CLAIMANT: "what it comes near to is the claimant's own, or they have leave",
+    Acceptance.SPARES_OTHERS: "what it would take was looked at, and hardly any is by others",
+}
 
 
 class Signer(StrEnum):
@@ -112,6 +141,8 @@ MOVES: dict[tuple[State, Event], State] = {
     (State.ACTIVE, Event.REFRESH): State.ACTIVE,
     (State.RECORDED, Event.VERIFY): State.ACTIVE,
     (State.ACTIVE, Event.VERIFY): State.ACTIVE,
+    (State.RECORDED, Event.ACCEPT_STYLE): State.RECORDED,
+    (State.ACTIVE, Event.ACCEPT_STYLE): State.ACTIVE,
     (State.RECORDED, Event.WITHDRAW): State.WITHDRAWN,
     (State.ACTIVE, Event.WITHDRAW): State.WITHDRAWN,
 }
@@ -124,6 +155,7 @@ SIGNERS: dict[Event, frozenset[Signer]] = {
     Event.SUBMIT: frozenset({Signer.CLAIMANT}),
     Event.REFRESH: frozenset({Signer.CLAIMANT}),
     Event.VERIFY: frozenset({Signer.MODERATOR}),  # nobody proves their own level
+    Event.ACCEPT_STYLE: frozenset({Signer.MODERATOR}),
     Event.WITHDRAW: frozenset({Signer.CLAIMANT, Signer.MODERATOR}),
 }
 

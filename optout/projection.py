@@ -4,7 +4,7 @@ import json
 
 import sqlalchemy as sa
 
-from optout.lifecycle import State
+from optout.lifecycle import Acceptance, Authorship, State
 from optout.replay import Standing
 from optout.storage_tables import CLAIMS, WORKS
 from schemas.claim import MatchPart
@@ -24,16 +24,23 @@ def standing(connection: sa.Connection, claim_id: str) -> Standing | None:
         seq=row.seq,
         entry_hash=row.entry_hash,
         part_seq=row.part_seq,
+        authorship=Authorship(row.authorship) if row.authorship else None,
+        accepted=Acceptance(row.accepted) if row.accepted else None,
     )
 
 
 def put(connection: sa.Connection, now: Standing, match: MatchPart | None) -> None:
-    """Bring the projection of one claim to a standing; `match` where its part is new."""
+    """Bring the projection of one claim to a standing.
+
+    match: its part in force; null where what follows from it stays as it was.
+    """
     moving = {
         "state": now.state.value,
         "level": now.level,
         "seq": now.seq,
         "entry_hash": now.entry_hash,
+        "authorship": now.authorship.value if now.authorship else "",
+        "accepted": now.accepted.value if now.accepted else "",
     }
     if match is None:
         which = CLAIMS.c.claim_id == now.claim_id
@@ -49,9 +56,9 @@ def put(connection: sa.Connection, now: Standing, match: MatchPart | None) -> No
         "names": json.dumps(match.names),
         "hosts": json.dumps([*match.hosts, *match.accounts]),  # where; the part tells them apart
         "urls": json.dumps(match.urls),
-        "style_state": match.style.state,
+        "style_state": now.style(match.style).state,
     }
-    for table in (WORKS, CLAIMS):  # a refresh puts another part in place of the one before
+    for table in (WORKS, CLAIMS):  # the part may be another one than before
         connection.execute(sa.delete(table).where(table.c.claim_id == now.claim_id))
     connection.execute(sa.insert(CLAIMS).values({**moving, **lasting}))
     works = [

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from optout.append import Recorded
 from optout.commitment import OpenedPart
 from optout.entry import Draft, Entry
 from optout.log import merkle
-from optout.registry import Recorded
 from schemas.canonical import canonical_json
 from schemas.errors import CurationError, ProofError
 

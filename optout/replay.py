@@ -4,8 +4,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from optout.entry import Entry, parse_leaf
-from optout.lifecycle import CARRYING, IN_FORCE, SIGNERS, Event, Signer, State, move
+from optout.guard import in_force
+from optout.lifecycle import (
+    CARRYING,
+    IN_FORCE,
+    PROVED,
+    SIGNERS,
+    Acceptance,
+    Authorship,
+    Event,
+    Signer,
+    State,
+    move,
+)
 from optout.log import merkle
+from schemas.claim import StyleCalibration
 from schemas.errors import ClaimError, RegistryError
 
 
@@ -21,11 +34,18 @@ class Standing:
     seq: int  # of the newest entry
     entry_hash: str  # leaf hash of the newest entry, hex
     part_seq: int  # of the entry whose parts are in force
+    authorship: Authorship | None = None  # as the newest verify states it
+    accepted: Acceptance | None = None  # of the style in the parts in force
 
     @property
     def in_force(self) -> bool:
         """Whether builders are to honour the claim."""
         return self.state in IN_FORCE
+
+    def style(self, recorded: StyleCalibration) -> StyleCalibration:
+        """Return the style of the parts in force as moderators' statements leave it."""
+        proved, accepted = self.authorship is not None, self.accepted is not None
+        return in_force(recorded, authorship=proved, accepted=accepted)
 
 
 def step(before: Standing | None, seq: int, entry: Entry) -> Standing:
@@ -40,11 +60,7 @@ def step(before: Standing | None, seq: int, entry: Entry) -> Standing:
         raise ClaimError(
             f"expected {entry.type} by {sorted(SIGNERS[entry.type])}, found {entry.by}"
         )
-    if (entry.level is not None) != (entry.type == Event.VERIFY):
-        raise ClaimError(f"expected a level on {Event.VERIFY} and nowhere else, found {entry.type}")
-    carries = entry.type in CARRYING
-    if bool(entry.match) != carries or bool(entry.identity) != carries:
-        raise ClaimError(f"expected both commitments on {sorted(CARRYING)} and nowhere else")
+    _check_fields(entry)
     entry.check_signature()
     entry_hash = merkle.leaf_hash(entry.leaf()).hex()
     if before is None:
@@ -58,11 +74,30 @@ def step(before: Standing | None, seq: int, entry: Entry) -> Standing:
         )
     if entry.by == Signer.CLAIMANT and entry.key != before.claimant_key:
         raise ClaimError(f"expected the claimant's key {before.claimant_key}, found {entry.key}")
-    level = before.level if entry.level is None else entry.level
-    part_seq = seq if carries else before.part_seq
-    return replace(
-        before, state=state, level=level, seq=seq, entry_hash=entry_hash, part_seq=part_seq
-    )
+    now = replace(before, state=state, seq=seq, entry_hash=entry_hash)
+    if entry.type in CARRYING:  # another calibration: nobody has looked at that
+        return replace(now, part_seq=seq, accepted=None)
+    if entry.level is not None:  # what was proved before counts no more, unless stated again
+        return replace(now, level=entry.level, authorship=entry.authorship)
+    return replace(now, accepted=entry.reason or before.accepted)
+
+
+def _check_fields(entry: Entry) -> None:
+    """Raise ClaimError unless an entry says what its type says, and nothing else."""
+    if (entry.level is not None) != (entry.type == Event.VERIFY):
+        raise ClaimError(f"expected a level on {Event.VERIFY} and nowhere else, found {entry.type}")
+    if entry.authorship is not None and (entry.level or 0) < PROVED:
+        raise ClaimError(
+            f"expected authorship on {Event.VERIFY} of level {PROVED} or more, since it rests on"
+            f" control that is proved; found {entry.type} of level {entry.level}"
+        )
+    if (entry.reason is not None) != (entry.type == Event.ACCEPT_STYLE):
+        raise ClaimError(
+            f"expected a reason on {Event.ACCEPT_STYLE} and nowhere else, found {entry.type}"
+        )
+    carries = entry.type in CARRYING
+    if bool(entry.match) != carries or bool(entry.identity) != carries:
+        raise ClaimError(f"expected both commitments on {sorted(CARRYING)} and nowhere else")
 
 
 def replay(leaves: Sequence[bytes], where: str) -> dict[str, Standing]:

@@ -120,7 +120,7 @@ def claims_table(view: LogView, parts: Iterable[tuple[Standing, MatchPart]]) -> 
             "urls": part.urls,
             "license": part.license,
             "attribution": part.attribution,
-            "style_state": part.style.state,
+            "style_state": standing.style(part.style).state,
             "style_threshold": part.style.threshold,
             "style_alpha": part.style.alpha,
             "style_tail": part.style.tail,

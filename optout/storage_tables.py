@@ -81,7 +81,9 @@ CLAIMS = sa.Table(
     sa.Column("names", sa.Text, nullable=False),  # JSON lists
     sa.Column("hosts", sa.Text, nullable=False),
     sa.Column("urls", sa.Text, nullable=False),
-    sa.Column("style_state", sa.Text, nullable=False),
+    sa.Column("style_state", sa.Text, nullable=False),  # as moderators' statements leave it
+    sa.Column("authorship", sa.Text, nullable=False, server_default=""),  # "" where not proved
+    sa.Column("accepted", sa.Text, nullable=False, server_default=""),  # why the style may act
 )
 
 WORKS = sa.Table(

@@ -14,6 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from optout.guard import ACTIVE
+from optout.lifecycle import PROVED
 from schemas.errors import RegistryError
 from schemas.snapshot import Honoured, Snapshot
 from schemas.tables import CLAIMS, WORKS, require
@@ -21,8 +23,8 @@ from schemas.tables import CLAIMS, WORKS, require
 NOT_JUDGED = "not judged"
 """The state of a style whose vectors come from another matcher than the build's: it waits."""
 
-_STATED = ("level", "seq")
-"""What two registries may say differently of one claim: how well control is proved, and where."""
+_STATED = ("level", "seq", "style_state")
+"""What two registries may say differently of one claim: what their moderators found, and where."""
 
 
 def join(snapshots: Sequence[Snapshot], matcher: str) -> Honoured:
@@ -30,7 +32,8 @@ def join(snapshots: Sequence[Snapshot], matcher: str) -> Honoured:
 
     matcher: fingerprint of the build's. Of a snapshot of another one, hashes, names, hosts and
     addresses act; its vectors are not compared. A claim that several hold stands once, as stated
-    by the one that trusts it most, then by the one that comes first.
+    by the one by which most of it acts: control proved, then a style that is active, then one's own
+    registry, then the higher level, then the one that comes first.
     Raises RegistryError where two hold different claims under one id.
     """
     repeated = _repeated(snapshots)
@@ -57,14 +60,16 @@ def _repeated(snapshots: Sequence[Snapshot]) -> set[str]:
 
 def _speakers(snapshots: Sequence[Snapshot], repeated: AbstractSet[str]) -> dict[str, int]:
     """Return for each claim that several hold the place of the snapshot that speaks for it."""
-    best: dict[str, tuple[bool, int, int]] = {}
+    best: dict[str, tuple[bool, bool, bool, int, int]] = {}
     for place, snapshot in enumerate(snapshots):
-        stated = (snapshot.claims[name].to_pylist() for name in ("claim_id", "level"))
-        for claim, level in zip(*stated, strict=True):
-            rank = (snapshot.header.trust_local, level, -place)
-            if claim in repeated and rank > best.get(claim, (False, -1, 0)):
+        own = snapshot.header.trust_local
+        columns = ("claim_id", "level", "style_state")
+        stated = (snapshot.claims[name].to_pylist() for name in columns)
+        for claim, level, style in zip(*stated, strict=True):
+            rank = (own or level >= PROVED, style == ACTIVE, own, level, -place)
+            if claim in repeated and (claim not in best or rank > best[claim]):
                 best[claim] = rank
-    return {claim: -rank[2] for claim, rank in best.items()}
+    return {claim: -rank[-1] for claim, rank in best.items()}
 
 
 def _require_same(snapshots: Sequence[Snapshot], repeated: AbstractSet[str]) -> None:
@@ -105,7 +110,7 @@ def _resolved(snapshot: Snapshot, matcher: str) -> pa.Table:
     header, claims = snapshot.header, snapshot.claims
     if header.matcher not in ("", matcher):
         state = claims["style_state"]
-        waits = pc.if_else(pc.equal(state, "active"), NOT_JUDGED, state)
+        waits = pc.if_else(pc.equal(state, ACTIVE), NOT_JUDGED, state)
         claims = claims.set_column(claims.column_names.index("style_state"), "style_state", waits)
     rows = claims.num_rows
     columns = [

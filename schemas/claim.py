@@ -47,6 +47,7 @@ class StyleOverlap(Part):
     taken: int  # at the threshold that acts
     near: int  # at 1e-2
     copies: int  # of works of the claim
+    proved: bool | None = None  # the other's control, when it was tested; null in older records
 
 
 class StyleCalibration(Part):
@@ -64,7 +65,7 @@ class StyleCalibration(Part):
     cohort_hands: int | None = None
     false_match_upper: float | None = None  # Clopper-Pearson, one-sided 95 %
     hand_share: float | None = None  # the largest share of one cohort hand's images that is hit
-    overlaps: tuple[StyleOverlap, ...] = ()  # the nearest others, where any are near
+    overlaps: tuple[StyleOverlap, ...] = ()  # others that are near: who decides, then the nearest
     note: str = ""
     matcher: str = ""  # fingerprint of what it was calibrated with
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from jobs.cli.console import safe
+from optout.guard import LEAST_COHESION, LEAST_SELF_RECALL, MOST_OF_A_COHORT_HAND
 from optout.lifecycle import LEVELS, PROVED, Rule, acts
 from optout.works import is_common
 from schemas.claim import MatchPart, StyleCalibration, StyleOverlap
@@ -118,12 +119,6 @@ def style_words(style: StyleCalibration) -> list[str]:
 
 def style_numbers(style: StyleCalibration) -> dict[str, str]:
     """Return every number that testing a style gave, by label; none where nothing was tested."""
-    from optout.enrol import (  # noqa: PLC0415  # loads numpy
-        LEAST_COHESION,
-        LEAST_SELF_RECALL,
-        MOST_OF_A_COHORT_HAND,
-    )
-
     said: dict[str, str] = {}
     if style.works is not None:
         said["works counted"] = f"{style.works} that differ from each other"

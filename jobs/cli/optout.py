@@ -201,7 +201,7 @@ def show(
     """Show a claim: what it says, what acts, and the numbers of its style."""
     from jobs.claimant_files import read_key
     from jobs.cli import claim_words
-    from optout.registry import open_identity_part, open_match_part
+    from optout.parts import open_identity_part, open_match_part
 
     with _opened(registry) as found:
         standing = found.standing(_whole_id(found, claim))

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from optout import guard
 from optout.cohort import Cohort
-from optout.enrol import Other, Works, _outcome, calibrate, cohesion, copied
+from optout.enrol import Other, Works, _most_of_a_hand, calibrate, cohesion, copied
 from optout.style import Style, as_norm, neighbours, normalised, similarity
 from optout.tail import threshold_at, unpack
 from schemas.errors import ModelMismatchError, SchemaError
@@ -77,6 +78,14 @@ def test_a_sibling_whose_control_is_not_proved_asks_for_review_only(cohort):
     assert found.state == "needs review"
 
 
+def test_who_decides_stands_in_the_record_however_many_come_nearer(cohort):
+    mine = hand(1, 10)
+    crowd = [Other(f"claim {n}", mine, hand(900 + n, 10), proved=False) for n in range(8)]
+    found = calibrate(works(mine), cohort, [*crowd, other(hand(2, 12, near=1))])
+    assert (found.state, found.overlaps[0].label) == ("not separable", "claim abc")
+    assert guard.in_force(found, authorship=True, accepted=True).state == "not separable"
+
+
 def test_a_stranger_changes_nothing(cohort):
     mine = works(hand(1, 10))
     assert calibrate(mine, cohort, [other(hand(2, 12))]) == calibrate(mine, cohort)
@@ -89,26 +98,13 @@ def test_works_that_somebody_else_has_claimed_ask_for_review(cohort):
     assert "10 works are copies" in found.note
 
 
-def test_a_style_that_takes_a_cohort_hand_asks_for_review():
+def test_the_largest_share_of_a_hand_is_read_off_hands_with_some_images():
     hands = np.repeat(np.arange(100, dtype=np.int32), EACH)
     hit = np.zeros(len(hands), bool)
-    hit[: EACH // 3 + 1] = True
-    assert _outcome(1.0, 9.0, hit, hands, [])[0] == "needs review"
-    two = np.roll(hit, 4)  # two hands, two each
-    assert _outcome(1.0, 9.0, two, hands, [])[0] == "needs review"
-    hit[1:] = False
-    assert _outcome(1.0, 9.0, hit, hands, [])[0] == "active"
-
-
-def test_a_style_that_takes_more_than_its_share_of_the_cohort_asks_for_review():
-    hands = np.repeat(np.arange(500, dtype=np.int32), EACH)
-    hit = np.zeros(len(hands), bool)
-    hit[: 9 * EACH : EACH] = True  # one image of each of nine hands, where nine are three in 1,000
-    assert _outcome(1.0, 9.0, hit, hands, [])[0] == "active"
-    hit[9 * EACH] = True
-    state, note = _outcome(1.0, 9.0, hit, hands, [])
-    assert state == "needs review"
-    assert "10 images by others" in note
+    hit[:3] = True
+    assert _most_of_a_hand(hit, hands) == 0.5
+    assert _most_of_a_hand(np.roll(hit, 4), hands) == pytest.approx(1 / 3)  # two and one
+    assert _most_of_a_hand(hit[:3], hands[:3]) == 0.0
 
 
 def test_the_numbers_of_the_guard_stand_in_the_record(cohort):
@@ -119,20 +115,11 @@ def test_the_numbers_of_the_guard_stand_in_the_record(cohort):
     (overlap,) = found.overlaps
     assert (overlap.label, overlap.works) == ("claim 0f3a", 8)
     assert overlap.near >= overlap.taken > 0
+    assert overlap.proved is True
+    assert guard.outcome(found) == (found.state, found.note)  # and it follows from them again
     assert (
         calibrate(mine, cohort, [Other("far", hand(3, 8), hand(3, 8), proved=True)]).overlaps == ()
     )
-
-
-@pytest.mark.parametrize(
-    ("together", "state"),
-    [(9.0, "active"), (4.2, "active"), (4.1, "needs review"), (2.4, "not separable")],
-)
-def test_works_that_are_hardly_alike_are_no_style(together, state):
-    hands = np.repeat(np.arange(100, dtype=np.int32), EACH)
-    found = _outcome(1.0, together, np.zeros(len(hands), bool), hands, [])
-    assert found[0] == state
-    assert ("spreads above chance" in found[1]) == (state != "active")
 
 
 def test_cohesion_is_that_of_one_hand_above_that_of_many(cohort):

@@ -7,8 +7,9 @@ from optout import snapshot, storage
 from optout.commitment import opened as opened_part
 from optout.entry import draft_move, draft_refresh
 from optout.lifecycle import Event, Signer
+from optout.parts import open_match_part
 from optout.refresh import as_judged
-from optout.registry import Registry, open_match_part
+from optout.registry import Registry
 from optout.storage_tables import CLAIMS, MATCH_PARTS, WORKS
 from schemas.claim import IdentityPart, MatchPart
 from schemas.errors import ClaimError, ModelMismatchError, RegistryError

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from optout import registry as module
+from optout import append as module
 from optout import storage
 from optout.commitment import commit
 from optout.entry import Draft, draft_move, parse_leaf
@@ -174,7 +174,7 @@ def test_a_log_that_was_changed_is_found(registry, tmp_path, change):
 
 def test_a_lost_race_leaves_nothing_and_is_run_again(registry, monkeypatch):
     """Other databases than SQLite let two writers read the same head; one must lose."""
-    real, lost = module._swap_head, []
+    real, lost = module.swap_head, []
 
     def swap(connection, head, frontier):
         if len(lost) < 2:
@@ -185,7 +185,7 @@ def test_a_lost_race_leaves_nothing_and_is_run_again(registry, monkeypatch):
             real(connection, stale, frontier)
         real(connection, head, frontier)
 
-    monkeypatch.setattr(module, "_swap_head", swap)
+    monkeypatch.setattr(module, "swap_head", swap)
     assert registry.append(draft(1)).seq == 0
     assert lost == [0, 0]
     assert registry.append(draft(2)).size == len(registry.view().leaves) == 2

@@ -74,6 +74,19 @@ def test_a_style_of_another_matcher_waits_and_its_other_keys_stay():
     assert join([other], "o" * 64).claims["style_state"].to_pylist() == ["active", "none"]
 
 
+def test_a_style_acts_where_one_registry_has_let_it_and_control_is_proved():
+    """What a moderator accepted is stated, as a level is; it is no other claim."""
+    style = {"scope": "style", "style_tail": [2.0, 0.02, 0.1, 0.5, 1e-3, 0.1, 0.05]}
+    waits = taken(
+        [claim(1, level=3, style_state="needs review", **style)], [work(1, 1)], origin="a"
+    )
+    acts = taken([claim(1, level=2, style_state="active", **style)], [work(1, 1)], origin="b")
+    unproved = taken([claim(1, level=1, style_state="active", **style)], [work(1, 1)], origin="c")
+    for order in permutations([waits, acts, unproved]):
+        assert said(*order) == {1: (2, "b", False)}
+    assert said(unproved, waits) == {1: (3, "a", False)}
+
+
 LISTS = st.lists(
     st.dictionaries(st.integers(1, 6), st.integers(0, 3), max_size=4), min_size=1, max_size=3
 )

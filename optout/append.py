@@ -1,0 +1,179 @@
+"""One entry more: checked against the log and the registry, recorded, and the head moved with it.
+
+All of it happens in the one transaction that is passed in, so that nothing is left of what is
+refused, or of a race that was lost.
+"""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from optout import projection
+from optout.commitment import OpenedPart
+from optout.entry import Draft, Entry
+from optout.guard import REVIEW
+from optout.lifecycle import Event, Signer
+from optout.log.merkle import Frontier, leaf_hash
+from optout.parts import blob, open_match_part, stored
+from optout.refresh import as_judged, changed
+from optout.replay import Standing, step
+from optout.storage_tables import EVENTS, HEAD, IDENTITY_PARTS, MATCH_PARTS, REGISTRY
+from optout.works import check_works
+from schemas.claim import MatchPart, WorkKeys
+from schemas.errors import ClaimError, ModelMismatchError
+
+MAX_LEAF_BYTES = 65_535  # C2SP tlog-tiles length-prefixes entries with 16 bits
+ABOUT_STYLE = frozenset({Event.VERIFY, Event.ACCEPT_STYLE})
+"""Events that carry no part, and by which what the part says of a style may come to act."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An entry that stands in the log, with the head right after it."""
+
+    seq: int
+    entry: Entry
+    size: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Whose registry an entry comes to: its name, its moderators' keys, the time there."""
+
+    where: str
+    moderators: AbstractSet[str]
+    recorded_at: str
+
+
+class LostRaceError(Exception):
+    """The head is no longer where it was read."""
+
+
+def check_parts(draft: Draft) -> None:
+    """Raise ClaimError or ProofError unless a draft's parts are those that it commits to."""
+    shown = {"match": draft.statement.match, "identity": draft.statement.identity}
+    for name, part in (("match", draft.match), ("identity", draft.identity)):
+        if (part is None) != (shown[name] == ""):
+            raise ClaimError(f"expected the {name} part with its commitment, found one of them")
+        if part is not None:
+            part.check(shown[name], f"the {name} part")
+    if draft.match is not None:
+        check_works(open_match_part(draft.match))
+
+
+def append_once(connection: sa.Connection, draft: Draft, desk: Desk) -> Recorded:
+    """Append in this transaction. Raises LostRaceError where the head moved meanwhile.
+
+    Raises ClaimError where the entry is not allowed, ModelMismatchError where its vectors are not
+    the registry's matcher's.
+    """
+    head = connection.execute(sa.select(HEAD)).one()
+    before = projection.standing(connection, draft.statement.claim)
+    if draft.statement.type == Event.SUBMIT and before is not None:
+        raise ClaimError(f"expected a new claim id, found {draft.statement.claim} in use")
+    entry = draft.entry(desk.recorded_at)
+    if entry.by == Signer.MODERATOR and entry.key not in desk.moderators:
+        raise ClaimError(f"expected the key of a moderator of {desk.where}, found {entry.key}")
+    after = step(before, head.size, entry)
+    leaf = entry.leaf()
+    if len(leaf) > MAX_LEAF_BYTES:
+        raise ClaimError(f"expected an entry of at most {MAX_LEAF_BYTES} bytes")
+    frontier = Frontier.from_bytes(head.size, blob(head.peaks)).append(leaf_hash(leaf))
+    swap_head(connection, head, frontier)
+    _insert(connection, head.size, entry, draft)
+    projection.put(connection, after, _part(connection, before, draft, desk))
+    return Recorded(head.size, entry, frontier.size, frontier.root().hex())
+
+
+def swap_head(
+    connection: sa.Connection, head: sa.Row[tuple[object, ...]], frontier: Frontier
+) -> None:
+    """Move the head from where it was read. Raises LostRaceError where it is there no more."""
+    done = connection.execute(
+        sa.update(HEAD)
+        .where(HEAD.c.id == 1, HEAD.c.size == head.size, HEAD.c.root == head.root)
+        .values(size=frontier.size, root=frontier.root(), peaks=frontier.to_bytes())
+    )
+    if done.rowcount != 1:
+        raise LostRaceError
+
+
+def _part(
+    connection: sa.Connection, before: Standing | None, draft: Draft, desk: Desk
+) -> MatchPart | None:
+    """Return the match part from which what an entry changes follows, checked for it."""
+    if draft.match is not None:
+        match = open_match_part(draft.match)
+        works = match.works if before is None else _refreshed(connection, before, draft)
+        _require_matcher(connection, works, desk.where)
+        return match
+    if before is None or draft.statement.type not in ABOUT_STYLE:
+        return None
+    kept = stored(connection, MATCH_PARTS, before.part_seq)
+    part = open_match_part(kept) if kept else None
+    if draft.statement.type == Event.ACCEPT_STYLE:
+        _require_review(connection, before, part)
+    return part
+
+
+def _require_review(connection: sa.Connection, before: Standing, part: MatchPart | None) -> None:
+    """Raise ClaimError unless the style of a claim needs review, as it stands."""
+    pinned = connection.execute(sa.select(REGISTRY.c.matcher)).scalar_one()
+    found = before.style(as_judged(part, pinned).style) if part else None
+    if found is None or found.state != REVIEW:
+        said = "none that can be read" if found is None else f"{found.state!r} ({found.note})"
+        raise ClaimError(
+            f"expected a style that {REVIEW} of claim {before.claim_id}, found"
+            f" {said.replace(' ()', '')}"
+        )
+
+
+def _require_matcher(connection: sa.Connection, works: Sequence[WorkKeys], where: str) -> None:
+    used = {work.matcher for work in works if work.matcher}
+    pinned = connection.execute(sa.select(REGISTRY.c.matcher)).scalar_one()
+    if not used <= {pinned}:
+        raise ModelMismatchError(
+            f"expected vectors of the matcher {pinned or '(none yet)'} of {where},"
+            f" found {sorted(used)}"
+        )
+
+
+def _refreshed(connection: sa.Connection, before: Standing, draft: Draft) -> list[WorkKeys]:
+    """Return the works that a refresh gives vectors. Raises ClaimError where it changes more."""
+    match = stored(connection, MATCH_PARTS, before.part_seq)
+    identity = stored(connection, IDENTITY_PARTS, before.part_seq)
+    if match is None or identity is None or draft.match is None or draft.identity is None:
+        raise ClaimError(f"expected the parts of claim {before.claim_id}, found none to refresh")
+    if draft.identity.payload != identity.payload:
+        raise ClaimError("expected a refresh by who submitted the claim, found another identity")
+    return changed(open_match_part(match), open_match_part(draft.match))
+
+
+def _insert(connection: sa.Connection, seq: int, entry: Entry, draft: Draft) -> None:
+    leaf = entry.leaf()
+    connection.execute(
+        sa.insert(EVENTS).values(
+            seq=seq,
+            type=entry.type,
+            claim_id=entry.claim,
+            previous=entry.previous,
+            recorded_at=entry.recorded_at,
+            match_commitment=entry.match,
+            identity_commitment=entry.identity,
+            signer=entry.by,
+            public_key=entry.key,
+            signature=entry.signature,
+            leaf=leaf,
+            leaf_hash=leaf_hash(leaf),
+        )
+    )
+    parts: tuple[tuple[sa.Table, OpenedPart | None], ...]
+    parts = (MATCH_PARTS, draft.match), (IDENTITY_PARTS, draft.identity)
+    for table, part in parts:
+        if part is not None:
+            connection.execute(
+                sa.insert(table).values(seq=seq, salt=part.salt, payload=part.payload)
+            )
