@@ -22,6 +22,13 @@ def safe(text: object) -> str:
     return escape(CONTROL.sub(lambda m: f"\\x{ord(m.group()):02x}", str(text)))
 
 
+def say(lines: Iterable[str]) -> None:
+    """Print lines, each made safe."""
+    out = console()
+    for line in lines:
+        out.print(safe(line))
+
+
 def say_error(message: str, notes: Sequence[str] = ()) -> None:
     """Print an error on stderr."""
     out = console(stderr=True)

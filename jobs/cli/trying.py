@@ -11,7 +11,7 @@ from jobs.backgrounds import Background
 from jobs.backgrounds import background as read_background
 from jobs.claimant_files import read_key
 from jobs.cli import claim_words, simulation_words
-from jobs.cli.console import console, safe
+from jobs.cli.console import console, say
 from jobs.enrol import NO_MATCHER, Folder, Matcher, Tools
 from jobs.releases import is_release, open_release
 from jobs.submit import Order, Submitted
@@ -74,9 +74,9 @@ def try_out(wanted: Wanted, tools: Tools) -> int:
     style = found.enrolled.part.style
     out = console()
     out.print("[bold]a trial:[/] nothing is recorded. What came out:")
-    _print([*claim_words.refusals(found.enrolled.exemplars), *claim_words.style_words(style)])
+    say([*claim_words.refusals(found.enrolled.exemplars), *claim_words.style_words(style)])
     out.print(claim_words.told(claim_words.style_numbers(style)))
-    _print([against])
+    say([against])
     tell(found, wanted.works, tools, wanted.html)
     return EXIT_CODES[style.state]
 
@@ -89,14 +89,14 @@ def of_claim(done: Submitted, tools: Tools, background: str) -> Tried:
 def tell(found: Tried, works: Folder, tools: Tools, html: Path | None) -> None:
     """Say which pictures a style would take, and write the page where one is wanted."""
     matcher = _matcher(tools)
-    _print([*_nearest(found), *_hands(found, matcher)])
+    say([*_nearest(found), *_hands(found, matcher)])
     if html is None:
         return
     style = found.enrolled.part.style
     said = claim_words.style_words(style)
     numbers = claim_words.style_numbers(style)
     write_page(html, render_trial(facts(found, works, matcher, said, numbers)))
-    _print([f"page: {html} (with small copies of your images; it was not sent anywhere)"])
+    say([f"page: {html} (with small copies of your images; it was not sent anywhere)"])
 
 
 def simulate(at: simulation.Registered, release: str, html: Path | None) -> None:
@@ -107,15 +107,15 @@ def simulate(at: simulation.Registered, release: str, html: Path | None) -> None
     found = simulation.run(at, open_release(store), track_files)
     out = console()
     out.print(f"[bold]claim {at.claim_id}[/] on {found.rows:,} released rows; nothing is changed.")
-    _print(simulation_words.simulated(found))
+    say(simulation_words.simulated(found))
     if found.decided.num_rows:
         out.print(simulation_words.by_rule(found))
         out.print(claim_words.told({"hosts": simulation_words.hosts(found.hosts())}))
-    _print(simulation_words.guarded(found))
+    say(simulation_words.guarded(found))
     if html is not None:
         title = found.release.manifest.title or store.root.rstrip("/").rpartition("/")[2]
         write_page(html, render_simulation(simulation.facts(found, title)))
-        _print([f"page: {html} (private: it shows what a claim protects)"])
+        say([f"page: {html} (private: it shows what a claim protects)"])
 
 
 def track_files(names: Sequence[str], doing: str) -> Iterable[str]:
@@ -175,12 +175,6 @@ def _matcher(tools: Tools) -> Matcher:
     if tools.matcher is None:
         raise UsageError(NO_MATCHER)
     return tools.matcher
-
-
-def _print(lines: Sequence[str]) -> None:
-    out = console()
-    for line in lines:
-        out.print(safe(line))
 
 
 def _is_there(registry: str) -> bool:

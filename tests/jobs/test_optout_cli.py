@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from jobs.cli import optout
+from jobs.cli import given, optout
 from jobs.enrol import Matcher
 from optout import snapshot
 from optout.cohort import Cohort
@@ -66,7 +66,7 @@ def fake_matcher() -> Matcher:
 def place(tmp_path, monkeypatch):
     monkeypatch.setenv("RECUSE_REGISTRY", str(tmp_path / "home" / "registry.db"))
     monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr(optout, "_matcher", lambda _name: fake_matcher())
+    monkeypatch.setattr(given, "matcher_of", lambda _name: fake_matcher())
     return tmp_path
 
 
@@ -154,7 +154,7 @@ def test_a_common_design_is_told_as_such(place, monkeypatch):
     fit = plain.cohort.fit_cpy.copy()
     fit[:3] = plain.embedder.images([pixels])["cpy"]  # three others look just like it
     matcher = Matcher(plain.embedder, replace(plain.cohort, fit_cpy=fit))
-    monkeypatch.setattr(optout, "_matcher", lambda _name: matcher)
+    monkeypatch.setattr(given, "matcher_of", lambda _name: matcher)
     _, said = submitted(place, works, "--kind", "work")
     assert "00.png: common designs" in said.replace(", 01.png", "")
     assert "almost exact copies" in said
@@ -253,7 +253,7 @@ def test_images_of_a_sibling_hand_make_a_style_not_separable(place):
 
 
 def test_without_a_model_hashes_names_and_hosts_are_taken(place, monkeypatch):
-    monkeypatch.setattr(optout, "_matcher", lambda _name: None)
+    monkeypatch.setattr(given, "matcher_of", lambda _name: None)
     _, said = submitted(place, fill(place / "works"), "--kind", "style", "--trust-local")
     assert "for want of a model" in said
     found = taken(place)
@@ -265,8 +265,8 @@ def test_without_a_model_hashes_names_and_hosts_are_taken(place, monkeypatch):
 
 def test_a_machine_without_torch_is_noticed(monkeypatch, capsys):
     monkeypatch.undo()
-    monkeypatch.setattr(optout, "NEEDED", ("a_package_that_nobody_has",))
-    assert optout._matcher("builtin:lite") is None
+    monkeypatch.setattr(given, "NEEDED", ("a_package_that_nobody_has",))
+    assert given.matcher_of("builtin:lite") is None
     assert "no model is installed" in capsys.readouterr().out
 
 
@@ -275,7 +275,7 @@ def test_a_registry_of_another_matcher_is_not_mixed(place, monkeypatch):
     other = fake_matcher()
     card = other.embedder.card
     other.embedder.card = type(card)("other", "e" * 64, card.weights_sha256, card.vectors, 0.95)
-    monkeypatch.setattr(optout, "_matcher", lambda _name: other)
+    monkeypatch.setattr(given, "matcher_of", lambda _name: other)
     with pytest.raises(ModelMismatchError):
         submitted(place, fill(place / "more", hand=1))
     assert taken(place).claims.num_rows == 1

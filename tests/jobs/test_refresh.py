@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from jobs.cli import optout
+from jobs.cli import given
 from jobs.enrol import Matcher
 from optout.registry import Registry
 from schemas.errors import ClaimError, ModelMismatchError
@@ -29,7 +29,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("RECUSE_REGISTRY", str(tmp_path / "home" / "registry.db"))
     monkeypatch.setenv("COLUMNS", "200")
     known = {"builtin:lite": fake_matcher, "newer": newer_matcher, "none": lambda: None}
-    monkeypatch.setattr(optout, "_matcher", lambda name: known[name]())
+    monkeypatch.setattr(given, "matcher_of", lambda name: known[name]())
     return tmp_path
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from jobs.cli import optout
+from jobs.cli import given, optout
 from optout.registry import Registry
 from schemas.errors import ClaimError, RegistryError, UsageError
 from tests.fakes import FixedClock
@@ -22,7 +22,7 @@ OWN = "--trust-local"
 def place(tmp_path, monkeypatch):
     monkeypatch.setenv("RECUSE_REGISTRY", str(tmp_path / "home" / "registry.db"))
     monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.setattr(optout, "_matcher", lambda _name: fake_matcher())
+    monkeypatch.setattr(given, "matcher_of", lambda _name: fake_matcher())
     return tmp_path
 
 
@@ -129,7 +129,7 @@ def test_what_cannot_be_tested_is_refused(place, monkeypatch):
     (place / "empty").mkdir()
     with pytest.raises(UsageError, match="found none"):
         run("test", place / "works", OWN, "--background", place / "empty")
-    monkeypatch.setattr(optout, "_matcher", lambda _name: None)
+    monkeypatch.setattr(given, "matcher_of", lambda _name: None)
     with pytest.raises(UsageError, match="no model"):
         run("test", place / "works", OWN)
 

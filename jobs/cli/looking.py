@@ -1,0 +1,141 @@
+"""`recuse optout` simulate, list, show, verify-receipt, snapshot: what a registry holds."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.cli.console import console, safe, say
+from jobs.cli.given import CLAIM, HTML, MATCHER, REGISTRY, TRUST, opened, whole_id
+from schemas.errors import ClaimError, UsageError
+
+# ruff: noqa: PLC0415 - commands import what they need, so that --help and others start at once
+
+
+def simulate(
+    claim: CLAIM,
+    release: Annotated[str, typer.Argument(help="Folder or URL of a release.")],
+    registry: REGISTRY = "",
+    html: HTML = None,
+    *,
+    matcher: MATCHER = "builtin:lite",
+    trust_local: TRUST = False,
+) -> None:
+    """Say what a claim would drop in a release, as if its control were proved; changes nothing."""
+    from jobs.cli import trying
+    from jobs.simulation import Registered
+
+    with opened(registry) as found:
+        at = Registered(found, whole_id(found, claim), trust_local=trust_local, cohort=matcher)
+        trying.simulate(at, release, html)
+
+
+def list_claims(registry: REGISTRY = "") -> None:
+    """List the claims of a registry."""
+    from jobs.cli import claim_words
+
+    with opened(registry) as found:
+        rows = found.claims()
+    out = console()
+    out.print(claim_words.listing(rows) if rows else "no claims yet")
+
+
+def show(
+    claim: CLAIM,
+    registry: REGISTRY = "",
+    key: Annotated[
+        Path | None, typer.Option("--key", help="The claimant's key: shows who asks as well.")
+    ] = None,
+    trust_local: TRUST = False,
+) -> None:
+    """Show a claim: what it says, what acts, and the numbers of its style."""
+    from jobs.claimant_files import read_key
+    from jobs.cli import claim_words
+    from optout.parts import open_identity_part, open_match_part
+
+    with opened(registry) as found:
+        standing = found.standing(whole_id(found, claim))
+        match, identity = found.parts(standing.claim_id)
+    part, artist, contact = open_match_part(match), "", ""
+    if key is not None:
+        if read_key(key).public != standing.claimant_key:
+            raise ClaimError(f"expected the key of claim {standing.claim_id} in {key}")
+        who = open_identity_part(identity)
+        artist, contact = who.artist, who.contact
+    out = console()
+    out.print(f"[bold]claim {standing.claim_id}[/] {safe(standing.state)}")
+    say([f"submitted {standing.submitted_at} by the registry's clock; entry {standing.seq}"])
+    out.print(claim_words.understood(part, artist))
+    say([f"contact {contact}"] if contact else [])
+    if standing.in_force:
+        out.print(safe(claim_words.level_words(standing.level, trust_local=trust_local)))
+        out.print(claim_words.effects(part, standing.level, trust_local=trust_local))
+    say(claim_words.style_words(part.style))
+    out.print(claim_words.told(claim_words.style_numbers(part.style)))
+
+
+def verify_receipt(
+    receipt: Annotated[Path, typer.Argument(help="File that submit wrote.")],
+    registry: Annotated[
+        str, typer.Option("--registry", help="Also ask whether this registry still agrees.")
+    ] = "",
+) -> None:
+    """Check a receipt: what you said is what the log's entry commits to, and it is in the log."""
+    from optout.log.merkle import root
+    from optout.receipt import check, parse
+    from schemas.errors import RollbackError
+
+    try:
+        body = receipt.read_bytes()
+    except OSError as e:
+        raise UsageError(f"expected a receipt in {receipt}: {e.strerror or e}") from e
+    found = parse(body, str(receipt))
+    check(found)
+    lines = [
+        (
+            f"verified: claim {found.claim} is entry {found.seq} of {found.origin}, recorded"
+            f" {found.entry.recorded_at} by the registry's clock."
+        ),
+        (
+            f"verified: its parts, salts and signature belong to that entry, and the entry is in"
+            f" the log of {found.size} entries with root {found.root}."
+        ),
+    ]
+    if registry:
+        with opened(registry) as asked:
+            leaves = asked.leaf_hashes(found.size)
+        if len(leaves) < found.size or root(leaves).hex() != found.root:
+            raise RollbackError(f"expected the log of the receipt in {registry}, found another one")
+        lines.append(f"verified: {registry} still has that log.")
+    else:
+        lines.append("needs --registry: whether the registry still shows this log.")
+    say(lines)
+
+
+def snapshot(
+    registry: REGISTRY = "",
+    out: Annotated[str, typer.Option("--out", help="Folder or URL to write it to.")] = "",
+    trust_local: TRUST = False,
+) -> None:
+    """Take the claims in force, as builds use them; checks the whole log on the way."""
+    from optout.snapshot import save, take
+    from pipeline.storage import open_store
+
+    with opened(registry) as found:
+        taken = take(found, trust_local=trust_local)
+    header = taken.header
+    if out:
+        save(taken, open_store(out, private=True), "")
+    say(
+        [
+            (
+                f"{taken.claims.num_rows} claims in force with {taken.works.num_rows} works,"
+                f" of {header.size} log entries"
+            ),
+            f"origin {header.origin}, root {header.root}",
+            f"newest entry {header.recorded_at or 'none'}",
+            f"matcher {header.matcher_name or 'none'} {header.matcher}",
+            f"tables {header.tables_sha256}",
+            f"written to {out}" if out else "not written; name a folder with --out",
+        ]
+    )
