@@ -51,7 +51,7 @@ def read_key(path: Path) -> SigningKey:
     try:
         body = path.read_bytes()
     except OSError as e:
-        raise ClaimError(f"expected the claimant's key in {path}: {e.strerror or e}") from e
+        raise ClaimError(f"expected a private key in {path}: {e.strerror or e}") from e
     return parse_pem(body, str(path))
 
 

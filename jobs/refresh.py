@@ -49,9 +49,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """A claim with its new vectors. added: works that have some now; missing: that have none."""
+    """A claim with its new vectors. added: works that have some now; missing: that have none.
+
+    style: as it stands now. ended: somebody had accepted the style as it was before.
+    """
 
     part: MatchPart
+    style: StyleCalibration
+    ended: bool
     recorded: Recorded
     added: int
     missing: int
@@ -89,11 +94,13 @@ def refresh(order: Order, tools: Tools, matcher: Matcher, rim: Rim) -> Refreshed
         parts = part, open_identity_part(identity)
         draft = draft_refresh(parts, standing.claim_id, standing.entry_hash, key, rim.random)
         recorded = registry.append(draft)
+        style = registry.standing(standing.claim_id).style(part.style)
         leaves = registry.leaf_hashes(recorded.size)
         proof = receipt.make(registry.view().origin, draft, recorded, leaves)
     write_private(order.receipt, proof.to_bytes())
     missing = sum(work.matcher != fingerprint for work in part.works)
-    return Refreshed(part, recorded, len(found.places), missing, found.strange)
+    ended = standing.accepted is not None
+    return Refreshed(part, style, ended, recorded, len(found.places), missing, found.strange)
 
 
 def shown(part: MatchPart, works: Folder, tools: Tools, fingerprint: str) -> Found:

@@ -1,5 +1,6 @@
 """Ed25519 keys of claimants and moderators: made, written, read, used. Opens no file."""
 
+import re
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -12,9 +13,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from schemas.errors import ClaimError
+from schemas.errors import ClaimError, UsageError
 
 SEED_BYTES = 32
+PUBLIC = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,24 @@ def parse_pem(body: bytes, where: str) -> SigningKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise ClaimError(f"expected an Ed25519 private key in {where}, found another kind of key")
     return SigningKey(key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()))
+
+
+def parse_public_keys(text: str, where: str) -> frozenset[str]:
+    """Return the public keys of a text: one a line, `#` begins a remark.
+
+    Raises UsageError for a line that is anything else, and where there is no key at all.
+    """
+    lines = [(n, line.partition("#")[0].strip()) for n, line in enumerate(text.split("\n"), 1)]
+    keys = {key: number for number, key in lines if key}
+    for key, number in keys.items():
+        if not PUBLIC.fullmatch(key):
+            raise UsageError(
+                f"expected a public key (64 hex characters, lower case) in line {number} of"
+                f" {where}, found {key[:80]!r}"
+            )
+    if not keys:
+        raise UsageError(f"expected public keys in {where}, one a line, found none")
+    return frozenset(keys)
 
 
 def verifies(public: str, message: bytes, signature: str) -> bool:

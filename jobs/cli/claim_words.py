@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from jobs.cli.console import safe
-from optout.guard import LEAST_COHESION, LEAST_SELF_RECALL, MOST_OF_A_COHORT_HAND
-from optout.lifecycle import LEVELS, PROVED, Rule, acts
+from optout.guard import (
+    ACTIVE,
+    LEAST_COHESION,
+    LEAST_SELF_RECALL,
+    MOST_OF_A_COHORT_HAND,
+    in_force,
+)
+from optout.lifecycle import ACCEPTANCE, AUTHORSHIP, LEVELS, PROVED, Rule, acts
 from optout.works import is_common
 from schemas.claim import MatchPart, StyleCalibration, StyleOverlap
 from schemas.verdict import Captions, Stance
@@ -19,6 +25,7 @@ if TYPE_CHECKING:  # what these import takes longer than listing claims
     from jobs.refresh import Refreshed
     from jobs.submit import Submitted
     from optout.intake import Exemplars
+    from optout.replay import Standing
 
 SHOWN_REFUSALS = 20
 SHOWN_COMMON = 5
@@ -107,14 +114,47 @@ def level_words(level: int, *, trust_local: bool) -> str:
     )
 
 
+def moderated(standing: "Standing") -> list[str]:
+    """Return what moderators have stated beside the level, and what it changes."""
+    lines = []
+    if standing.authorship:
+        lines.append(
+            f"authorship: proved, since {AUTHORSHIP[standing.authorship]}; so a style need not show"
+            " by likeness that its works are by one hand"
+        )
+    if standing.accepted:
+        lines.append(
+            f"accepted: a moderator lets the style act, since {ACCEPTANCE[standing.accepted]}"
+        )
+    return lines
+
+
 def style_words(style: StyleCalibration) -> list[str]:
-    """Return what came out of testing a style, in plain words; nothing where none was asked."""
+    """Return what came out of testing a style, in plain words; nothing where none was asked.
+
+    style: as it stands, where moderators have stated something.
+    """
     if style.state == "none":
         return [style.note] if style.note else []
     lines = [STYLE_OUTCOMES[style.state]]
     if style.note:
         lines.append(f"why: {style.note}.")
+    proved = in_force(style, authorship=True, accepted=False)
+    if style.state != ACTIVE and proved.state == ACTIVE:
+        lines.append(
+            "active once a moderator has established that the works are yours: they stand on a host"
+            " whose control is proved, or the files are signed."
+        )
     return lines
+
+
+def review_next(count: int) -> str:
+    """Return what a moderator may do about styles that wait."""
+    return (
+        f"{count} wait. See what one would drop: recuse optout simulate CLAIM RELEASE. Then recuse"
+        " registry verify CLAIM --level N --authorship HOW where the works are proved to be the"
+        " claimant's own, or accept-style CLAIM --reason WHY where one that needs review may act."
+    )
 
 
 def style_numbers(style: StyleCalibration) -> dict[str, str]:
@@ -232,9 +272,10 @@ def listing(rows: "Iterable[sa.Row[tuple[object, ...]]]") -> Table:
         said = [*json.loads(row.names), *json.loads(row.hosts)]  # accounts are among the hosts
         table.add_row(
             row.claim_id[:12],
-            f"{safe(row.state)} L{row.level}",
+            f"{safe(row.state)} L{row.level}" + (" authorship" if row.authorship else ""),
             safe(row.scope) + (" opt-in" if row.stance == Stance.OPT_IN else ""),
-            "" if row.style_state == "none" else safe(row.style_state),
+            ("" if row.style_state == "none" else safe(row.style_state))
+            + (" (accepted)" if row.accepted else ""),
             safe(", ".join(said)),
         )
     return table
@@ -254,7 +295,7 @@ def _reach(part: MatchPart) -> list[tuple[str, Rule]]:
     ):
         if values:
             reach.append((label, rule))
-    if part.style.state == "active":
+    if part.style.state == ACTIVE:
         reach.append(("look-alikes", Rule.STYLE))
     return reach
 
@@ -277,6 +318,8 @@ def refreshed(done: "Refreshed", matcher: str) -> list[str]:
             f"{done.missing} works have none of it: their images are not in the folder, so they"
             " are found by their hashes alone"
         )
+    if done.ended:
+        lines.append("the style was accepted as it was before; by its new vectors nobody has yet")
     if done.strange:
         few = ", ".join(done.strange[:3])
         lines.append(f"left out, as no work of the claim: {len(done.strange)} files ({few})")

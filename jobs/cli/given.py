@@ -1,5 +1,6 @@
 """What commands about claims are given, and what they open of it: registry, folder, matcher."""
 
+from collections.abc import Set as AbstractSet
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,13 +34,17 @@ SHORTEST_PREFIX = 6
 NEEDED = ("torch", "torchvision", "timm", "open_clip")  # by the matcher
 
 
-def opened(registry: str) -> "Registry":
-    """Return an open registry: as given, by RECUSE_REGISTRY, or the user's own."""
+def opened(registry: str, moderators: AbstractSet[str] = frozenset()) -> "Registry":
+    """Return an open registry: as given, by RECUSE_REGISTRY, or the user's own.
+
+    moderators: public keys whose entries are taken as a moderator's.
+    """
     from jobs.claimant_files import registry_at
     from optout.registry import Registry
     from pipeline.clock import clock_from_environment
 
-    return Registry.open(registry_at(registry), clock_from_environment())
+    place = registry_at(registry)
+    return Registry.open(place, clock_from_environment(), moderators=moderators)
 
 
 def whole_id(found: "Registry", text: str) -> str:

@@ -57,6 +57,7 @@ def show(
         standing = found.standing(whole_id(found, claim))
         match, identity = found.parts(standing.claim_id)
     part, artist, contact = open_match_part(match), "", ""
+    part = part.model_copy(update={"style": standing.style(part.style)})
     if key is not None:
         if read_key(key).public != standing.claimant_key:
             raise ClaimError(f"expected the key of claim {standing.claim_id} in {key}")
@@ -69,6 +70,7 @@ def show(
     say([f"contact {contact}"] if contact else [])
     if standing.in_force:
         out.print(safe(claim_words.level_words(standing.level, trust_local=trust_local)))
+        say(claim_words.moderated(standing))
         out.print(claim_words.effects(part, standing.level, trust_local=trust_local))
     say(claim_words.style_words(part.style))
     out.print(claim_words.told(claim_words.style_numbers(part.style)))

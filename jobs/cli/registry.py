@@ -1,20 +1,28 @@
 """`recuse registry`: what whoever keeps a registry does with it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from jobs.cli.console import console, safe
+from jobs.cli.moderating import accept_style, moderator_key, review, verify
 
 # ruff: noqa: PLC0415 - commands import what they need, so that --help and others start at once
 
-app = typer.Typer(no_args_is_help=True, help="Keep a registry: the key by which it speaks.")
+OF_MODERATORS: dict[str, Callable[..., None]] = {
+    "review": review,
+    "verify": verify,
+    "accept-style": accept_style,
+    "moderator-key": moderator_key,
+}
 
-
-@app.callback()
-def root() -> None:
-    """Keep a registry: the key by which it speaks."""
+app = typer.Typer(
+    no_args_is_help=True, help="Keep a registry: what is proved of claims, matcher, key of lists."
+)
+for title, command in OF_MODERATORS.items():
+    app.command(title)(command)
 
 
 @app.command("matcher")
