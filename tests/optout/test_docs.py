@@ -1,7 +1,18 @@
 from pathlib import Path
 
 from optout.attribution import NAMING, Form
-from optout.lifecycle import ACTS_FROM, LEVELS, MOVES, Event, Rule, State
+from optout.lifecycle import (
+    ACCEPTANCE,
+    ACTS_FROM,
+    AUTHORSHIP,
+    LEVELS,
+    MOVES,
+    Acceptance,
+    Authorship,
+    Event,
+    Rule,
+    State,
+)
 from schemas.tables import CLAIMS
 from schemas.verdict import Captions, Scope, Stance
 
@@ -29,6 +40,15 @@ def test_the_table_of_moves_is_the_one_in_the_code():
     for state in State:
         said = row(f"`{state}`" if state else "(none)")[1:]
         assert said == [str(MOVES.get((state, event), "")) for event in Event], state
+
+
+def test_what_moderators_may_state_is_what_is_in_the_code():
+    assert (AUTHORSHIP.keys(), ACCEPTANCE.keys()) == (set(Authorship), set(Acceptance))
+    for option, meanings in (("authorship", AUTHORSHIP), ("reason", ACCEPTANCE)):
+        for value, meaning in meanings.items():
+            assert row(f"`--{option} {value}`")[1:] == [meaning]
+    for event in Event:
+        assert f"`{event}`" in REGISTRY
 
 
 def test_artists_are_told_every_level_and_kind():
