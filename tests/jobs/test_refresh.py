@@ -9,10 +9,13 @@ import pytest
 
 from jobs.cli import given
 from jobs.enrol import Matcher
+from optout.entry import draft_move
+from optout.lifecycle import Acceptance, Event, Signer
 from optout.registry import Registry
 from schemas.errors import ClaimError, ModelMismatchError
 from tests.fakes import FakeEmbedder, FixedClock
 from tests.jobs.test_optout_cli import fake_matcher, fill, picture, run, submitted, taken
+from tests.optout.claims import signing_key
 
 NEWER = "e" * 64
 
@@ -74,6 +77,23 @@ def test_images_are_told_by_their_pixels_and_strange_ones_are_left_out(place):
     )
     run("refresh", works, "--claim", claim, "--matcher", "newer")  # and the rest later
     assert set(taken(place).works["matcher"].to_pylist()) == {NEWER}
+
+
+def test_an_accepted_style_has_to_be_accepted_again(place):
+    works = fill(place / "works", 10)
+    submitted(place, works)  # somebody else lists them too, and nobody has proved anything
+    claim, _ = submitted(place, works, "--kind", "style")
+    moderator = signing_key(99)
+    where = str(place / "home" / "registry.db")
+    with Registry.open(where, FixedClock(), moderators={moderator.public}) as registry:
+        at = registry.standing(claim).entry_hash
+        said = {"by": Signer.MODERATOR, "reason": Acceptance.SAME_CLAIMANT}
+        registry.append(draft_move(Event.ACCEPT_STYLE, claim, at, moderator, **said))
+    assert "active" in taken(place).claims["style_state"].to_pylist()
+    moved(place)
+    said = run("refresh", works, "--claim", claim, "--matcher", "newer")
+    assert "by its new vectors nobody has yet" in said
+    assert "accepted" not in run("show", claim)
 
 
 def test_a_claim_made_where_no_model_was_installed(place):
