@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from optout.append import Recorded
 from optout.entry import Draft
-from optout.guard import ACTIVE, NOT_SEPARABLE, REVIEW, in_force
+from optout.guard import waits
 from optout.parts import open_match_part
 from optout.refresh import as_judged
 from optout.registry import Registry, match_part
@@ -14,9 +13,8 @@ from schemas.claim import MatchPart, StyleCalibration
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What was recorded, and where the claim stood before and stands now."""
+    """Where a claim stood before a statement and stands by it, and its match part."""
 
-    recorded: Recorded
     before: Standing
     after: Standing
     part: MatchPart
@@ -24,25 +22,20 @@ class Stated:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A claim whose style does not act and could. style: as it stands."""
+    """A claim whose style a moderator could let act. style: as it stands."""
 
     standing: Standing
-    part: MatchPart
     style: StyleCalibration
 
-    @property
-    def acts_by_authorship(self) -> bool:
-        """Whether the style would act if it were proved that the works are the claimant's own."""
-        return in_force(self.style, authorship=True, accepted=False).state == ACTIVE
 
+def state(registry: Registry, before: Standing, draft: Draft) -> Stated:
+    """Record a moderator's statement about a claim that stands at `before`.
 
-def state(registry: Registry, draft: Draft) -> Stated:
-    """Record a moderator's statement. Raises ClaimError where it is not allowed."""
-    claim_id = draft.statement.claim
-    before = registry.standing(claim_id)
-    match, _ = registry.parts(claim_id)
-    recorded = registry.append(draft)
-    return Stated(recorded, before, registry.standing(claim_id), open_match_part(match))
+    Raises ClaimError where it is not allowed.
+    """
+    match, _ = registry.parts(before.claim_id)
+    registry.append(draft)
+    return Stated(before, registry.standing(before.claim_id), open_match_part(match))
 
 
 def waiting(registry: Registry) -> list[Waiting]:
@@ -53,9 +46,7 @@ def waiting(registry: Registry) -> list[Waiting]:
         if not standing.in_force:
             continue
         part = as_judged(match_part(view, standing, registry.where), view.matcher)
-        one = Waiting(standing, part, standing.style(part.style))
-        if one.style.state == REVIEW or (
-            one.style.state == NOT_SEPARABLE and one.acts_by_authorship
-        ):
-            found.append(one)
+        style = standing.style(part.style)
+        if waits(style):
+            found.append(Waiting(standing, style))
     return found

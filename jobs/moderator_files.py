@@ -44,13 +44,13 @@ def read_moderators(path: Path) -> frozenset[str]:
 
 def trust(public: str, path: Path) -> None:
     """Add a public key to a list of moderators, which is made where there is none."""
-    known = read_moderators(path) if path.exists() else frozenset()
-    if public in known:
+    if path.exists() and public in read_moderators(path):
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         with os.fdopen(os.open(path, flags, OWNER_ONLY), "a", encoding="utf-8") as file:
-            file.write(f"{public}\n")
+            # a list that somebody wrote may end without a line break; an empty line says nothing
+            file.write(f"\n{public}\n" if file.tell() else f"{public}\n")
     except OSError as e:
         raise UsageError(f"expected to write {path}: {e.strerror or e}") from e

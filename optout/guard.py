@@ -53,6 +53,16 @@ def outcome(style: StyleCalibration, *, authorship: bool = False) -> Found:
     return next(_findings(style, authorship=authorship), (ACTIVE, ""))
 
 
+def acts_by_authorship(style: StyleCalibration) -> bool:
+    """Say whether a style would act if it were proved that the works are the claimant's own."""
+    return in_force(style, authorship=True, accepted=False).state == ACTIVE
+
+
+def waits(style: StyleCalibration) -> bool:
+    """Say whether a moderator could let a style act that does not; style: as it stands."""
+    return style.state == REVIEW or (style.state == NOT_SEPARABLE and acts_by_authorship(style))
+
+
 def confused(other: StyleOverlap) -> bool:
     """Say whether a style cannot tell the other's works from its own."""
     taken, near = other.taken / other.works, other.near / other.works

@@ -12,7 +12,7 @@ from optout.guard import (
     LEAST_COHESION,
     LEAST_SELF_RECALL,
     MOST_OF_A_COHORT_HAND,
-    in_force,
+    acts_by_authorship,
 )
 from optout.lifecycle import ACCEPTANCE, AUTHORSHIP, LEVELS, PROVED, Rule, acts
 from optout.works import is_common
@@ -139,8 +139,7 @@ def style_words(style: StyleCalibration) -> list[str]:
     lines = [STYLE_OUTCOMES[style.state]]
     if style.note:
         lines.append(f"why: {style.note}.")
-    proved = in_force(style, authorship=True, accepted=False)
-    if style.state != ACTIVE and proved.state == ACTIVE:
+    if style.state != ACTIVE and acts_by_authorship(style):
         lines.append(
             "active once a moderator has established that the works are yours: they stand on a host"
             " whose control is proved, or the files are signed."

@@ -22,19 +22,20 @@ from schemas.errors import UsageError
 from schemas.verdict import Captions, Scope, Stance
 
 # ruff: noqa: PLC0415 - commands import what they need, so that --help and others start at once
+# ruff: noqa: B006 - an option that may be repeated starts as an empty list, which nothing changes
 
 
 def submit(
     folder: Annotated[str, typer.Argument(help="Folder of your works; none for hosts alone.")] = "",
     *,
     artist: Annotated[str, typer.Option("--artist", help="Your name.")],
-    alias: Annotated[list[str], typer.Option("--alias", help="Another name; repeatable.")] = [],  # noqa: B006 - typer's
-    host: Annotated[list[str], typer.Option("--host", help="A host of yours; repeatable.")] = [],  # noqa: B006 - typer's
+    alias: Annotated[list[str], typer.Option("--alias", help="Another name; repeatable.")] = [],
+    host: Annotated[list[str], typer.Option("--host", help="A host of yours; repeatable.")] = [],
     account: Annotated[
         list[str],
         typer.Option("--account", help="A page of yours on a shared host; repeatable."),
-    ] = [],  # noqa: B006 - typer's
-    url: Annotated[list[str], typer.Option("--url", help="An address; repeatable.")] = [],  # noqa: B006 - typer's
+    ] = [],
+    url: Annotated[list[str], typer.Option("--url", help="An address; repeatable.")] = [],
     kind: Annotated[Scope, typer.Option("--kind", help="What the claim covers.")] = Scope.ARTIST,
     captions: Annotated[
         Captions, typer.Option("--captions", help="What your name in a caption does to its row.")

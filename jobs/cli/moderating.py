@@ -144,7 +144,8 @@ def _stated(
             f" {place}"
         )
     with opened(registry, trusted) as found:
-        done = state(found, draft(found.standing(whole_id(found, claim)), signing))
+        before = found.standing(whole_id(found, claim))
+        done = state(found, before, draft(before, signing))
     now = done.after
     out = console()
     out.print(f"[bold]claim {now.claim_id}[/] {safe(now.state)}, entry {now.seq} of the log")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from jobs.cli.console import console, safe
+from jobs.cli.given import REGISTRY, opened
 from jobs.cli.moderating import accept_style, moderator_key, review, verify
 
 # ruff: noqa: PLC0415 - commands import what they need, so that --help and others start at once
@@ -28,28 +29,22 @@ for title, command in OF_MODERATORS.items():
 @app.command("matcher")
 def matcher(
     name: Annotated[str, typer.Argument(help="builtin:lite, or the folder of a matcher.")],
-    registry: Annotated[
-        str,
-        typer.Option("--registry", help="Path or SQLAlchemy URL. [RECUSE_REGISTRY, or your own]"),
-    ] = "",
+    registry: REGISTRY = "",
 ) -> None:
     """Move a registry to another matcher.
 
     Vectors of the one before stay recorded and judge no more; hashes, names, hosts and addresses
     go on acting. Claimants add vectors by `recuse optout refresh`.
     """
-    from jobs.claimant_files import registry_at
-    from optout.registry import Registry
     from optout.snapshot import take
-    from pipeline.clock import clock_from_environment
     from pipeline.match import unjudged
     from pipeline.models.matcher_files import fingerprint, shown_as
 
     found, shown = fingerprint(name), shown_as(name)
-    with Registry.open(registry_at(registry), clock_from_environment()) as opened:
-        before = opened.matcher()
-        opened.move_matcher(found, shown)
-        works = take(opened, trust_local=False).works
+    with opened(registry) as kept:
+        before = kept.matcher()
+        kept.move_matcher(found, shown)
+        works = take(kept, trust_local=False).works
     out = console()
     out.print(f"matcher: {safe(before[1] or 'none')} {before[0][:16]} until now")
     out.print(f"matcher: [bold]{safe(shown)}[/] {found[:16]} from now on")

@@ -80,6 +80,15 @@ def test_more_than_one_moderator_is_trusted(place):
     assert "level 2" in run("registry", "verify", claim, "--level", 2, "--key", second)
 
 
+def test_a_list_written_by_hand_is_added_to(place):
+    known = place / "moderators.txt"
+    known.write_text("a" * 64 + "  # Grace")  # no line break at the end
+    key = moderator(place)
+    (claim,) = kept(place, WAITS)
+    assert "level 2" in run("registry", "verify", claim, "--level", 2, "--key", key)
+    assert "# Grace" in known.read_text()
+
+
 def test_the_key_of_nobody_in_particular_is_refused(place):
     (claim,) = kept(place, WAITS)
     moderator(place)

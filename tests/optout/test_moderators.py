@@ -1,7 +1,5 @@
 """What moderators state in a registry: by whose key, of which claim, and what acts from then on."""
 
-import sqlite3
-
 import pytest
 import sqlalchemy as sa
 
@@ -205,12 +203,11 @@ def test_a_registry_of_the_first_revision_goes_on(tmp_path):
     with opened(path) as found:
         found.pin_matcher(MATCHER, "fake")
         claim = recorded(found)
-    with sqlite3.connect(path) as connection:
-        for name in ("authorship", "accepted"):
-            connection.execute(f"ALTER TABLE {CLAIMS.name} DROP COLUMN {name}")
-        first = f"UPDATE {VERSION_TABLE} SET version_num = '{REVISIONS[0]}'"  # noqa: S608 - ours
-        connection.execute(first)
-    connection.close()
+        with storage.writing(found._engine) as connection:
+            for name in ("authorship", "accepted"):
+                connection.execute(sa.text(f"ALTER TABLE {CLAIMS.name} DROP COLUMN {name}"))
+            versions = sa.table(VERSION_TABLE, sa.column("version_num"))
+            connection.execute(sa.update(versions).values(version_num=REVISIONS[0]))
     with opened(path, create=False) as found:
         assert states(found) == {claim: "needs review"}
         state(found, claim, Event.VERIFY)
