@@ -173,6 +173,7 @@ def draft_manifest(
         parent=parent_of(job.source) if plan.is_of_vault else None,
         rows_in=decided.num_rows,
         released=released,
+        captions_redacted=said.captions.get("redacted", 0),
         dropped=dropped,
         held=held,
         unchecked=dict(said.unchecked),
