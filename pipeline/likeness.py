@@ -51,6 +51,11 @@ class Likeness:
     rows: pa.Table
 
 
+NOTHING_MEASURED = Likeness(
+    SIMILARITIES.empty_table(), MEASURED_STYLES.empty_table(), MEASURED_ROWS.empty_table()
+)
+
+
 def likeness(
     vectors: pa.Table,
     honoured: Honoured,
@@ -90,8 +95,8 @@ def likeness_again(
     require_cohort(honoured, cohort)
     require(stored.similarities, SIMILARITIES, extra=False)
     wanted, rows = measured_styles(honoured, cohort, epsilon), measured_rows(vectors)
-    old_styles = _common(stored.styles, wanted, MEASURED_STYLES)
-    old_rows = _common(stored.rows, rows, MEASURED_ROWS)
+    old_styles = unchanged(stored.styles, wanted, MEASURED_STYLES)
+    old_rows = unchanged(stored.rows, rows, MEASURED_ROWS)
     known = pc.and_(
         pc.is_in(stored.similarities["claim_id"], old_styles),
         pc.is_in(stored.similarities["uid"], old_rows),
@@ -245,7 +250,7 @@ def _table(near: Near, uids: pa.Array, claims: pa.Array) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def _common(stored: pa.Table, wanted: pa.Table, schema: pa.Schema) -> pa.Array:
+def unchanged(stored: pa.Table, wanted: pa.Table, schema: pa.Schema) -> pa.Array:
     """Return the ids, in the first column, of what stands in both tables with the same content."""
     require(stored, schema, extra=False)
     require(wanted, schema, extra=False)
