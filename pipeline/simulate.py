@@ -151,7 +151,7 @@ def simulate(
     matches = pa.concat_tables([MATCHES.empty_table(), *(one.matches for one in every)])
     similar = pa.concat_tables([SIMILARITIES.empty_table(), *(one.similarities for one in every)])
     edges = EDGES.empty_table() if edges is None else edges
-    voted = votes(slim, similar, edges, accepted.honoured, accepted.config.match)
+    voted = votes(slim, [similar], edges, accepted.honoured, accepted.config.match)
     decided = decide(
         slim,
         pa.concat_tables([matches, voted]),
