@@ -108,7 +108,7 @@ def told(
     single = pl.DataFrame(match_styles(similar, registry, CONFIG))
     alone = single.filter(pl.col("rule") == str(Rule.STYLE))
     weak = single.filter(pl.col("rule") == str(Rule.STYLE_WEAK))
-    voted = pl.DataFrame(votes(rows, similar, EDGES.empty_table(), registry, CONFIG))
+    voted = pl.DataFrame(votes(rows, [similar], EDGES.empty_table(), registry, CONFIG))
     dropped = pl.concat([alone.select("uid", "claim_id"), voted.select("uid", "claim_id")]).unique()
     strangers = {str(n) for n in found.strangers}
     taken = {

@@ -1,4 +1,6 @@
-"""A build from SOURCE to RELEASE: which tasks run when. What they decide stands in pipeline/.
+"""A build from SOURCE to RELEASE: which stages run when, on the tasks of jobs/tasks.py.
+
+What they decide stands in pipeline/.
 
 source → identify → screen → lists → pages → sift → images → prepare → relate
        → newest snapshots → redact → match → decide → release → evidence → seal
@@ -23,6 +25,7 @@ from jobs.progress import RunProgress, progress
 from jobs.readmission import note_taken
 from jobs.sealing import Finished, forget, seal
 from jobs.summary import say_plan, say_summary
+from jobs.tasks import Tasks, outputs
 from pipeline.clock import clock_from_environment
 from pipeline.fetch import Errand
 from pipeline.plan import Plan, Receipt, Ref, Task
@@ -102,21 +105,25 @@ class Build:
     engine: Engine
     shown: RunProgress
 
+    @property
+    def tasks(self) -> Tasks:
+        return Tasks(self.plan, self.work.root, self.job.out)
+
     def run(self) -> Manifest:
         """Run every stage that is not done, and publish the release."""
         start = self.claims_at_start()
         gathered = self.readmitted() if self.plan.is_of_vault else self.gathered(start)
         screened, prepared, answers = gathered.screened, gathered.prepared, gathered.answers
-        related = self.stage("relate", [self.relate_task(prepared)])
+        related = self.stage("relate", self.tasks.relate(prepared))
         final = start
         if not self.job.config.registry.pin:
             final = self.newest_claims()
             require_forward(start.members, final.members)
-        redacted = self.stage("redact", self.redact_tasks(screened, prepared, final.ref))
-        matched = self.stage("match", self.match_tasks(redacted, prepared, final.ref))
-        decided = self.stage("decide", [self.decide_task(prepared, matched, related, final.ref)])
-        released = self.stage("release", self.release_tasks(redacted, prepared, matched, decided))
-        evidence = self.stage("evidence", self.evidence_tasks(prepared))
+        redacted = self.stage("redact", self.tasks.redact(screened, prepared, final.ref))
+        matched = self.stage("match", self.tasks.match(redacted, prepared, final.ref))
+        decided = self.stage("decide", self.tasks.decide(prepared, matched, related, final.ref))
+        released = self.stage("release", self.tasks.release(redacted, prepared, matched, decided))
+        evidence = self.stage("evidence", self.tasks.evidence(prepared))
         receipts = {
             "answers": answers,
             "evidence": evidence,
@@ -128,29 +135,24 @@ class Build:
         }
         return seal(self.job, Finished(context_at(self.work.root), receipts, final))
 
-    def gathered(self, start: Pinned) -> "Gathered":
+    def gathered(self, start: Pinned) -> Gathered:
         """Read the source, ask the web or the store, and judge what came."""
-        sourced = self.stage("source", [self.source_task(i) for i in range(self.parts)])
-        identified = self.stage("identify", self.identify_tasks(sourced))
-        screened = self.stage("screen", self.screen_tasks(identified, start.ref))
+        sourced = self.stage("source", self.tasks.source())
+        identified = self.stage("identify", self.tasks.identify(sourced))
+        screened = self.stage("screen", self.tasks.screen(identified, start.ref))
         self.require_contact(screened)
-        listed = self.stage("lists", self.list_tasks(screened, start.ref))
+        listed = self.stage("lists", self.tasks.lists(screened, start.ref))
         pages = self.journeys(Errand.PAGE, outputs(screened, "pages"))
-        known = self.known(listed, pages)
-        sifted = self.stage("sift", self.sift_tasks(screened, start.ref, known))
+        known = self.tasks.known(listed, pages)
+        sifted = self.stage("sift", self.tasks.sift(screened, start.ref, known))
         images = self.journeys(Errand.IMAGE, outputs(sifted, "requests"))
-        known |= {
-            "observed": self.listed(outputs(identified, "observed") + outputs(images, "observed")),
-            "documents": self.listed(outputs(pages, "documents") + outputs(images, "documents")),
-        }
-        prepared = self.stage("prepare", self.prepare_tasks(screened, known))
+        known |= self.tasks.observed(identified, pages, images)
+        prepared = self.stage("prepare", self.tasks.prepare(screened, known))
         return Gathered(screened, prepared, [*pages, *images])
 
-    def readmitted(self) -> "Gathered":
+    def readmitted(self) -> Gathered:
         """Take rows that were let in out of a vault; nothing is asked."""
-        receipts = self.stage(
-            "readmit", [Task("readmit", f"{s:05d}", {"shard": s}) for s in range(self.plan.shards)]
-        )
+        receipts = self.stage("readmit", self.tasks.readmit())
         return Gathered(receipts, receipts, receipts)
 
     def claims_at_start(self) -> Pinned:
@@ -167,18 +169,6 @@ class Build:
         require_comparable(members, matcher)
         return pin(members, matcher, self.work)
 
-    def listed(self, refs: Sequence[Ref]) -> dict[str, object]:
-        """Publish a list of references; returns the argument that names it."""
-        return context_at(self.work.root).publish_refs(refs).as_json()
-
-    def columns(self, receipts: Sequence[Receipt], *names: str) -> dict[str, object]:
-        """Return several named outputs of all receipts as task arguments."""
-        return {name: self.listed(outputs(receipts, name)) for name in names}
-
-    @property
-    def parts(self) -> int:
-        return len(self.plan.source["parts"])
-
     def stage(self, name: str, tasks: Sequence[Task]) -> list[Receipt]:
         """Run independent tasks of one stage."""
         return self.chains(name, [[t] for t in tasks])
@@ -193,62 +183,6 @@ class Build:
         line.end()
         return receipts
 
-    def source_task(self, index: int) -> Task:
-        part = self.plan.source["parts"][index]
-        return Task("source", f"{index:05d}", {"part": part, "index": index})
-
-    def identify_tasks(self, sourced: list[Receipt]) -> list[Task]:
-        rows, given = self.listed(outputs(sourced, "rows")), self.listed(outputs(sourced, "given"))
-        return [
-            Task("identify", f"{b:05d}", {"sourced": rows, "given": given, "bucket": b})
-            for b in range(self.plan.identity_buckets)
-        ]
-
-    def screen_tasks(self, identified: list[Receipt], snapshot: Ref) -> list[Task]:
-        rows = self.listed(outputs(identified, "rows"))
-        return [
-            Task(
-                "screen",
-                f"{s:05d}",
-                {"identified": rows, "shard": s, "snapshot": snapshot.as_json()},
-            )
-            for s in range(self.plan.shards)
-        ]
-
-    def list_tasks(self, screened: list[Receipt], snapshot: Ref) -> list[Task]:
-        """Ask lists of others about the URLs of each shard, where any is configured."""
-        lists = self.plan.build_config().lists
-        if not lists.spawning_url and not lists.declarations:
-            return []
-        return [
-            Task(
-                "lists",
-                f"{s:05d}",
-                {"rows": rows.as_json(), "snapshot": snapshot.as_json(), "shard": s},
-            )
-            for s, rows in enumerate(outputs(screened, "rows"))
-        ]
-
-    def known(self, listed: list[Receipt], pages: list[Receipt]) -> dict[str, object]:
-        """Return what is known before images are asked for, as task arguments."""
-        return {
-            "listed": self.listed(outputs(listed, "listed")),
-            "pages": self.listed(outputs(pages, "observed")),
-            "documents": self.listed(outputs(pages, "documents")),
-        }
-
-    def sift_tasks(
-        self, screened: list[Receipt], snapshot: Ref, known: dict[str, object]
-    ) -> list[Task]:
-        return [
-            Task(
-                "sift",
-                f"{s:05d}",
-                {"rows": rows.as_json(), "snapshot": snapshot.as_json(), "shard": s, **known},
-            )
-            for s, rows in enumerate(outputs(screened, "rows"))
-        ]
-
     def journeys(self, errand: Errand, wanted: list[Ref]) -> list[Receipt]:
         """Ask the web, round after round while answers move to other hosts; or ask the store."""
         asked: list[Receipt] = []
@@ -259,40 +193,14 @@ class Build:
             asked += receipts
             if not sum(r.counts.get("moved", 0) for r in receipts):
                 break
-            facts = self.listed(outputs(receipts, "facts"))
-            name = f"{errand}-{number:02d}"
-            moved = self.stage("redirects", [Task("redirects", name, {"facts": facts})])
+            moved = self.stage("redirects", self.tasks.redirects(errand, number, receipts))
             wanted = outputs(moved, "requests")
         return asked
 
     def round(self, errand: Errand, number: int, wanted: list[Ref]) -> list[Receipt]:
         """Ask one round of requests, host bucket by host bucket, chunk after chunk."""
-        args = {"requests": self.listed(wanted), "round": number}
-        name = f"{errand}-{number:02d}"
-        planned = self.stage(
-            "requests",
-            [
-                Task("requests", f"{name}-{b:05d}", {**args, "bucket": b})
-                for b in range(self.plan.host_buckets)
-            ],
-        )
-        stage = "lookup" if self.plan.store_root else "fetch"
-        chains = [
-            [
-                Task(
-                    stage,
-                    f"{name}-{bucket:05d}-{chunk}",
-                    {
-                        "chunk": ref.as_json(),
-                        "bucket": bucket,
-                        "round": number,
-                        "errand": str(errand),
-                    },
-                )
-                for chunk, ref in sorted(receipt.outputs.items())
-            ]
-            for bucket, receipt in enumerate(planned)
-        ]
+        planned = self.stage("requests", self.tasks.requests(errand, number, wanted))
+        stage, chains = self.tasks.asking(errand, number, planned)
         return self.chains(stage, chains, f"{errand}s")
 
     def require_contact(self, screened: list[Receipt]) -> None:
@@ -303,101 +211,3 @@ class Build:
                 f"expected fetch.contact (--contact URL-or-mail) before asking {public:,} URLs of "
                 "public hosts, found none: sites must be able to reach whoever asks"
             )
-
-    def prepare_tasks(self, screened: list[Receipt], known: dict[str, object]) -> list[Task]:
-        return [
-            Task("prepare", f"{s:05d}", {"rows": rows.as_json(), "shard": s, **known})
-            for s, rows in enumerate(outputs(screened, "rows"))
-        ]
-
-    def evidence_tasks(self, prepared: list[Receipt]) -> list[Task]:
-        evidence = self.listed(outputs(prepared, "evidence"))
-        return [
-            Task("evidence", f"{b:05d}", {"out": self.job.out, "evidence": evidence, "bucket": b})
-            for b in range(self.plan.shards)
-        ]
-
-    def relate_task(self, prepared: list[Receipt]) -> Task:
-        return Task("relate", "all", self.columns(prepared, "decoded", "judged", "vectors"))
-
-    def redact_tasks(
-        self, screened: list[Receipt], prepared: list[Receipt], snapshot: Ref
-    ) -> list[Task]:
-        return [
-            Task(
-                "redact",
-                f"{s:05d}",
-                {
-                    "rows": rows.as_json(),
-                    "snapshot": snapshot.as_json(),
-                    **{k: receipt.outputs[k].as_json() for k in ("decoded", "vectors")},
-                },
-            )
-            for s, (rows, receipt) in enumerate(
-                zip(outputs(screened, "rows"), prepared, strict=True)
-            )
-        ]
-
-    def match_tasks(
-        self, redacted: list[Receipt], prepared: list[Receipt], snapshot: Ref
-    ) -> list[Task]:
-        return [
-            Task(
-                "match",
-                f"{s:05d}",
-                {
-                    "snapshot": snapshot.as_json(),
-                    **{k: done.outputs[k].as_json() for k in ("rows", "named", "decoded")},
-                    **{k: receipt.outputs[k].as_json() for k in ("judged", "vectors")},
-                },
-            )
-            for s, (done, receipt) in enumerate(zip(redacted, prepared, strict=True))
-        ]
-
-    def decide_task(
-        self,
-        prepared: list[Receipt],
-        matched: list[Receipt],
-        related: list[Receipt],
-        snapshot: Ref,
-    ) -> Task:
-        return Task(
-            "decide",
-            "all",
-            {
-                **self.columns(matched, "slim", "matches", "similarities", "grants"),
-                **self.columns(related, "edges"),
-                **self.columns(prepared, "decoded"),
-                "snapshot": snapshot.as_json(),
-            },
-        )
-
-    def release_tasks(
-        self,
-        redacted: list[Receipt],
-        prepared: list[Receipt],
-        matched: list[Receipt],
-        decided: list[Receipt],
-    ) -> list[Task]:
-        outcome = decided[0].outputs
-        return [
-            Task(
-                "release",
-                f"{s:05d}",
-                {
-                    "out": self.job.out,
-                    "shard": s,
-                    "decided": outcome["decided"].as_json(),
-                    "parts": outcome["parts"].as_json(),
-                    **{k: v.as_json() for k, v in prepared[s].outputs.items()},
-                    **{k: v.as_json() for k, v in redacted[s].outputs.items()},
-                    "similarities": matched[s].outputs["similarities"].as_json(),
-                },
-            )
-            for s in range(self.plan.shards)
-        ]
-
-
-def outputs(receipts: Sequence[Receipt], name: str) -> list[Ref]:
-    """Return one named output of each receipt that has it."""
-    return [r.outputs[name] for r in receipts if name in r.outputs]

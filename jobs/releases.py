@@ -78,7 +78,7 @@ class Release:
     def part(self, name: str) -> Part:
         """Return one part. Raises ProofError, SchemaError, StorageError."""
         body = checked(self.store, self.files, f"samples/{name}.parquet")
-        rows = _typed(read_parquet(body, READ))
+        rows = with_hashes(read_parquet(body, READ))
         path = f"embeddings/{name}.parquet"
         if path not in self.files:
             return Part(name, rows, rows.select(["uid"]))
@@ -112,8 +112,8 @@ def open_release(store: Store) -> Release:
     return Release(store, read_manifest(store))
 
 
-def _typed(rows: pa.Table) -> pa.Table:
-    """Return rows with hashes as bytes; beside tars they stand in hex."""
+def with_hashes(rows: pa.Table) -> pa.Table:
+    """Return the columns READ with hashes as bytes; beside tars they stand in hex."""
     pdq = rows["pdq"]
     if pa.types.is_string(pdq.type):
         hashes = [None if text is None else bytes.fromhex(text) for text in pdq.to_pylist()]

@@ -6,7 +6,7 @@ without evidence; a safe list that lacks a line of them gets it by the same comm
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -29,12 +29,14 @@ from pipeline.review import (
 from pipeline.shard import read_parquet
 from pipeline.storage import open_store, read_anywhere
 from pipeline.vault import (
+    CLAIMS_PATH,
     DECISIONS,
     HELD_FOLDER,
     HELD_UNTIL,
     MATCHES_PATH,
     REVIEW_FOLDER,
     ROWS_FOLDER,
+    list_of_claim,
     read_held_until,
     vault_of,
 )
@@ -51,13 +53,17 @@ CHOICES = {"let-in": Choice.LET_IN, "keep-out": Choice.KEEP_OUT}
 
 @dataclass(frozen=True)
 class Review:
-    """A vault and what waits in it. place: of the vault. until_us: when its images go."""
+    """A vault and what waits in it. place: of the vault. until_us: when its images go.
+
+    lists: name of the signed list behind a claim; absent are those of the builder's own registry.
+    """
 
     place: str
     store: Store
     held: list[Held]
     decisions: list[Decision]
     until_us: int
+    lists: Mapping[str, str]
 
     @property
     def waiting(self) -> list[Held]:
@@ -89,7 +95,8 @@ def open_review(release_or_vault: str) -> Review:
     vaulted = pa.concat_tables([t.cast(VAULTED) for t in rows] or [VAULTED.empty_table()])
     matches = read_parquet(store.read(MATCHES_PATH))
     held = under_review(vaulted, matches, pictured)
-    return Review(place, store, held, read_decisions(store), read_held_until(store))
+    lists = list_of_claim(read_parquet(store.read(CLAIMS_PATH)))
+    return Review(place, store, held, read_decisions(store), read_held_until(store), lists)
 
 
 def images(store: Store, columns: list[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
@@ -123,7 +130,7 @@ def write_page(review: Review) -> str:
             if row["uid"] in wanted:
                 shown[row["uid"]] = row["body"]
     until = datetime.fromtimestamp(review.until_us / 1e6, UTC).isoformat()
-    page = render_waiting(waiting, shown, review.place, until)
+    page = render_waiting(waiting, shown, review.place, until, review.lists)
     review.store.publish(PAGE, page.encode())
     return f"{review.place}/{PAGE}"
 

@@ -30,13 +30,16 @@ from pipeline.shard import write_parquet
 from pipeline.storage import open_store
 from pipeline.stored_likeness import STYLES_PATH
 from pipeline.vault import (
+    CLAIMS_PATH,
     EDGES_PATH,
     HELD_UNTIL,
     MATCHES_PATH,
     SECRET_PATH,
     edges_file,
     held_until,
+    list_of_claim,
     matches_file,
+    stated_by,
     vault_digest,
 )
 from schemas.manifest import FileEntry, ListEntry, Manifest, ModelEntry
@@ -74,7 +77,10 @@ def seal(job: Job, finished: Finished) -> Manifest:
     evidence = publish(out, evidence_files(finished))
     draft = draft_manifest(job, finished, decided, listed.tally, vault_digest(private))
     facts = ReportFacts(
-        draft, listed.tally, thin(finished.tables("released", "pictures", PICTURES))
+        draft,
+        listed.tally,
+        thin(finished.tables("released", "pictures", PICTURES)),
+        list_of_claim(stated(finished)),
     )
     report = publish(out, [File(REPORT_PATH, render_report(facts).encode())])
     publish(vault, [File(REVIEW_PATH, render_review(facts).encode())])
@@ -139,10 +145,18 @@ def vault_files(job: Job, finished: Finished) -> list[File]:
     return [
         File(EDGES_PATH, edges_file(edges), edges.num_rows),
         File(MATCHES_PATH, matches_file(matches), matches.num_rows),
+        File(CLAIMS_PATH, write_parquet(claims := stated(finished)), claims.num_rows),
         File(HELD_UNTIL, held_until(created_us, job.config.output.hold_days)),
         File(SECRET_PATH, finished.context.secret()),
         styles_file(job, finished.context, finished.claims),
     ]
+
+
+def stated(finished: Finished) -> pa.Table:
+    """Return STATED: which registry or list vouches for each claim."""
+    honoured = finished.context.honoured(finished.claims.ref).claims
+    lists = {one.snapshot.header.origin: one.name for one in finished.claims.members}
+    return stated_by(honoured, lists)
 
 
 def styles_file(job: Job, context: Context, claims: Pinned) -> File:
@@ -173,6 +187,7 @@ def draft_manifest(
         parent=parent_of(job.source) if plan.is_of_vault else None,
         rows_in=decided.num_rows,
         released=released,
+        captions_redacted=said.captions.get("redacted", 0),
         dropped=dropped,
         held=held,
         unchecked=dict(said.unchecked),

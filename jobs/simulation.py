@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from jobs.enrol import Track
-from jobs.releases import Release
+from jobs.releases import Part, Release
+from jobs.vaults import Vault
 from optout import snapshot, union
 from optout.cohort import Cohort
 from optout.registry import Registry
+from pipeline.likeness import NOTHING_MEASURED
 from pipeline.models.matcher_files import load_cohort
 from pipeline.report.gallery import thumbnail
 from pipeline.report.simulation import RULE_WORDS, Group, SimulationFacts
 from pipeline.report.trial import Shown
-from pipeline.simulate import Accepted, Found, accept, by_rule, find, simulate
+from pipeline.simulate import Accepted, Found, accept, by_rule, find, is_stored, simulate
 from schemas.errors import ModelMismatchError, UsageError
 from schemas.verdict import Verdict
 
@@ -28,7 +30,8 @@ class Simulated:
     """What a claim would do to a release.
 
     decided: DECIDED of rows that it drops or holds. rules: of each. compared: whether the claim's
-    vectors are of the release's matcher.
+    vectors are of the release's matcher. beside: rows of the vault that were judged along, null
+    without the vault. stored: whether the vault had measured the claim's style.
     """
 
     claim_id: str
@@ -41,6 +44,8 @@ class Simulated:
     compared: bool
     host: Mapping[str, str]
     part: Mapping[str, str]
+    beside: int | None = None
+    stored: bool = False
     caption: Mapping[str, str] = field(default_factory=dict)
 
     def counts(self) -> dict[str, Counter[str]]:
@@ -79,9 +84,10 @@ class Registered:
     cohort: str = "builtin:lite"
 
 
-def run(claim: Registered, release: Release, track: Track) -> Simulated:
+def run(claim: Registered, release: Release, track: Track, vault: Vault | None = None) -> Simulated:
     """Return what a claim of a registry would drop of a release, nothing of which is changed.
 
+    One shard after the other; of each only slim columns and what the claim finds stay in hand.
     Raises UsageError for a claim that is not in force, ProofError for a release whose files are
     not those of its manifest.
     """
@@ -90,17 +96,24 @@ def run(claim: Registered, release: Release, track: Track) -> Simulated:
     honoured = union.join([taken], matcher)
     accepted = accept(honoured, claim.claim_id, release.config)
     cohort = _cohort(claim.cohort, matcher)
+    stored = vault is not None and is_stored(vault.styles, accepted, cohort)
+
+    def found_in(one: Part) -> Found:
+        measured = vault.likeness_of(one.rows["uid"]) if vault and stored else NOTHING_MEASURED
+        return find(one.rows, one.vectors, accepted, cohort, measured)
+
     found: list[Found] = []
     host: dict[str, str] = {}
     part: dict[str, str] = {}
     caption: dict[str, str] = {}
     for name in track(release.names, "comparing"):
         one = release.part(name)
-        found.append(find(one.rows, one.vectors, accepted, cohort))
+        found.append(found_in(one))
         columns = (one.rows[c].to_pylist() for c in ("uid", "host", "caption"))
         for uid, of, said in zip(*columns, strict=True):
             host[uid], part[uid], caption[uid] = of or "", name, said or ""
-    decided = simulate(found, accepted)
+    beside = [found_in(vault.part(shard)) for shard in range(vault.shards)] if vault else []
+    decided = simulate(found, accepted, beside, vault.edges if vault else None)
     return Simulated(
         claim_id=claim.claim_id,
         release=release,
@@ -112,6 +125,8 @@ def run(claim: Registered, release: Release, track: Track) -> Simulated:
         compared=taken.header.matcher in ("", matcher),
         host=host,
         part=part,
+        beside=sum(one.slim.num_rows for one in beside) if vault else None,
+        stored=stored,
         caption=caption,
     )
 

@@ -70,6 +70,8 @@ def say_summary(out: Console, job: Job, manifest: Manifest, *, again: bool) -> N
         table.add_row(f"[bold]{verdict}[/]", f"{sum(counts.values()):,}")
         for reason, count in sorted(counts.items(), key=lambda kv: (-kv[1], kv[0])):
             table.add_row(f"  {safe(reason)}", f"{count:,}")
+    if manifest.captions_redacted:
+        table.add_row("released without a name", f"{manifest.captions_redacted:,}")
     if manifest.unchecked:
         named = ", ".join(f"{n:,} {safe(c)}" for c, n in sorted(manifest.unchecked.items()))
         table.add_row("released unchecked", named)

@@ -14,11 +14,12 @@ def cleared(pairs: pl.DataFrame, slim: pl.DataFrame, safe: pa.Table | None) -> p
     pairs: uid and claim_id, further columns are ignored. slim: uid, sha256, pixel_sha256. safe:
     SAFE; None where there is none.
     """
-    asked = pairs.select("uid", "claim_id").unique()
+    asked = pairs.select("uid", "claim_id")
     if safe is None or not safe.num_rows:
         return asked.clear()
     require(safe, SAFE)
     listed = pl.DataFrame(safe)
+    asked = asked.join(listed.select("claim_id"), on="claim_id", how="semi").unique()
     contents = asked.join(slim.select("uid", *KEYS), on="uid")
     found = [
         contents.join(listed.select("claim_id", key).drop_nulls(), on=["claim_id", key])

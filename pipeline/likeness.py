@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 from optout.cohort import Cohort
 from optout.lifecycle import Rule, acts
 from optout.style import METHOD, NONE_NEAR, Near, Search, Style, near_styles, neighbours
-from optout.tail import unpack
+from optout.tail import FLOOR_SHARE, unpack
+from pipeline.plan import units
 from pipeline.stored_vectors import matrix
 from schemas.canonical import digest
 from schemas.errors import ModelMismatchError, SchemaError
@@ -28,6 +29,8 @@ from schemas.tables import MEASURED_ROWS, MEASURED_STYLES, SIMILARITIES, require
 from schemas.verdict import Stance
 
 CHUNK_PAIRS = 4_000_000  # of one Arrow array; its texts must stay below 2 GB
+PAIRS_AT_ONCE = 2_000_000
+"""About so many pairs of a whole build are held at once by a pass over all of its rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +52,11 @@ class Likeness:
     similarities: pa.Table
     styles: pa.Table
     rows: pa.Table
+
+
+NOTHING_MEASURED = Likeness(
+    SIMILARITIES.empty_table(), MEASURED_STYLES.empty_table(), MEASURED_ROWS.empty_table()
+)
 
 
 def likeness(
@@ -90,8 +98,8 @@ def likeness_again(
     require_cohort(honoured, cohort)
     require(stored.similarities, SIMILARITIES, extra=False)
     wanted, rows = measured_styles(honoured, cohort, epsilon), measured_rows(vectors)
-    old_styles = _common(stored.styles, wanted, MEASURED_STYLES)
-    old_rows = _common(stored.rows, rows, MEASURED_ROWS)
+    old_styles = unchanged(stored.styles, wanted, MEASURED_STYLES)
+    old_rows = unchanged(stored.rows, rows, MEASURED_ROWS)
     known = pc.and_(
         pc.is_in(stored.similarities["claim_id"], old_styles),
         pc.is_in(stored.similarities["uid"], old_rows),
@@ -107,8 +115,30 @@ def likeness_again(
             _measured(new_rows, old_again, cohort, epsilon, search),
         ]
     )
-    ordered = whole.sort_by([("uid", "ascending"), ("claim_id", "ascending")])
-    return Likeness(ordered, wanted, rows)
+    return Likeness(by_row(whole), wanted, rows)
+
+
+def claim_parts(honoured: Honoured, rows: int) -> int:
+    """Return into how many parts, each of some claims, the pairs of a build are cut.
+
+    rows: about how many the build has, of which FLOOR_SHARE reach the floor of a stranger's claim.
+    """
+    styles = len(acting(honoured))
+    return min(max(styles, 1), units(int(FLOOR_SHARE * rows * styles), PAIRS_AT_ONCE))
+
+
+def part_of_claim(similarities: pa.Table, honoured: Honoured, parts: int) -> pa.Array:
+    """Return int32[n]: the part in which each pair's claim is; claims keep their order."""
+    styles = acting(honoured)
+    places = pc.index_in(similarities["claim_id"], pa.array(styles, pa.string())).combine_chunks()
+    part = pc.divide(pc.multiply(places.cast(pa.int64()), parts), max(len(styles), 1))
+    return part.cast(pa.int32())
+
+
+def by_row(similarities: pa.Table) -> pa.Table:
+    """Return SIMILARITIES sorted by uid and claim, as `likeness` gives them."""
+    ordered = similarities.sort_by([("uid", "ascending"), ("claim_id", "ascending")])
+    return ordered.replace_schema_metadata(SIMILARITIES.metadata)
 
 
 def measured_styles(honoured: Honoured, cohort: Cohort | None, epsilon: float) -> pa.Table:
@@ -245,7 +275,7 @@ def _table(near: Near, uids: pa.Array, claims: pa.Array) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def _common(stored: pa.Table, wanted: pa.Table, schema: pa.Schema) -> pa.Array:
+def unchanged(stored: pa.Table, wanted: pa.Table, schema: pa.Schema) -> pa.Array:
     """Return the ids, in the first column, of what stands in both tables with the same content."""
     require(stored, schema, extra=False)
     require(wanted, schema, extra=False)

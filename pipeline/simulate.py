@@ -2,10 +2,14 @@
 
 Everything that a build decides by claims runs here unchanged: screen, redact, match, likeness,
 decide with its flood guard. Only the claim is taken as it would be once it is accepted: control
-proved, and a style that waits for review let in. Copies that a denial would spread to are not
-counted: a release holds one of each.
+proved, and a style that waits for review let in.
+
+A release holds one of each image and none that is denied already. Whoever has the vault gives its
+rows as well: then sources vote, floods are judged and a denial spreads to copies as in the build;
+and what the vault has measured of the claim is not measured again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -13,9 +17,17 @@ import pyarrow.compute as pc
 
 from optout.cohort import Cohort
 from optout.lifecycle import Rule
+from optout.style_search import near_styles
 from optout.urls import GIVEN, canonical_url
 from pipeline.decide import decide
-from pipeline.likeness import acting, likeness
+from pipeline.likeness import (
+    NOTHING_MEASURED,
+    Likeness,
+    acting,
+    likeness_again,
+    measured_styles,
+    unchanged,
+)
 from pipeline.match import KEYS, match
 from pipeline.redact import redact
 from pipeline.screen import REASONS
@@ -23,7 +35,7 @@ from pipeline.votes import votes
 from schemas.config import BuildConfig
 from schemas.errors import UsageError
 from schemas.snapshot import Honoured
-from schemas.tables import EDGES, GRANTS, MATCHES, ROWS, SIMILARITIES, SLIM, TEXT
+from schemas.tables import EDGES, GRANTS, MATCHES, MEASURED_STYLES, ROWS, SIMILARITIES, SLIM, TEXT
 from schemas.verdict import Stance, Verdict
 
 _RULE_OF_REASON = {str(reason): rule for rule, reason in REASONS.items()}
@@ -83,19 +95,38 @@ def accept(honoured: Honoured, claim_id: str, config: BuildConfig) -> Accepted:
     )
 
 
-def find(rows: pa.Table, vectors: pa.Table, accepted: Accepted, cohort: Cohort | None) -> Found:
-    """Return what a claim finds in released rows.
+def is_stored(styles: pa.Table, accepted: Accepted, cohort: Cohort | None) -> bool:
+    """Say whether rows were measured against the claim's style as it is now.
+
+    styles: MEASURED_STYLES. cohort: null where the claim has no style that acts.
+    """
+    wanted = measured_styles(accepted.honoured, cohort, accepted.config.match.epsilon)
+    return bool(len(unchanged(styles, wanted, MEASURED_STYLES)))
+
+
+def find(
+    rows: pa.Table,
+    vectors: pa.Table,
+    accepted: Accepted,
+    cohort: Cohort | None,
+    stored: Likeness = NOTHING_MEASURED,
+) -> Found:
+    """Return what a claim finds in rows of a build, released or not.
 
     rows: uid, url, caption, host, the content keys and sizes of SAMPLES. vectors: uid and named
-    vectors as stored. cohort: null where the claim has no style that acts.
+    vectors as stored. cohort: null where the claim has no style that acts. stored: what was
+    measured of these rows; it gives the same, sooner.
     Raises ModelMismatchError where vectors, cohort and claim do not belong together.
     """
     honoured, config = accepted.honoured, accepted.config.match
     worded = redact(sourced(rows), honoured.claims)
     left = rows.filter(worded.rows["stop_reason"].is_null())  # a build fetches no other
     compared = vectors.filter(pc.is_in(vectors["uid"], left["uid"].combine_chunks()))
-    similar = likeness(compared, honoured, cohort, config.epsilon)
-    found = match(left.select(KEYS), compared, honoured, similar, config)
+    similar = likeness_again(
+        stored, compared, honoured, cohort, config.epsilon, search=near_styles
+    ).similarities
+    pictured = left.filter(left["pixel_sha256"].is_valid())  # of the vault's some have no image
+    found = match(pictured.select(KEYS), compared, honoured, similar, config)
     return Found(
         slim=_slim(worded.rows, rows),
         matches=pa.concat_tables([found, worded.named]),
@@ -104,21 +135,38 @@ def find(rows: pa.Table, vectors: pa.Table, accepted: Accepted, cohort: Cohort |
     )
 
 
-def simulate(found: list[Found], accepted: Accepted) -> pa.Table:
-    """Return DECIDED of the rows that the claim would drop or hold, sorted by uid."""
-    slim = pa.concat_tables([one.slim for one in found] or [SLIM.empty_table()])
-    matches = pa.concat_tables([one.matches for one in found] or [MATCHES.empty_table()])
-    similar = pa.concat_tables([one.similarities for one in found] or [SIMILARITIES.empty_table()])
-    voted = votes(slim, similar, EDGES.empty_table(), accepted.honoured, accepted.config.match)
+def simulate(
+    found: Sequence[Found],
+    accepted: Accepted,
+    beside: Sequence[Found] = (),
+    edges: pa.Table | None = None,
+) -> pa.Table:
+    """Return DECIDED of the released rows that the claim would drop or hold, sorted by uid.
+
+    found: of released rows. beside: of rows that are not, which are judged along and not told of.
+    edges: EDGES between all of them; None where nobody knows them.
+    """
+    every = [*found, *beside]
+    slim = pa.concat_tables([SLIM.empty_table(), *(one.slim for one in every)])
+    matches = pa.concat_tables([MATCHES.empty_table(), *(one.matches for one in every)])
+    similar = pa.concat_tables([SIMILARITIES.empty_table(), *(one.similarities for one in every)])
+    edges = EDGES.empty_table() if edges is None else edges
+    voted = votes(slim, [similar], edges, accepted.honoured, accepted.config.match)
     decided = decide(
         slim,
         pa.concat_tables([matches, voted]),
-        EDGES.empty_table(),
+        edges,
         accepted.honoured.claims,
         GRANTS.empty_table(),
         accepted.config,
     )
-    return decided.filter(pc.not_equal(decided["verdict"], str(Verdict.KEEP)))
+    released = pa.concat_arrays(
+        [pa.array([], TEXT), *(c for one in found for c in one.slim["uid"].chunks)]
+    )
+    told = pc.and_(
+        pc.not_equal(decided["verdict"], str(Verdict.KEEP)), pc.is_in(decided["uid"], released)
+    )
+    return decided.filter(told)
 
 
 def by_rule(decided: pa.Table) -> list[str]:

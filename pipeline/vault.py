@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +22,7 @@ from schemas.canonical import canonical_json, digest, sha256_hex
 from schemas.errors import SchemaError, StorageError
 from schemas.manifest import FileEntry
 from schemas.ports import Store
-from schemas.tables import EDGES, LEDGER, MATCHES, STORED, require
+from schemas.tables import CLAIMS, EDGES, LEDGER, MATCHES, STATED, STORED, require
 from schemas.verdict import Purpose, Reason, Say, Verdict
 
 ROWS_FOLDER = "rows"
@@ -39,6 +39,7 @@ PRIVATE_EVIDENCE = "evidence/private"
 """EVIDENCED, bucketed by digest."""
 EDGES_PATH = "edges.parquet"
 MATCHES_PATH = "matches.parquet"
+CLAIMS_PATH = "claims.parquet"
 SECRET_PATH = "secret"  # noqa: S105  # a file name
 
 DAY_US = 86_400_000_000
@@ -196,6 +197,23 @@ def matches_file(matches: pa.Table) -> bytes:
     require(matches, MATCHES)
     order = [(n, "ascending") for n in ("uid", "claim_id", "rule", "work_id")]
     return write_parquet(matches.sort_by(order))
+
+
+def stated_by(claims: pa.Table, lists: Mapping[str, str]) -> pa.Table:
+    """Return STATED, by claim. claims: CLAIMS. lists: name of each origin's list."""
+    require(claims, CLAIMS)
+    names = [lists.get(origin, "") for origin in claims["origin"].to_pylist()]
+    columns = [claims["claim_id"], claims["origin"], pa.array(names, pa.string())]
+    return pa.Table.from_arrays(columns, schema=STATED).sort_by("claim_id")
+
+
+def list_of_claim(stated: pa.Table) -> dict[str, str]:
+    """Return the name of the signed list behind each claim; absent are those of one's own registry.
+
+    stated: STATED.
+    """
+    require(stated, STATED)
+    return {row["claim_id"]: row["list"] for row in stated.to_pylist() if row["list"]}
 
 
 # --- the folder

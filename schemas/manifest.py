@@ -69,6 +69,7 @@ class Manifest(Entry):
     parent: str | None = None
     rows_in: int
     released: int
+    captions_redacted: int = 0  # released rows from whose caption a name was taken out
     dropped: dict[str, int]  # by reason
     held: dict[str, int]
     unchecked: dict[str, int]  # released rows whose channels of a family could not be read

@@ -324,6 +324,13 @@ SAMPLES = _table(
 )
 """A released row. Columns of the source follow under their own names; `image` (IMAGE) is last."""
 
+STATED = _table(
+    F("claim_id", TEXT),
+    F("origin", TEXT),  # of the registry that states the claim
+    F("list", TEXT),  # its name in the config, of a signed list; empty for the builder's own
+)
+"""The claims that a build honoured, and who vouches for each."""
+
 VAULTED = _table(
     F("uid", TEXT),
     F("row", pa.int64()),

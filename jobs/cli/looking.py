@@ -18,6 +18,9 @@ def simulate(
     registry: REGISTRY = "",
     html: HTML = None,
     *,
+    vault: Annotated[
+        str, typer.Option("--vault", help="The release's vault: votes and caps as in a build.")
+    ] = "",
     matcher: MATCHER = "builtin:lite",
     trust_local: TRUST = False,
 ) -> None:
@@ -27,7 +30,7 @@ def simulate(
 
     with opened(registry) as found:
         at = Registered(found, whole_id(found, claim), trust_local=trust_local, cohort=matcher)
-        trying.simulate(at, release, html)
+        trying.simulate(at, release, vault, html)
 
 
 def list_claims(registry: REGISTRY = "") -> None:

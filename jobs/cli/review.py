@@ -80,7 +80,8 @@ def _listing(found: "Review") -> None:
         f" {len(settled) - ins - settled.count(Choice.KEEP_OUT):,} taken by a later release"
     )
     for claim, rows in _by_claim(waiting):
-        out.print(f"\n[bold]claim {safe(claim)}[/]: {len(rows):,}")
+        by = f", of list {safe(found.lists[claim])}" if claim in found.lists else ""
+        out.print(f"\n[bold]claim {safe(claim)}[/]{by}: {len(rows):,}")
         for row in rows[:LISTED]:
             out.print(f"  {_line(row)}")
         if len(rows) > LISTED:

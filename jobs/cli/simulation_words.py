@@ -26,6 +26,16 @@ def simulated(found: Simulated) -> list[str]:
         )
     if found.accepted.styles > 1:
         lines.append(f"{found.accepted.styles} styles share the budget.")
+    if found.beside is None:
+        lines.append(
+            "votes of sources and caps by released rows alone; --vault adds the rows that are not."
+        )
+    else:
+        lines.append(
+            f"votes of sources, caps and copies by the vault's {found.beside:,} rows as well."
+        )
+    if found.stored:
+        lines.append("the vault has measured its style: likeness was read there.")
     return lines
 
 

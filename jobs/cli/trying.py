@@ -16,6 +16,7 @@ from jobs.enrol import NO_MATCHER, Folder, Matcher, Tools
 from jobs.releases import is_release, open_release
 from jobs.submit import Order, Submitted
 from jobs.trial import Tried, facts, tried, try_style
+from jobs.vaults import open_vault
 from optout import storage
 from optout.intake import Wish
 from optout.registry import Registry
@@ -99,12 +100,17 @@ def tell(found: Tried, works: Folder, tools: Tools, html: Path | None) -> None:
     say([f"page: {html} (with small copies of your images; it was not sent anywhere)"])
 
 
-def simulate(at: simulation.Registered, release: str, html: Path | None) -> None:
-    """Say what a claim would drop in a release, and write the page where one is wanted."""
+def simulate(at: simulation.Registered, release: str, vault: str, html: Path | None) -> None:
+    """Say what a claim would drop in a release, and write the page where one is wanted.
+
+    vault: its folder, empty where nobody has it.
+    """
     store = open_store(release)
     if not is_release(store):
         raise UsageError(f"expected a release (with manifest.json) in {release}, found none")
-    found = simulation.run(at, open_release(store), track_files)
+    opened = open_release(store)
+    beside = open_vault(vault, opened.manifest) if vault else None
+    found = simulation.run(at, opened, track_files, beside)
     out = console()
     out.print(f"[bold]claim {at.claim_id}[/] on {found.rows:,} released rows; nothing is changed.")
     say(simulation_words.simulated(found))

@@ -8,11 +8,13 @@ from jobs.context import Context
 from jobs.stages import Result
 from pipeline.decide import decide
 from pipeline.identify import shard_of
+from pipeline.likeness import claim_parts
 from pipeline.plan import Ref, Task
 from pipeline.release import plan_parts, released_sizes
 from pipeline.represent import represent
 from pipeline.votes import votes
 from schemas.canonical import canonical_json
+from schemas.tables import SIMILARITIES
 
 
 def run(context: Context, task: Task) -> Result:
@@ -20,12 +22,17 @@ def run(context: Context, task: Task) -> Result:
 
     Publishes DECIDED, parts, and MATCHES by the votes of sources.
     """
-    slim, matches, similarities, grants, edges = (
+    slim, matches, grants, edges = (
         pa.concat_tables([context.table(r) for r in context.refs(task, n)])
-        for n in ("slim", "matches", "similarities", "grants", "edges")
+        for n in ("slim", "matches", "grants", "edges")
     )
     honoured = context.honoured(task.ref("snapshot"))
     config = context.config
+    refs = context.refs(task, "similarities")
+    similarities = (
+        context.bucket(refs, part, SIMILARITIES)
+        for part in range(claim_parts(honoured, context.plan.rows_estimate))
+    )
     voted = votes(slim, similarities, edges, honoured, config.match, safe=context.safe)
     met = pa.concat_tables([matches, voted])
     decided = decide(slim, met, edges, honoured.claims, grants, config, safe=context.safe)

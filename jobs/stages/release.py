@@ -8,6 +8,7 @@ import json
 from jobs.context import Context
 from jobs.stages import Result
 from pipeline.fetchstore import read_bodies
+from pipeline.likeness import by_row
 from pipeline.plan import Task
 from pipeline.release import File, Form, Part, ShardTables, name_of, release_shard
 from pipeline.report.gallery import shard_pictures
@@ -31,7 +32,7 @@ def run(context: Context, task: Task) -> Result:
         vectors=context.table(task.ref("vectors")),
         decided=context.bucket([task.ref("decided")], shard, DECIDED),
         originals=context.table(task.ref("originals")),
-        similarities=context.table(task.ref("similarities")),
+        similarities=by_row(context.table(task.ref("similarities"))),
     )
     form = Form(config.output.format, config.decode.encode_format, context.secret())
     files = release_shard(tables, parts_of(context, task, shard), shard, form)

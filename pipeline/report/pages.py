@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -26,12 +26,14 @@ class ReportFacts:
     """What a page is made of.
 
     manifest: without its files, since the page is one of them. pictures: PICTURES; the public page
-    takes released rows from it, the review page the others.
+    takes released rows from it, the review page the others. lists: name of the signed list behind
+    a claim, for the review page.
     """
 
     manifest: Manifest
     tally: Tally
     pictures: pa.Table
+    lists: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ def _private(facts: ReportFacts) -> dict[str, Any]:
             {c: n.get(row.reason, 0) for c, n in tally.claims.items() if n.get(row.reason)},
             CLAIMS_SHOWN,
         )
-        sections.append({"row": row, "claims": claims, "pictures": own})
+        told = [(claim, rows, facts.lists.get(claim, "")) for claim, rows in claims]
+        sections.append({"row": row, "claims": told, "pictures": own})
     return {
         "sections": sorted(sections, key=lambda s: s["row"].verdict != str(Verdict.HOLD)),
         "hosts": charts.host_bars(tally.hosts, HOSTS_SHOWN * 2, by_others=True),

@@ -29,6 +29,7 @@ class Tally:
 
     signals: channel -> what it said for the purpose -> rows. unchecked: channel -> released rows
     for which nobody could read it. hosts: host -> verdict -> rows. claims: claim -> reason -> rows.
+    captions: redacted -> released rows from whose caption a name was taken out.
     histograms: name -> lower edge of the bin -> released rows. withheld: the same of other rows.
     """
 
@@ -37,6 +38,7 @@ class Tally:
     hosts: Table = field(default_factory=dict)
     claims: Table = field(default_factory=dict)
     licenses: Counts = field(default_factory=dict)
+    captions: Counts = field(default_factory=dict)
     histograms: Table = field(default_factory=dict)
     withheld: Table = field(default_factory=dict)
 
@@ -67,6 +69,7 @@ def tally(tables: ShardTables, purpose: str) -> Tally:
         hosts=_table(facts.select("host", "verdict")),
         claims=_table(others.select("claim_id", "reason")),
         licenses=_counts(kept.select("license")),
+        captions=_captions(kept, tables.originals),
         histograms=_histograms(kept),
         withheld=_histograms(others),
     )
@@ -100,6 +103,11 @@ def _sizes(decoded: pa.Table) -> pl.DataFrame:
 def _counts(frame: pl.DataFrame) -> Counts:
     named = frame.drop_nulls().to_series()
     return _sorted(Counter(named.to_list()))
+
+
+def _captions(kept: pl.DataFrame, originals: pa.Table) -> Counts:
+    redacted = kept.join(pl.DataFrame(originals.select(["uid"])), on="uid", how="semi").height
+    return {"redacted": redacted} if redacted else {}
 
 
 def _table(frame: pl.DataFrame) -> Table:

@@ -16,15 +16,20 @@ PER_CLAIM = 200
 
 
 def render_waiting(
-    waiting: Sequence[Held], images: Mapping[str, bytes], place: str, until: str
+    waiting: Sequence[Held],
+    images: Mapping[str, bytes],
+    place: str,
+    until: str,
+    lists: Mapping[str, str],
 ) -> str:
     """Return the page.
 
     waiting: sorted as `under_review` does. images: stored images by uid; of a row without one,
     what is known stands there all the same. place: of the vault. until: RFC 3339, when they go.
+    lists: name of the signed list behind a claim.
     """
     sections = [
-        _section(claim_id, list(rows), images)
+        _section(claim_id, list(rows), images) | {"list": lists.get(claim_id, "")}
         for claim_id, rows in groupby(waiting, key=lambda row: row.near[0].claim_id)
     ]
     moment = datetime.fromisoformat(until)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -135,6 +136,16 @@ def test_a_list_that_is_subscribed_acts_and_one_that_is_declined_does_not(tmp_pa
     assert not listed["trust_local"]
     assert not declined["used"]
     assert [declined[k] for k in ("name", "origin", "reason")] == ["broad.example", "local/b", why]
+    rows = pq.read_table(tmp_path / "out.vault" / "rows").to_pylist()
+    lists = {
+        claim["claim_id"]: (claim["list"], claim["origin"])
+        for claim in pq.read_table(tmp_path / "out.vault" / "claims.parquet").to_pylist()
+    }
+    assert {row["reason"]: lists[row["claim_id"]] for row in rows} == {
+        "optout_work": ("ada.example", listed["origin"]),
+        "optout_url": ("", mine["origin"]),
+    }
+    assert "of list ada.example" in (tmp_path / "out.vault" / "review.html").read_text()
     shown = json.dumps(said)
     assert str(tmp_path) not in shown
     assert "Ada" not in shown

@@ -73,6 +73,7 @@ def test_a_release_holds_no_name_that_the_newest_snapshot_redacts(tmp_path):
             assert done.returncode == 0, done.stderr
     said = manifest(tmp_path / "out")
     assert said["dropped"] == {"optout_account": 1, "optout_name": 2}
+    assert said["captions_redacted"] == len(LEFT)
     assert said["lists"][0]["size"] == 2
 
     samples = {row["url"]: row for row in read(tmp_path / "out" / "samples")}

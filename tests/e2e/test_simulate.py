@@ -13,10 +13,12 @@ from jobs.demo.gallery import catalogue, paint
 from jobs.enrol import Track
 from jobs.releases import open_release
 from jobs.simulation import Registered, Simulated, facts, run
+from jobs.vaults import Vault, open_vault
 from optout.registry import Registry
 from pipeline.report.simulation import render_simulation
 from pipeline.storage import open_store
 from schemas.errors import ProofError
+from schemas.tables import MEASURED_STYLES
 from tests.e2e.builds import build, manifest, url_list
 from tests.e2e.test_redaction import recuse
 from tests.fakes import FixedClock
@@ -75,11 +77,11 @@ def web(tmp_path_factory):
     return place
 
 
-def simulated(web: Path, release: str) -> Simulated:
+def simulated(web: Path, release: str, vault: Vault | None = None) -> Simulated:
     with Registry.open(str(web / "registry.db"), FixedClock()) as registry:
         (claim,) = [str(row.claim_id) for row in registry.claims()]
         at = Registered(registry, claim, trust_local=True)
-        return run(at, open_release(open_store(str(web / release))), TRACK)
+        return run(at, open_release(open_store(str(web / release))), TRACK, vault)
 
 
 def test_it_drops_what_a_build_with_the_claim_drops(web):
@@ -99,6 +101,36 @@ def test_it_drops_what_a_build_with_the_claim_drops(web):
     assert "name" in said.values()
     assert len(said) >= LISTED + 1
     assert manifest(web / "parquet")["released"] == found.rows
+
+
+class Forgetful(Vault):
+    """A vault of which nobody knows what was measured."""
+
+    styles = MEASURED_STYLES.empty_table()  # type: ignore[assignment]
+
+
+def test_the_vault_answers_as_measuring_does(web):
+    opened = open_release(open_store(str(web / "claimed")))
+    vault = open_vault(str(web / "claimed.vault"), opened.manifest)
+    stored, measured = (simulated(web, "claimed", v) for v in (vault, Forgetful(vault.store)))
+    assert (stored.stored, measured.stored) == (True, False)
+    assert stored.decided.equals(measured.decided)
+    assert stored.beside == opened.manifest.rows_in - opened.manifest.released
+    assert stored.decided.num_rows == 0  # what honoured the claim has nothing left for it
+
+
+def test_a_claim_that_no_vault_knows_is_measured(web):
+    opened = open_release(open_store(str(web / "parquet")))
+    vault = open_vault(str(web / "parquet.vault"), opened.manifest)
+    found = simulated(web, "parquet", vault)
+    assert not found.stored
+    assert found.decided.equals(simulated(web, "parquet").decided)
+
+
+def test_the_vault_of_another_release_is_refused(web):
+    opened = open_release(open_store(str(web / "parquet")))
+    with pytest.raises(ProofError, match="vault"):
+        open_vault(str(web / "claimed.vault"), opened.manifest)
 
 
 @pytest.mark.parametrize("release", ["webdataset", "urls"])
@@ -133,10 +165,12 @@ def test_the_command_says_rows_hosts_and_what_the_guard_would_do(web):
     with Registry.open(str(web / "registry.db"), FixedClock()) as registry:
         (claim,) = [str(row.claim_id) for row in registry.claims()]
     page = web / "page.html"
-    where = ["--registry", str(web / "registry.db"), "--html", str(page)]
+    where = ["--registry", str(web / "registry.db"), "--html", str(page),
+             "--vault", str(web / "parquet.vault")]  # fmt: skip
     done = CliRunner().invoke(optout.app, ["simulate", claim[:8], str(web / "parquet"), *where])
     assert done.exit_code == 0, done.output
     for words in ("on 27 released rows; nothing is changed", "these very files", "together",
-                  "names in captions", "127.0.0.1", "stays within its caps"):  # fmt: skip
+                  "names in captions", "127.0.0.1", "stays within its caps",
+                  "by the vault's 0 rows"):  # fmt: skip
         assert words in done.output
     assert page.stat().st_mode & 0o077 == 0

@@ -13,12 +13,16 @@ from optout import style_search
 from optout.cohort import Cohort
 from optout.style import near_styles
 from optout.tail import Tail
+from pipeline.buckets import read_bucket, write_bucketed
 from pipeline.likeness import (
     Likeness,
+    by_row,
+    claim_parts,
     likeness,
     likeness_again,
     measured_rows,
     measured_styles,
+    part_of_claim,
 )
 from pipeline.shard import read_parquet, write_parquet
 from pipeline.stored_likeness import STYLES_PATH, read_likeness, shard_files
@@ -34,6 +38,7 @@ from schemas.tables import (
     require,
     vector,
 )
+from tests.fakes import MemoryStore
 
 DIM = 24
 MATCHER = "m" * 64
@@ -109,6 +114,12 @@ def same(one: Likeness, other: Likeness) -> bool:
             for a, b in zip(getattr(one, name).columns, getattr(other, name).columns, strict=True)
         )
         for name in ("similarities", "styles", "rows")
+    )
+
+
+def _same_pairs(one: pa.Table, other: pa.Table) -> bool:
+    return one.num_rows == other.num_rows and all(
+        _bits(a).equals(_bits(b)) for a, b in zip(one.columns, other.columns, strict=True)
     )
 
 
@@ -201,6 +212,31 @@ def test_another_cohort_epsilon_or_matcher_leaves_nothing_of_what_was_stored():
         search = Counted()
         likeness_again(stored, vectors(ROWS), claims, by, epsilon, search=search)
         assert search.asked == [(15, 6)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(SOME_STYLES, SOME_ROWS, st.integers(1, 6), st.integers(0, 10**9))
+def test_pairs_are_cut_by_claim_and_put_together_again(styles, rows, parts, size):
+    claims = honoured(styles)
+    assert 1 <= claim_parts(claims, size) <= max(1, len(styles))
+    similar = likeness(vectors(rows), claims, COHORT, EPSILON)
+    part = part_of_claim(similar, claims, parts)
+    by_claim = dict(zip(similar["claim_id"].to_pylist(), part.to_pylist(), strict=True))
+    told = list(zip(similar["claim_id"].to_pylist(), part.to_pylist(), strict=True))
+    assert all(by_claim[claim] == place and 0 <= place < parts for claim, place in told)
+    assert sorted(by_claim.values()) == [by_claim[claim] for claim in sorted(by_claim)]
+    store = MemoryStore()
+    store.publish("f", write_bucketed(similar, part))
+    cut = [read_bucket(store, "f", n) for n in range(parts)]
+    assert _same_pairs(by_row(pa.concat_tables(cut)), similar)
+    assert write_parquet(by_row(read_parquet(store.read("f")))) == write_parquet(similar)
+
+
+def test_very_many_pairs_are_cut_into_many_parts():
+    assert claim_parts(honoured({}), 10**9) == 1
+    many = {f"c{n}": (1, 0.5) for n in range(40)}
+    assert claim_parts(honoured(many), 1_000) == 1
+    assert claim_parts(honoured(many), 10_000_000) == 4
 
 
 def test_stored_tables_of_another_form_are_refused():

@@ -1,15 +1,20 @@
 """A claim tried out on released rows does what it would do in a build."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
 from optout.tail import Tail
 from pipeline.floods import LEAST_BY_NAME
-from pipeline.simulate import Accepted, accept, by_rule, find, simulate
+from pipeline.likeness import Likeness, likeness, measured_rows, measured_styles
+from pipeline.simulate import Accepted, accept, by_rule, find, is_stored, simulate
 from schemas.config import BuildConfig, MatchConfig
 from schemas.errors import UsageError
 from schemas.snapshot import Honoured
-from schemas.tables import CLAIMS, SAMPLES, WORKS, from_rows
+from schemas.tables import CLAIMS, EDGES, SAMPLES, SIMILARITIES, WORKS, from_rows
+from tests.pipeline.test_likeness import COHORT, vectors
+from tests.pipeline.test_likeness import honoured as honoured_styles
 
 READ = pa.schema([
     SAMPLES.field(name) for name in (
@@ -91,6 +96,56 @@ def test_the_flood_guard_speaks_even_where_the_build_had_accepted_the_claim():
     config = BuildConfig(match=MatchConfig(accept_floods=("c",)))
     _, _, decided = tried(rows, accept(honoured(claim("c", names=["Ada Example"])), "c", config))
     assert set(decided["verdict"].to_pylist()) == {"hold"}
+
+
+def both(released: list[dict], vaulted: list[dict], accepted: Accepted, edges=()) -> pa.Table:
+    """Try a claim on released rows, with rows of the vault beside them."""
+    tables = [from_rows(rows, READ) for rows in (released, vaulted)]
+    found, beside = ([find(t, t.select(["uid"]), accepted, None)] for t in tables)
+    return simulate(found, accepted, beside, from_rows(list(edges), EDGES))
+
+
+def test_rows_of_the_vault_count_for_the_cap_and_are_not_told_of():
+    rows = [row(n, caption=f"no. {n} by Ada Example") for n in range(LEAST_BY_NAME + 1)]
+    accepted = accept(honoured(claim("c", names=["Ada Example"])), "c", BuildConfig())
+    _, _, alone = tried(rows[:60], accepted)
+    assert set(alone["verdict"].to_pylist()) == {"drop"}
+    decided = both(rows[:60], rows[60:], accepted)
+    assert decided["uid"].to_pylist() == [r["uid"] for r in rows[:60]]
+    assert set(decided["verdict"].to_pylist()) == {"hold"}
+
+
+def test_a_denial_in_the_vault_reaches_its_released_copies():
+    work = {"claim_id": "c", "work_id": "w", "sha256": f"{7:064x}", "pixel_sha256": "p",
+            "pdq": [bytes(32)] * 8, "pdq_quality": 100}  # fmt: skip
+    accepted = accept(honoured(claim("c"), works=(work,)), "c", BuildConfig())
+    edge = {"uid_a": row(1)["uid"], "uid_b": row(7)["uid"], "sha256": False, "pixel_sha256": False,
+            "pdq_distance": 4, "similarity": 0.98}  # fmt: skip
+    assert both([row(1), row(2)], [row(7)], accepted).num_rows == 0
+    (told,) = both([row(1), row(2)], [row(7)], accepted, [edge]).to_pylist()
+    assert (told["uid"], told["reason"], told["rule"]) == (row(1)["uid"], "optout_copy", "sha256")
+
+
+def test_what_is_stored_of_a_style_is_read_and_gives_the_same():
+    style = honoured_styles({"c": (1, -1.0)})
+    accepted = accept(style, "c", BuildConfig())
+    epsilon = accepted.config.match.epsilon
+    rows, seen = [row(n) for n in range(9)], vectors({row(n)["uid"]: n + 1 for n in range(9)})
+    measured = likeness(seen, style, COHORT, epsilon)
+    told = pa.table(  # such as nobody would measure
+        [*measured.select(["uid", "claim_id"]).columns, pa.array([99.0] * len(measured), "f4")],
+        schema=SIMILARITIES,
+    )
+    stored = Likeness(told, measured_styles(style, COHORT, epsilon), measured_rows(seen))
+    assert measured.num_rows
+    assert is_stored(stored.styles, accepted, COHORT)
+    table = from_rows(rows, READ)
+    assert find(table, seen, accepted, COHORT).similarities.equals(measured)
+    assert find(table, seen, accepted, COHORT, stored).similarities.equals(told)
+    others = measured_styles(honoured_styles({"c": (2, -1.0)}), COHORT, epsilon)
+    assert not is_stored(others, accepted, COHORT)
+    again = find(table, seen, accepted, COHORT, replace(stored, styles=others))
+    assert again.similarities.equals(measured)
 
 
 def test_a_style_that_waits_for_review_is_tried_as_if_it_were_let_in():

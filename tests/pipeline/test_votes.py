@@ -1,12 +1,13 @@
 import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optout.tail import Tail, threshold_at
-from optout.vote import VOTERS, needed
+from optout.tail import FLOOR_SHARE, Tail, threshold_at
+from optout.vote import ELSEWHERE, MAJORITY, VOTERS, needed
 from pipeline.votes import votes
 from schemas.config import MatchConfig
 from schemas.errors import SchemaError
@@ -64,7 +65,7 @@ def voted(
     ]
     rows = [*rows, *(REST if rest is None else rest)]
     tables = (
-        from_rows(rows, SLIM), from_rows(similar, SIMILARITIES), from_rows(edges or [], EDGES)
+        from_rows(rows, SLIM), [from_rows(similar, SIMILARITIES)], from_rows(edges or [], EDGES)
     )  # fmt: skip
     table = votes(*tables, honoured(count), CONFIG, safe=from_rows(safe or [], SAFE))
     require(table, MATCHES, extra=False)
@@ -186,8 +187,143 @@ def test_tables_that_depart_from_their_form_are_refused():
     with pytest.raises(SchemaError):
         votes(
             SLIM.empty_table().drop_columns(["host"]),
-            SIMILARITIES.empty_table(), EDGES.empty_table(), honoured(), CONFIG,
+            [SIMILARITIES.empty_table()], EDGES.empty_table(), honoured(), CONFIG,
         )  # fmt: skip
+
+
+def test_a_claim_in_two_parts_is_refused():
+    part = from_rows([{"uid": "a0", "claim_id": "c0", "similarity": 3.0}], SIMILARITIES)
+    with pytest.raises(SchemaError, match="one part"):
+        votes(from_rows(ADA, SLIM), [part, part], EDGES.empty_table(), honoured(), CONFIG)
+
+
+# Against counting by hand, of worlds with accounts on shared hosts, copies, a safe list
+
+CLAIMS_OF_A_WORLD = ("c0", "c1", "c2")
+Pairs = dict[tuple[str, str], float]
+"""Excess by uid and claim."""
+
+
+@st.composite
+def worlds(draw) -> tuple[list[dict], Pairs, list[dict], list[dict]]:
+    """Rows, excesses by uid and claim, edges, safe list; equal images have equal excesses."""
+    random = draw(st.randoms(use_true_random=False))
+    places = [
+        (f"h{random.randrange(3)}", random.randrange(2)) for _ in range(random.randint(20, 70))
+    ]
+    rows = [
+        row(f"u{n:02}", f"{host}.example/{folder}/", f"p{host}{folder}{random.randrange(15)}")
+        for n, (host, folder) in enumerate(places)
+    ]
+    rows += REST[: random.choice([30, 60, 60])]
+    claims = CLAIMS_OF_A_WORLD
+    near = {
+        (place, claim): random.random() < 0.25 for place in sorted(set(places)) for claim in claims
+    }
+    placed = {r["uid"]: place for r, place in zip(rows, places, strict=False)}
+    of_image: Pairs = {}
+    for one in rows:
+        for claim in claims:
+            likely = near.get((placed.get(one["uid"]), claim), False)
+            excess = random.choice([0.0, 1.0, 2.0, 3.0]) * SINGLE if likely else 0.0
+            if random.random() < (0.9 if likely else 0.05):
+                of_image.setdefault((one["pixel_sha256"], claim), excess)
+    pairs = {
+        (one["uid"], claim): of_image[one["pixel_sha256"], claim]
+        for one in rows
+        for claim in claims
+        if (one["pixel_sha256"], claim) in of_image
+    }
+    some = [random.sample(rows, 2) for _ in range(random.randint(0, 12))]
+    edges = [
+        {"uid_a": min(a["uid"], b["uid"]), "uid_b": max(a["uid"], b["uid"]), "pdq_distance": 3}
+        for a, b in some
+    ]
+    safe = [
+        {"claim_id": random.choice(claims), **{k: one[k] for k in ("sha256", "pixel_sha256")}}
+        for one in random.sample(rows, random.randint(0, 3))
+    ]
+    return rows, pairs, edges, safe
+
+
+def counted(
+    near: dict[int, float], here: set[int], voters: set[int], elsewhere: int, limit: float
+) -> tuple[float, float, bool] | None:
+    """Return mean excess, what is taken off it, and whether most are near; None: no vote."""
+    there = sorted((excess for image, excess in near.items() if image not in here), reverse=True)
+    place = int(FLOOR_SHARE * elsewhere)
+    raised = there[place] if place < len(there) else 0.0
+    above = [near[image] - raised for image in voters if image in near]
+    mean = sum(max(a, 0.0) for a in above) / len(voters)
+    if sum(near.get(image, 0.0) for image in voters) / len(voters) < limit or mean < limit:
+        return None
+    return mean, raised, sum(a >= 0 for a in above) >= MAJORITY * len(voters)
+
+
+def by_hand(
+    rows: list[dict], pairs: Pairs, edges: list[dict], safe: list[dict]
+) -> dict[tuple[str, str], tuple[str, float]]:
+    """Return the row and claim of each vote with the name of the source and the mean excess."""
+    order = sorted({r["pixel_sha256"] for r in rows})
+    image = {r["uid"]: order.index(r["pixel_sha256"]) for r in rows}
+    copies = {frozenset((image[e["uid_a"]], image[e["uid_b"]])) for e in edges}
+    aside = {(one["claim_id"], one["pixel_sha256"]) for one in safe}
+    near: dict[str, dict[int, float]] = {claim: {} for claim in CLAIMS_OF_A_WORLD}
+    for (uid, claim), excess in pairs.items():
+        if (claim, order[image[uid]]) not in aside:
+            near[claim][image[uid]] = float(np.float32(TAIL.u + excess)) - TAIL.u
+    found: dict[tuple[str, str], tuple[float, str, float]] = {}
+    sources = {name: [] for r in rows for name in (r["host"], folder_of(r))}
+    for name, own in sorted(sources.items()):
+        own += [r for r in rows if name in (r["host"], folder_of(r))]
+        here = {image[r["uid"]] for r in own}
+        voters = {i for i in here if not any({i, j} in copies for j in here if j < i)}
+        elsewhere = len(order) - len(here)
+        if len(voters) < VOTERS or elsewhere < ELSEWHERE:
+            continue
+        rate = CONFIG.style_budget / len(CLAIMS_OF_A_WORLD)
+        limit = needed(TAIL, rate, len(voters)) - CONFIG.epsilon
+        for claim in CLAIMS_OF_A_WORLD:
+            if (told := counted(near[claim], here, voters, elsewhere, limit)) is None:
+                continue
+            mean, raised, most = told
+            for r in own:
+                key, excess = (r["uid"], claim), near[claim].get(image[r["uid"]], -1.0)
+                if most or excess >= raised:  # at a tie the folder, whose name is longer
+                    found[key] = max((mean - limit, name, mean), found.get(key, (-1.0, "", 0.0)))
+    return {key: (name, mean) for key, (_, name, mean) in found.items()}
+
+
+def folder_of(one: dict) -> str:
+    return one["url_key"].removeprefix("https://").split("?")[0].rsplit("/", 1)[0] + "/"
+
+
+@settings(max_examples=40, deadline=None)
+@given(worlds(), st.integers(1, 3))
+def test_votes_are_as_counted_by_hand_in_whatever_parts_claims_come(world, parts):
+    rows, pairs, edges, safe = world
+    claims = CLAIMS_OF_A_WORLD
+    told = [
+        {"uid": uid, "claim_id": claim, "similarity": TAIL.u + excess}
+        for (uid, claim), excess in pairs.items()
+    ]
+    cut = [
+        from_rows([t for t in told if claims.index(t["claim_id"]) % parts == n], SIMILARITIES)
+        for n in range(parts)
+    ]
+    table = votes(
+        from_rows(rows, SLIM), cut, from_rows(edges, EDGES), honoured(len(claims)), CONFIG,
+        safe=from_rows(safe, SAFE),
+    )  # fmt: skip
+    expected = by_hand(rows, pairs, edges, safe)
+    found = {
+        (m["uid"], m["claim_id"]): (json.loads(m["detail"])["source"], m["similarity"])
+        for m in table.to_pylist()
+    }
+    assert list(found) == sorted(expected)
+    for key, (name, mean) in found.items():
+        assert name == expected[key][0]
+        assert mean == pytest.approx(expected[key][1], abs=1e-4)
 
 
 EXCESSES = st.lists(st.floats(0, 4 * SINGLE), min_size=4, max_size=14)

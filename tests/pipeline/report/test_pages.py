@@ -103,6 +103,12 @@ class Page(HTMLParser):
         self.text += data
 
 
+def test_a_report_says_how_many_captions_lost_a_name() -> None:
+    assert "captions redacted" not in Page(render_report(facts())).text
+    said = Page(render_report(facts(captions_redacted=1234))).text
+    assert "1,234 captions redacted" in " ".join(said.split())
+
+
 RENDERERS = pytest.mark.parametrize("render", [render_report, render_review])
 
 

@@ -1,6 +1,6 @@
 """Counts behind a report add up over shards, in whatever order they come."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pyarrow as pa
@@ -68,6 +68,15 @@ def test_rows_are_counted_by_host_claim_licence_and_size() -> None:
         "caption": {"20": 2},
     }  # fmt: skip
     assert found.withheld["edge_px"] == {"128": 2}
+
+
+def test_released_rows_that_lost_a_name_are_counted() -> None:
+    given = tables()
+    kept = [row["uid"] for row in given.decided.to_pylist() if row["verdict"] == "keep"]
+    others = [row["uid"] for row in given.decided.to_pylist() if row["verdict"] != "keep"]
+    changed = from_rows([{"uid": uid} for uid in [kept[0], *others]], ORIGINALS)
+    assert tally(replace(given, originals=changed), "train-gen").captions == {"redacted": 1}
+    assert tally(given, "train-gen").captions == {}
 
 
 def test_sums_do_not_depend_on_the_order_of_shards() -> None:

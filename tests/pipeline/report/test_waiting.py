@@ -25,7 +25,7 @@ def held(n: int, *near: Near, **values: str) -> Held:
 
 def test_pictures_stand_by_claim_and_nothing_is_unescaped():
     rows = [held(1), held(2, Near("d" * 32, "style", 5.0, 4.0), Near("c" * 32, "style", 4.5, 4.0))]
-    page = render_waiting(rows, {rows[0].uid: picture()}, EVIL, UNTIL)
+    page = render_waiting(rows, {rows[0].uid: picture()}, EVIL, UNTIL, {"c" * 32: "Artists"})
     assert page.count("data:image/jpeg;base64,") == 1
     assert "<script" not in page
     assert "<img src=x" not in page
@@ -34,13 +34,14 @@ def test_pictures_stand_by_claim_and_nothing_is_unescaped():
     assert "also held by cccccccccccc" in page
     assert "no image to look at" in page
     assert "1 Feb 2026" in page
+    assert page.count("claim of list Artists") == 1
 
 
 def test_a_claim_that_holds_many_shows_the_nearest():
-    page = render_waiting([held(n) for n in range(PER_CLAIM + 3)], {}, "out", UNTIL)
+    page = render_waiting([held(n) for n in range(PER_CLAIM + 3)], {}, "out", UNTIL, {})
     assert page.count('title="000000000000000000') == waiting.PER_CLAIM
     assert f"The first {PER_CLAIM} are shown" in page
 
 
 def test_nothing_waiting_is_said():
-    assert "Nothing waits for a decision." in render_waiting([], {}, "out", UNTIL)
+    assert "Nothing waits for a decision." in render_waiting([], {}, "out", UNTIL, {})
