@@ -86,11 +86,13 @@ def decide(  # noqa: PLR0917  # six tables and values, each of its own type
     against = met.filter(pl.col("stance") == Stance.OPT_OUT).join(slim, on="uid", how="semi")
     stops = slim.filter(pl.col("stop_reason").is_not_null())
     flooding = floods(against, stops, slim.height, claims, config.match)
-    own = pl.concat([_of_stops(stops, flooding), _of_matches(against, flooding)])
+    stopped, matched = _of_stops(stops, flooding), _of_matches(against, flooding)
+    own = pl.concat([stopped, matched.unique("uid", keep="first", maintain_order=True)])
+    everything = pl.concat([stopped, matched])  # what decides a row may not be what spreads
     found = pl.concat(
         [
             own.with_columns(order=pl.lit(0)),
-            spread(slim, own, pl.DataFrame(edges)).with_columns(order=pl.lit(1)),
+            spread(slim, everything, pl.DataFrame(edges)).with_columns(order=pl.lit(1)),
             _ungranted(slim, granted, config).with_columns(order=pl.lit(2)),
         ]
     )
@@ -201,7 +203,7 @@ def _place(column: str) -> pl.Expr:
 
 
 def _of_matches(against: pl.DataFrame, flooding: pl.DataFrame) -> pl.DataFrame:
-    """Return a finding for each row that an opt-out claim reaches by works or by style.
+    """Return a finding for each row and reason by which an opt-out claim reaches it, best first.
 
     flooding: FLOODS; what is reached by those rules alone is held, and says how far they reach.
     """
@@ -227,7 +229,7 @@ def _of_matches(against: pl.DataFrame, flooding: pl.DataFrame) -> pl.DataFrame:
             )
         ),
     ).sort("uid", under_review, _place("rule"), -pl.col("margin"), "claim_id", "work_id")
-    return _findings(found.unique("uid", keep="first", maintain_order=True))
+    return _findings(found.unique(["uid", "reason"], keep="first", maintain_order=True))
 
 
 def _ungranted(slim: pl.DataFrame, granted: pl.DataFrame, config: BuildConfig) -> pl.DataFrame:

@@ -477,6 +477,12 @@ def test_adding_an_opt_out_match_never_releases_a_row(
         assert not (a != "keep" and b == "keep")
 
 
+def test_a_style_reaches_copies_of_a_row_that_a_name_decides() -> None:
+    met = [match(1, "c", "style"), match(1, "c", "name")]
+    out = decided([row(0), row(1)], met, [edge(0, 1, **TWO_KEYS)], [claim("c")])
+    assert out["reason"].to_pylist() == ["optout_copy", "optout_name"]
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     stops, st.lists(numbers, max_size=5), st.lists(met, max_size=8), edge_sets, st.integers(0, 99)
