@@ -22,7 +22,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -34,16 +34,17 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from jobs.enrol import Folder, Matcher, with_vectors, with_views
+from jobs.enrol import Folder, Matcher, with_keypoints, with_vectors, with_views
 from optout import hot, intake, snapshot
 from optout.lifecycle import State
 from optout.match import PDQ_MIN_QUALITY
 from optout.replay import Standing
 from optout.tail import upper_bound
-from optout.works import vectors_of
+from optout.works import is_common, vectors_of
 from pipeline.image.canonical import CanonicalHasher, canonical_pixels, content_keys
 from pipeline.image.decoders import Decoder
 from pipeline.image.header import read_header
+from pipeline.image.keypoints import SAMPLE, keypoints
 from pipeline.match import match
 from pipeline.models.builtin_files import load_cohort
 from pipeline.models.loading import load_matcher
@@ -52,7 +53,7 @@ from schemas.claim import MatchPart, WorkKeys
 from schemas.config import MatchConfig
 from schemas.ports import ContentKeys, Pixels
 from schemas.snapshot import Honoured
-from schemas.tables import CLAIMS, SIMILARITIES, from_rows
+from schemas.tables import CLAIMS, KEYPOINTS, SIMILARITIES, from_rows
 from schemas.verdict import Scope, Stance
 
 SEED = 20261125
@@ -252,21 +253,24 @@ class Remembered:
         return {"cpy": cpy, "sty": cpy}  # styles are not looked at here
 
 
-def in_batches(bodies: Iterable[bytes], matcher: Remembered) -> tuple[list, np.ndarray]:
-    """Return the content keys of images, and `cpy`, float16[n, d], as a release stores it."""
-    keys, parts, rest = [], [np.zeros((0, DIM), np.float16)], iter(bodies)
+def in_batches(bodies: Iterable[bytes], matcher: Remembered) -> tuple[list, np.ndarray, list]:
+    """Return content keys of images, and `cpy` (float16[n, d]) and key points as released."""
+    keys, points, parts, rest = [], [], [np.zeros((0, DIM), np.float16)], iter(bodies)
     while batch := list(islice(rest, 256)):
         decoders = [Decoder(body, read_header(body)) for body in batch]
         pixels = [canonical_pixels(decoder) for decoder in decoders]
         keys += [content_keys(p, d.header.upright) for p, d in zip(pixels, decoders, strict=True)]
+        points += [keypoints(p, SAMPLE) for p in pixels]
         parts.append(matcher.images(pixels)["cpy"].astype(np.float16))
-    return keys, np.concatenate(parts)
+    return keys, np.concatenate(parts), points
 
 
-def enrolled(folder: Folder, matcher: Matcher, viewed: Collection[str]) -> dict[str, WorkKeys]:
+def enrolled(
+    folder: Folder, matcher: Matcher, viewed: Collection[str], hands: Mapping[str, str]
+) -> dict[str, WorkKeys]:
     """Return the works of a folder by file name, as `recuse optout submit` would record them.
 
-    viewed: the files whose works get views; the others stand whole.
+    viewed: the files whose works get views; the others stand whole. hands: of every file.
     """
     bodies = ((name, folder.read(name)) for name in folder.names)
     found = intake.exemplars(bodies, CanonicalHasher())
@@ -274,6 +278,10 @@ def enrolled(folder: Folder, matcher: Matcher, viewed: Collection[str]) -> dict[
     chosen = {name: work for name, work in works.items() if name in viewed}
     some = intake.Exemplars(tuple(chosen.values()), tuple(chosen))
     works |= dict(zip(chosen, with_views(some, folder, matcher, quiet), strict=True))
+    for hand in sorted({hands[name] for name in works}):  # a claim each
+        own = {name: work for name, work in works.items() if hands[name] == hand}
+        every = intake.Exemplars(tuple(own.values()), tuple(own))
+        works |= dict(zip(own, with_keypoints(every, folder, quiet), strict=True))
     reasons = Counter(r.reason.split(" (")[0][:60] for r in found.refused)
     print(f"{len(works)} works of {len(folder.names)} images; refused: {dict(reasons)}")
     return works
@@ -308,6 +316,7 @@ class Rows:
     uids: list[str]
     keys: list[ContentKeys]
     cpy: np.ndarray
+    points: list[bytes]
 
     def words(self) -> np.ndarray:
         return hot.words([k.pdq for k in self.keys])
@@ -325,7 +334,8 @@ class Rows:
             "pdq_quality": pa.array([k.pdq_quality for k in self.keys], pa.int16()),
         }
         cpy = pa.FixedSizeListArray.from_arrays(pa.array(self.cpy.ravel()), DIM)
-        vectors = pa.table({"uid": self.uids, "cpy": cpy})
+        points = pa.array(self.points, KEYPOINTS.type)
+        vectors = pa.table({"uid": self.uids, "cpy": cpy, KEYPOINTS.name: points})
         found = match(pa.table(keys), vectors, registry, SIMILARITIES.empty_table(), MatchConfig())
         return sorted(
             set(zip(found["uid"].to_pylist(), found["claim_id"].to_pylist(), strict=True))
@@ -341,8 +351,8 @@ def rows_of(named: Iterable[tuple[str, bytes]], matcher: Remembered) -> Rows:
             uids.append(uid)
             yield body
 
-    keys, cpy = in_batches(bodies(), matcher)
-    return Rows(uids, keys, cpy)
+    keys, cpy, points = in_batches(bodies(), matcher)
+    return Rows(uids, keys, cpy, points)
 
 
 # Peers
@@ -385,10 +395,11 @@ class Bench:
         """Return the pairs of an image and a work of another hand; copies count by their source."""
         return [(uid, work) for uid, work in found if self.is_stranger(uid.split("|")[0], work)]
 
-    def recall(self, found: list[tuple[str, str]]) -> dict[str, float]:
-        """Return by copy the share of works that are found by themselves."""
+    def recall(self, found: list[tuple[str, str]], aside: Collection[str] = ()) -> dict[str, float]:
+        """Return by copy the share of works that are found by themselves. aside: not counted."""
         hits = {tuple(uid.split("|")) for uid, work in found if uid.split("|")[0] == work}
         asked = [tuple(uid.split("|")) for uid in self.copies.uids]
+        asked = [one for one in asked if one[0] not in aside]
         return {
             name: float(np.mean([pair in hits for pair in asked if pair[1] == name]))
             for name in COPIES
@@ -415,11 +426,13 @@ def print_row(name: str, recall: dict[str, float], images: int, pairs: int) -> N
 
 def compare(bench: Bench, matcher: Matcher, least: float) -> list[tuple[str, str]]:
     """Print the table of methods; return the false pairs of the product."""
-    plain = {n: w.model_copy(update={"views": ()}) for n, w in bench.works.items()}
+    bare = {n: w.model_copy(update={"keypoints": ""}) for n, w in bench.works.items()}
+    plain = {n: w.model_copy(update={"views": ()}) for n, w in bare.items()}
     ways = {
         "PDQ within 31, eight variants": partial(by_pdq, works=bench.works),
         f"cosine from {least:.3f}, one for all": partial(by_cosine, works=bench.works, least=least),
         "recuse, whole works only": lambda rows: rows.matched(honoured(plain, matcher)),
+        "recuse, without key points": lambda rows: rows.matched(honoured(bare, matcher)),
         "recuse": lambda rows: rows.matched(honoured(bench.works, matcher)),
     }
     print(f"| | {' | '.join(COPIES)} | mean | least | false images | false pairs |")
@@ -429,6 +442,11 @@ def compare(bench: Bench, matcher: Matcher, least: float) -> list[tuple[str, str
         false = bench.false_pairs(way(bench.strangers))
         found = way(bench.copies)
         print_row(name, bench.recall(found), len({uid for uid, _ in false}), len(false))
+    common = {name for name, work in bench.works.items() if is_common(work)}
+    copied = {uid.split("|")[0] for uid in bench.copies.uids}
+    print_row(
+        f"recuse, less {len(copied & common)} common designs", bench.recall(found, common), 0, 0
+    )
     others = {uid for uid, _ in bench.false_pairs(found)}
     print(f"copies that recuse also takes for a work of another hand: {len(others)}"
           f" of {len(bench.copies.uids)}")  # fmt: skip
@@ -503,11 +521,11 @@ def gathered(images: list[Image], folder: Path, matcher: Matcher, a_hand: int) -
     """Return works, strangers and copies of some images; a_hand: 0 for whole works, no copies."""
     began, remembered = time.process_time(), matcher.embedder
     files = Folder(open_store(str(folder)), tuple(i.path for i in images if i.claimable))
-    works = enrolled(files, matcher, {i.path for i in images if a_hand and not i.public})
+    hands = {i.path: i.hand for i in images}
+    works = enrolled(files, matcher, {i.path for i in images if a_hand and not i.public}, hands)
     strangers = rows_of(((i.path, i.body) for i in images), remembered)
     chosen = sampled(images, works, a_hand)
     copies = rows_of(((f"{i.path}|{n}", copied(i, n)) for i in chosen for n in COPIES), remembered)
-    hands = {i.path: i.hand for i in images}
     cpu = time.process_time() - began
     print(f"{len(images)} images of {len(set(hands.values()))} hands, {len(chosen)} works copied")
     print(f"{remembered.passes} forward passes so far, {cpu:.0f} CPU s", flush=True)

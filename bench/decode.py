@@ -27,6 +27,7 @@ from pipeline.decode import prepare
 from pipeline.image.canonical import CanonicalHasher, canonical_pixels, pdq, pixel_sha256
 from pipeline.image.decoders import Decoder
 from pipeline.image.header import read_header
+from pipeline.image.keypoints import SAMPLE, keypoints
 from pipeline.image.resize import encoded, plan_resize, resized
 from schemas.canonical import sha256_hex
 from schemas.config import DecodeConfig
@@ -86,6 +87,7 @@ def steps(bodies: list[bytes], config: DecodeConfig) -> list[tuple[str, float]]:
         ("stored_pdq (decode and hash)", cost_ms(hasher.pdq, stored)),
         ("all: prepare and sha256", cost_ms(lambda b: (sha256_hex(b), prepare(b, config)), bodies)),
         ("content keys alone", cost_ms(hasher.keys, bodies)),
+        ("key points (of a build, not in all)", cost_ms(lambda p: keypoints(p, SAMPLE), pixels)),
     ]  # fmt: skip
 
 

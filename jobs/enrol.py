@@ -14,12 +14,17 @@ from optout import intake
 from optout.cohort import Cohort, cohort_mean
 from optout.enrol import Other, Works, calibrate
 from optout.hot import Listed
+from optout.keypoints import lasting
 from optout.lifecycle import PROVED
-from optout.match import COMMON_MEAN
+from optout.match import COMMON_MEAN, POINTS_MARGIN
 from optout.registry import Registry, match_part
 from optout.replay import replay
-from optout.works import encode_vector, is_common, vectors_of
+from optout.works import encode_points, encode_vector, is_common, vectors_of
 from pipeline.decode import prepare
+from pipeline.image.canonical import canonical_pixels
+from pipeline.image.decoders import Decoder
+from pipeline.image.header import read_header
+from pipeline.image.keypoints import WORK, keypoints
 from pipeline.image.views import views
 from schemas.claim import MatchPart, StyleCalibration, ViewKind, WorkKeys, WorkView
 from schemas.config import DecodeConfig
@@ -29,6 +34,7 @@ from schemas.verdict import Scope, Stance
 
 MAX_IMAGE_BYTES = 100_000_000
 EMBED_AT_ONCE = 32
+COMPARED = 20  # works of a claim that each is compared with
 NO_MATCHER = (
     "no model is installed here, so nothing was compared by likeness:"
     " pip install -c constraints.txt '.[build]', then recuse optout refresh FOLDER --claim CLAIM"
@@ -124,6 +130,7 @@ def enrol(
         found = replace(found, works=with_vectors(found, works, tools.matcher, tools.track))
         if understood.stance == Stance.OPT_OUT:  # likeness grants nothing
             found = replace(found, works=with_views(found, works, tools.matcher, tools.track))
+            found = replace(found, works=with_keypoints(found, works, tools.track))
     if wish.scope == Scope.STYLE:
         style = _style(found, tools.matcher, others)
     part = MatchPart(
@@ -192,6 +199,41 @@ def with_views(
         work.model_copy(update={"views": tuple(beside.get(place, ()))})
         for place, work in enumerate(found.works)
     )
+
+
+def with_keypoints(found: intake.Exemplars, works: Folder, track: Track) -> tuple[WorkKeys, ...]:
+    """Return works that have vectors with key points beside them; a common design gets none.
+
+    Nor does what recurs in several works stay, since it is a mark, a frame or a page.
+    """
+
+    def seen(work: WorkKeys, name: str) -> bytes:
+        if is_common(work):
+            return b""
+        body = works.read(name)
+        return keypoints(canonical_pixels(Decoder(body, read_header(body))), WORK)
+
+    names = track(found.accepted, "looking at details")
+    points = [seen(work, name) for work, name in zip(found.works, names, strict=True)]
+    kept = lasting(points, _neighbours(found.works))
+    return tuple(
+        work.model_copy(update={"keypoints": encode_points(stored)})
+        for work, stored in zip(found.works, kept, strict=True)
+    )
+
+
+def _neighbours(works: Sequence[WorkKeys]) -> list[list[int]]:
+    """Return for each work those nearest to it by copy vector, as near as key points are asked."""
+    if not works:
+        return []
+    cpy = vectors_of(works, "cpy")
+    cosines = cpy @ cpy.T
+    np.fill_diagonal(cosines, -1.0)
+    least = np.array([work.cohort_mean for work in works]) + POINTS_MARGIN
+    order = np.argsort(-cosines, axis=1, kind="stable")[:, :COMPARED]
+    return [
+        [int(b) for b in nearest if cosines[a, b] >= least[a]] for a, nearest in enumerate(order)
+    ]
 
 
 def contrast(works: Folder, tools: Tools) -> list[Other]:

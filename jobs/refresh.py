@@ -11,7 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from jobs.claimant_files import read_key, write_private
-from jobs.enrol import Folder, Matcher, Tools, other_claims, with_vectors, with_views
+from jobs.enrol import (
+    Folder,
+    Matcher,
+    Tools,
+    other_claims,
+    with_keypoints,
+    with_vectors,
+    with_views,
+)
 from jobs.submit import Rim, require_matcher
 from optout import intake, receipt
 from optout.append import Recorded
@@ -138,6 +146,8 @@ def with_new_vectors(
     if part.stance == Stance.OPT_OUT:
         chosen = intake.Exemplars(new, chosen.accepted, chosen.distinct)
         new = with_views(chosen, works, matcher, tools.track)
+        chosen = intake.Exemplars(new, chosen.accepted, chosen.distinct)
+        new = with_keypoints(chosen, works, tools.track)
     now = dict(zip(found.places, new, strict=True))
     return part.model_copy(
         update={"works": tuple(now.get(place, work) for place, work in enumerate(part.works))}

@@ -17,6 +17,7 @@ from pipeline.stored_likeness import STYLES_PATH, read_likeness, shard_paths
 from pipeline.vault import EDGES_PATH, ROWS_FOLDER
 from schemas.manifest import Manifest
 from schemas.ports import Store
+from schemas.tables import of_pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class Vault:
         """Return the rows of a shard that are not released, with the vectors that are kept."""
         name = name_of(shard)
         table = read_parquet(self.store.read(f"{ROWS_FOLDER}/{name}.parquet"))
-        vectors = [f.name for f in table.schema if pa.types.is_fixed_size_list(f.type)]
+        vectors = of_pixels(table.schema)
         rows = table.select([*READ, *(n for n in vectors if n not in READ)])
         return Part(name, with_hashes(rows), rows.select(["uid", *vectors]))
 

@@ -20,7 +20,7 @@ from schemas.claim import StyleCalibration, StyleOverlap
 
 ALPHA = 1e-3  # the rate at which a claim is tested: the budget of a style that acts alone
 LEAST_SELF_RECALL = 0.2
-LEAST_COHESION = 4.2  # spreads above chance: what most works of several hands on one subject lack
+LEAST_COHESION = 4.3  # spreads above chance: what most works of several hands on one subject lack
 REVIEWED_COHESION = 2.5  # between the two somebody looks; below it works of ten hands begin
 MOST_OF_ANOTHER = 0.02  # of the works of another hand, at the threshold that would act
 MOST_NEAR_ANOTHER = 0.25  # the same at optout.enrol.GUARD_RATE

@@ -32,13 +32,14 @@ class Rule(StrEnum):
     PIXEL_SHA256 = "pixel_sha256"  # the very pixels of its canonical decode
     PERCEPTUAL = "perceptual"  # PDQ, and the copy vector as second key
     COPY = "copy"  # the copy vector, relative to the cohort
+    KEYPOINTS = "keypoints"  # key points that lie alike, and the copy vector as second key
     STYLE = "style"  # a look-alike; acts on a single image
     STYLE_VOTE = "style_vote"  # of a source whose images together are look-alikes
     STYLE_WEAK = "style_weak"  # a look-alike; acts with a second key only
     STYLE_BAND = "style_band"  # nearly a look-alike: holds the row until somebody has looked
 
 
-WORK_RULES = frozenset({Rule.SHA256, Rule.PIXEL_SHA256, Rule.PERCEPTUAL, Rule.COPY})
+WORK_RULES = frozenset({Rule.SHA256, Rule.PIXEL_SHA256, Rule.PERCEPTUAL, Rule.COPY, Rule.KEYPOINTS})
 STYLE_RULES = frozenset({Rule.STYLE, Rule.STYLE_VOTE, Rule.STYLE_WEAK, Rule.STYLE_BAND})
 
 ACTS_FROM: dict[Stance, dict[Rule, int]] = {
@@ -48,6 +49,7 @@ ACTS_FROM: dict[Stance, dict[Rule, int]] = {
         Rule.PIXEL_SHA256: 0,
         Rule.PERCEPTUAL: 0,
         Rule.COPY: 0,
+        Rule.KEYPOINTS: 0,
         Rule.HOST: PROVED,
         Rule.ACCOUNT: PROVED,
         Rule.NAME: PROVED,

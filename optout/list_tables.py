@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from optout.lifecycle import LEVELS
 from optout.tail import unpack
-from optout.works import check_works, encode_vector
+from optout.works import check_works, encode_points, encode_vector
 from schemas.claim import MatchPart, StyleCalibration, WorkKeys, WorkView
 from schemas.errors import ClaimError, RegistryError, SchemaError
 from schemas.snapshot import Snapshot
@@ -73,6 +73,7 @@ def _keys(work: Mapping[str, Any]) -> WorkKeys:
         matcher=work["matcher"] or "",
         cohort_mean=work["cohort_mean"],
         views=_views(work),
+        keypoints=encode_points(work["keypoints"] or b""),
     )
 
 

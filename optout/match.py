@@ -1,9 +1,9 @@
 """Rows against the works of claims, in plain NumPy: the reference. `optout.index` is its fast twin.
 
-A copy is found by two independent keys (PDQ and the copy vector), or by a copy vector that is far
-nearer to the work than the work's nearest cohort images are. PDQ alone never decides: it sees
-luminance only, and many flags are one pattern. A *common design*, which has near cohort images, is
-matched only where it is almost exactly the same.
+A copy is found by two independent keys (PDQ and the copy vector, or key points and the copy
+vector), or by a copy vector that is far nearer to the work than the work's nearest cohort images
+are. PDQ alone never decides: it sees luminance only, and many flags are one pattern. A *common
+design*, which has near cohort images, is matched only where it is almost exactly the same.
 
 A work stands here as several vectors: the whole of it, and views of it that copies may show (parts,
 grey, framed, turned). Each has its own cohort mean, and each kind its own limit.
@@ -13,13 +13,14 @@ in float64, so that an answer does not depend on how rows were cut into blocks. 
 side of the claim: a margin down to -epsilon counts as met, and so does one that is not a number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from optout.keypoints import agreeing, both_ways, unpack
 from optout.lifecycle import Rule
 from schemas.errors import ModelMismatchError
 from schemas.ports import Vectors
@@ -59,12 +60,17 @@ Copies under a watermark lay at .4 to .6; flags of other colours lie below their
 PDQ_RADIUS, CONFIRMING_COSINE = 48, 0.70
 PDQ_FAR, FAR_MARGIN, FAR_COSINE = 64, 0.25, 0.55
 """Recoloured copies lie at up to 60 bits; strangers within 64 bits had margins of up to .24."""
+POINTS = ((5, 0.10), (4, 0.20), (3, 0.30))
+"""Key points that agree, and a margin: from any of these on a work is found by details. Of 2,727
+pairs of strangers with margins above .10, the nearest of four million, 3 were (bench/copies.py)."""
+POINTS_MARGIN = min(margin for _, margin in POINTS)
 COMMON_MEAN = 0.75  # a cohort mean above it makes a common design
 COMMON_RADIUS = 16
 COMMON_COSINE = 0.97
 SLACK = 1e-3  # what float32 products and their order of summation can be off, many times over
 BLOCK_ROWS = 1024
 BLOCK_WORKS = 8192
+PAIRS_AT_ONCE = 1 << 19
 
 Words = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
@@ -73,11 +79,15 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Samples. pdq: uint64[n, 4]. quality: int16[n], -1 without a hash. cpy: float32[n, d]."""
+    """Samples. pdq: uint64[n, 4]. quality: int16[n], -1 without a hash. cpy: float32[n, d].
+
+    keypoints: as stored, n or none at all.
+    """
 
     pdq: Words
     quality: npt.NDArray[np.int16]
     cpy: Vectors
+    keypoints: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +96,7 @@ class Exemplars:
 
     pdq: uint64[m, 8, 4]. quality: int16[m]. cpy: float32[v, d]. mean: float32[v]. kind: int8[v],
     place in KINDS. work: int64[v], the place in `pdq` of the work that each vector belongs to.
+    keypoints: as stored, m or none at all.
     """
 
     pdq: Words
@@ -94,17 +105,22 @@ class Exemplars:
     mean: npt.NDArray[np.float32]
     kind: npt.NDArray[np.int8]
     work: Places
+    keypoints: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matches:
-    """k pairs that meet a rule, by row; a work comes once for each of its vectors that does."""
+    """k pairs that meet a rule, by row; a work comes once for each of its vectors that does.
+
+    points: int64[k], key points that agree; 0 where another rule is met.
+    """
 
     row: Places
     work: Places
     rule: npt.NDArray[np.object_]
     similarity: Floats
     threshold: Floats
+    points: Places
 
 
 Candidates = Callable[[Vectors, Vectors, Floats], tuple[Places, Places]]
@@ -126,7 +142,22 @@ def match_copies(
             f"expected copy vectors of {works.cpy.shape[1]} numbers, found {rows.cpy.shape[1]}"
         )
     near = (search or candidates)(rows.cpy, works.cpy, least_cosines(works) - epsilon)
-    return judge_pairs(rows, works, *near, epsilon)
+    parts = [judge_pairs(rows, works, *some, epsilon) for some in _portions(*near)]
+    names = Matches.__dataclass_fields__
+    return Matches(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
+
+
+def _portions(row: Places, at: Places) -> Iterator[tuple[Places, Places]]:
+    """Give pairs by row, some at a time, those of one row together; once where there are none."""
+    start = 0
+    while True:
+        end = min(start + PAIRS_AT_ONCE, len(row))
+        if end < len(row):
+            end = int(np.searchsorted(row, row[end - 1], side="right"))
+        yield row[start:end], at[start:end]
+        start = end
+        if start >= len(row):
+            return
 
 
 def least_cosines(works: Exemplars) -> Floats:
@@ -135,6 +166,10 @@ def least_cosines(works: Exemplars) -> Floats:
     either = np.minimum(
         own_cosines(works.mean, works.kind), confirming_cosines(nearest, works.mean, works.kind)
     )
+    pointed = np.array([bool(points) for points in works.keypoints], bool)
+    if len(pointed):
+        by_points = np.where(pointed[works.work], works.mean + POINTS_MARGIN, np.inf)
+        either = np.minimum(either, by_points)
     return np.where(works.mean > COMMON_MEAN, COMMON_COSINE, either)
 
 
@@ -181,8 +216,9 @@ def in_order(row: Places, at: Places) -> tuple[Places, Places]:
 def judge_pairs(rows: Rows, works: Exemplars, row: Places, at: Places, epsilon: float) -> Matches:
     """Return which of the pairs meet a rule; a pair may meet two.
 
-    row, at: int64[k], places in `rows` and of vectors in `works`, sorted by row, then vector.
-    Margins are those of float64 cosines, each pair on its own.
+    row, at: int64[k], places in `rows` and of vectors in `works`, sorted by row, then vector; of
+    a row all pairs that may meet a rule, since key points are looked at where nothing else joins
+    row and work. Margins are those of float64 cosines, each pair on its own.
     """
     work = works.work[at]
     cosine = cosines(rows.cpy, works.cpy, row, at)
@@ -196,9 +232,50 @@ def judge_pairs(rows: Rows, works: Exemplars, row: Places, at: Places, epsilon: 
     own = own_cosines(mean, kind)
     perceptual = near & met(cosine - confirming, epsilon)
     copy = ~common & met(cosine - own, epsilon)
+    pair = row * len(works.pdq) + work
+    open_ = ~common & ~np.isin(pair, pair[perceptual | copy])
+    asked = open_ & met(cosine - mean - POINTS_MARGIN, epsilon)
+    points = _points(rows, works, (row, work, pair), np.where(asked, cosine - mean, -np.inf))
+    details, step = _enough(points, cosine - mean, epsilon)
     return _merged(
-        (Rule.PERCEPTUAL, perceptual, confirming), (Rule.COPY, copy, own), (row, at, cosine), work
+        [
+            (Rule.PERCEPTUAL, perceptual, confirming),
+            (Rule.COPY, copy, own),
+            (Rule.KEYPOINTS, details, mean + step),
+        ],
+        (row, at, cosine, points),
+        work,
     )
+
+
+def _points(
+    rows: Rows, works: Exemplars, pairs: tuple[Places, Places, Places], margin: Floats
+) -> Places:
+    """Return int64[k], how many key points agree; 0 where that was not asked.
+
+    pairs: row, work, and a number of both. margin: -inf where nothing is asked; of the vectors of
+    a work the one with the largest speaks, the first of equals.
+    """
+    row, work, pair = pairs
+    points = np.zeros(len(row), np.int64)
+    if not (rows.keypoints and works.keypoints):
+        return points
+    asked = np.flatnonzero(np.isfinite(margin))
+    asked = asked[np.lexsort((asked, -margin[asked], pair[asked]))]
+    asked = asked[np.unique(pair[asked], return_index=True)[1]]
+    known = {int(w): both_ways(works.keypoints[w]) for w in np.unique(work[asked])}
+    for place in asked:
+        sample = unpack(rows.keypoints[row[place]])
+        points[place] = agreeing(known[int(work[place])], sample)
+    return points
+
+
+def _enough(points: Places, margin: Floats, epsilon: float) -> tuple[npt.NDArray[np.bool_], Floats]:
+    """Return which pairs have points enough for their margin, and the margin that they need."""
+    needed = np.full(len(points), np.inf)
+    for least, step in sorted(POINTS):
+        needed[points >= least] = step
+    return np.isfinite(needed) & met(margin - needed, epsilon), needed
 
 
 def met(margin: Floats, epsilon: float) -> npt.NDArray[np.bool_]:
@@ -228,23 +305,17 @@ def distances(rows: Words, works: Words, row: Places, work: Places) -> npt.NDArr
 
 
 def _merged(
-    first: tuple[Rule, npt.NDArray[np.bool_], Floats],
-    second: tuple[Rule, npt.NDArray[np.bool_], Floats],
-    pairs: tuple[Places, Places, Floats],
+    rules: Sequence[tuple[Rule, npt.NDArray[np.bool_], Floats]],
+    pairs: tuple[Places, Places, Floats, Places],
     work: Places,
 ) -> Matches:
-    row, vector, cosine = pairs
-    hits = [np.nonzero(holds)[0] for _, holds, _ in (first, second)]
+    """Return the pairs that meet each rule, by row, vector and rule. rules: name, where, limit."""
+    row, vector, cosine, points = pairs
+    hits = [np.flatnonzero(holds) for _, holds, _ in rules]
     at = np.concatenate(hits)
-    rule = np.concatenate(
-        [
-            np.full(len(h), str(name), object)
-            for h, (name, _, _) in zip(hits, (first, second), strict=True)
-        ]
-    )
-    threshold = np.concatenate(
-        [limit[h] for h, (_, _, limit) in zip(hits, (first, second), strict=True)]
-    )
+    rule = np.repeat(np.array([str(name) for name, _, _ in rules], object), list(map(len, hits)))
+    threshold = np.concatenate([limit[h] for h, (_, _, limit) in zip(hits, rules, strict=True)])
+    told = np.where(rule == str(Rule.KEYPOINTS), points[at], 0)
     order = np.lexsort((rule.astype(str), vector[at], row[at]))
     at = at[order]
-    return Matches(row[at], work[at], rule[order], cosine[at], threshold[order])
+    return Matches(row[at], work[at], rule[order], cosine[at], threshold[order], told[order])

@@ -12,7 +12,14 @@ from optout.lifecycle import CARRYING
 from schemas.claim import MatchPart, StyleCalibration, WorkKeys
 from schemas.errors import ClaimError, ProofError, RegistryError
 
-NO_VECTORS = {"matcher": "", "cpy": "", "sty": "", "cohort_mean": None, "views": ()}
+NO_VECTORS = {
+    "matcher": "",
+    "cpy": "",
+    "sty": "",
+    "cohort_mean": None,
+    "views": (),
+    "keypoints": "",  # a second key beside the copy vector, nothing without it
+}
 OF_ANOTHER = StyleCalibration(note="look-alikes were tested by another matcher")
 
 

@@ -15,7 +15,7 @@ from optout.entry import parse_leaf
 from optout.refresh import as_judged, check_history
 from optout.registry import LogView, Registry, match_part
 from optout.replay import Standing, replay
-from optout.works import decode_vector
+from optout.works import decode_points, decode_vector
 from schemas import SCHEMA_VERSION
 from schemas.canonical import canonical_json
 from schemas.claim import MatchPart
@@ -159,6 +159,7 @@ def works_table(parts: Iterable[tuple[Standing, MatchPart]]) -> pa.Table:
         "views": [[view.kind for view in work.views] for work in works],
         "view_cpy": [[decode_vector(view.cpy) for view in work.views] for work in works],
         "view_means": [[view.cohort_mean for view in work.views] for work in works],
+        "keypoints": [decode_points(work.keypoints) or None for work in works],
     }
     try:
         return pa.Table.from_pydict(columns, schema=WORKS)
@@ -196,7 +197,7 @@ def _column_bytes(array: pa.Array) -> Iterable[bytes]:
         lengths = pc.list_value_length(array).fill_null(0).to_numpy()
         yield lengths.astype("<i8").tobytes()
         yield from _column_bytes(array.flatten())
-    elif pa.types.is_string(array.type) or pa.types.is_fixed_size_binary(array.type):
+    elif array.type in (pa.string(), pa.binary()) or pa.types.is_fixed_size_binary(array.type):
         values = [v.encode() if isinstance(v, str) else v or b"" for v in array.to_pylist()]
         yield struct.pack(f"<{len(values)}q", *map(len, values))
         yield b"".join(values)

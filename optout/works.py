@@ -8,9 +8,10 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from optout.keypoints import MOST, POINT, unpack
 from optout.match import COMMON_MEAN
 from schemas.claim import MatchPart, WorkKeys
-from schemas.errors import ClaimError, RegistryError
+from schemas.errors import ClaimError, RegistryError, SchemaError
 
 Halves = npt.NDArray[np.float16]
 
@@ -31,6 +32,21 @@ def decode_vector(text: str) -> Halves:
         return np.frombuffer(base64.b64decode(text, validate=True), "<f2")
     except (ValueError, binascii.Error) as e:
         raise RegistryError(f"expected a vector as base64 of half floats: {e}") from e
+
+
+def encode_points(stored: bytes) -> str:
+    """Return key points as a part carries them: base64 of what `optout.keypoints.pack` wrote."""
+    return base64.b64encode(stored).decode()
+
+
+def decode_points(text: str) -> bytes:
+    """Return what `encode_points` was given. Raises RegistryError for anything else."""
+    try:
+        stored = base64.b64decode(text, validate=True)
+        unpack(stored)
+    except (ValueError, SchemaError) as e:
+        raise RegistryError(f"expected key points as base64 of whole points: {e}") from e
+    return stored
 
 
 def vectors_of(works: Iterable[WorkKeys], name: str) -> npt.NDArray[np.float32]:
@@ -68,17 +84,36 @@ def _problem(work: WorkKeys) -> str:
 
 def _vector_problem(work: WorkKeys) -> str:
     if not work.matcher:
-        return "vectors without a matcher" if work.cpy or work.sty or work.views else ""
+        lone = work.cpy or work.sty or work.views or work.keypoints
+        return "vectors or key points without a matcher" if lone else ""
     if work.cohort_mean is None or not math.isfinite(work.cohort_mean) or not work.cpy:
         return "no copy vector with a finite cohort mean"
+    return _views_problem(work) or _likeness_problem(work)
+
+
+def _views_problem(work: WorkKeys) -> str:
     if len(work.views) > MAX_VIEWS:
         return f"{len(work.views)} views, more than {MAX_VIEWS}"
     if not all(math.isfinite(view.cohort_mean) for view in work.views):
         return "a view without a finite cohort mean"
     if any(len(view.cpy) != len(work.cpy) for view in work.views):
         return "a view of another width than the copy vector"
+    return ""
+
+
+def _likeness_problem(work: WorkKeys) -> str:
     vectors = [text for text in (work.cpy, work.sty) if text] + [v.cpy for v in work.views]
-    return "" if all(map(_is_unit, vectors)) else "a vector that is not of unit length"
+    if not all(map(_is_unit, vectors)):
+        return "a vector that is not of unit length"
+    return _points_problem(work.keypoints)
+
+
+def _points_problem(text: str) -> str:
+    try:
+        count = len(decode_points(text)) // POINT.itemsize
+    except RegistryError:
+        return "key points that cannot be read"
+    return f"{count} key points, more than {MOST}" if count > MOST else ""
 
 
 def _is_hex(text: str, size: int) -> bool:

@@ -25,6 +25,7 @@ _RULE_ORDER = [
     Rule.PIXEL_SHA256,
     Rule.PERCEPTUAL,
     Rule.COPY,
+    Rule.KEYPOINTS,
     Rule.HOST,
     Rule.ACCOUNT,
     Rule.NAME,

@@ -25,6 +25,7 @@ from pipeline.image.canonical import (
 )
 from pipeline.image.decoders import Decoder
 from pipeline.image.header import read_header
+from pipeline.image.keypoints import SAMPLE, keypoints
 from pipeline.image.resize import encoded, plan_resize, resized
 from pipeline.safety import SafetyLists
 from schemas.canonical import canonical_json, sha256_hex
@@ -50,6 +51,7 @@ class Prepared:
     stored_sha256: str
     stored_pdq: bytes
     pixels: Pixels  # for the model
+    keypoints: bytes = b""  # where they were asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Decoded:
     table: pa.Table  # DECODED
     stored: pa.Table  # STORED: the rows that nothing speaks against so far
     pixels: dict[str, Pixels]  # by pixel_sha256, of the same rows
+    keypoints: dict[str, bytes]  # likewise, where they were asked for
 
     def embeddable(self) -> tuple[list[str], list[str]]:
         """Return uid and pixel_sha256 of the rows that have pixels and that nothing stops."""
@@ -80,13 +83,16 @@ class Options:
     safety: SafetyLists | None = None
     threads: int = 1
     batch_rows: int = BATCH_ROWS
+    keypoints: bool = False  # they cost as much as all else here
 
 
-def prepare(body: bytes, config: DecodeConfig, edge_px: int = 224) -> Prepared:
+def prepare(
+    body: bytes, config: DecodeConfig, edge_px: int = 224, *, points: bool = False
+) -> Prepared:
     """Return keys, stored bytes and model pixels of an image. Raises ImageError.
 
-    edge_px: up to 256 the model gets the canonical pixels; beyond, a decode whose shorter side is
-    at least that (or full size).
+    points: whether key points are wanted. edge_px: up to 256 the model gets the canonical pixels;
+    beyond, a decode whose shorter side is at least that (or full size).
     """
     header = read_header(body, config.max_pixels)
     plan = plan_resize(*header.upright, config)
@@ -107,6 +113,7 @@ def prepare(body: bytes, config: DecodeConfig, edge_px: int = 224) -> Prepared:
         stored_sha256=sha256_hex(written),
         stored_pdq=CanonicalHasher(config.max_pixels).pdq(written)[0],
         pixels=pixels,
+        keypoints=keypoints(canonical, SAMPLE) if points else b"",
     )
 
 
@@ -114,12 +121,15 @@ def decode(judged: pa.Table, bodies: Mapping[str, bytes], options: Options) -> D
     """Return all rows of a shard at once; see `decoded_batches`."""
     parts = list(decoded_batches(judged, bodies, options))
     pixels: dict[str, Pixels] = {}
+    points: dict[str, bytes] = {}
     for part in parts:
         pixels = part.pixels | pixels  # the first row that shows them
+        points |= part.keypoints
     return Decoded(
         pa.concat_tables([DECODED.empty_table(), *(p.table for p in parts)]).combine_chunks(),
         pa.concat_tables([STORED.empty_table(), *(p.stored for p in parts)]),
         pixels,
+        points,
     )
 
 
@@ -182,7 +192,7 @@ def _judged(options: Options, asked: tuple[str, bytes]) -> Prepared | Stop:
     if hit:
         return Stop(Reason.SAFETY, hit)
     try:
-        found = prepare(body, options.config, options.edge_px)
+        found = prepare(body, options.config, options.edge_px, points=options.keypoints)
     except ImageError as e:
         return Stop(e.reason, canonical_json({"message": str(e)}).decode())
     hit = lists.hit(sha256, found.keys.pdq, found.keys.pdq_quality) if lists else None
@@ -192,6 +202,7 @@ def _judged(options: Options, asked: tuple[str, bytes]) -> Prepared | Stop:
 def _batch(rows: list[dict[str, Any]], known: Mapping[str, Prepared | Stop]) -> Decoded:
     table, stored = [], []
     pixels: dict[str, Pixels] = {}
+    points: dict[str, bytes] = {}
     for row in rows:
         stops = {name: row[name] for name in STOPS}
         found = known[row["sha256"]] if row["stop_reason"] is None else None
@@ -205,7 +216,8 @@ def _batch(rows: list[dict[str, Any]], known: Mapping[str, Prepared | Stop]) -> 
             {"uid": row["uid"], "stored_sha256": found.stored_sha256, "body": found.stored}
         )
         pixels.setdefault(found.keys.pixel_sha256, found.pixels)
-    return Decoded(from_rows(table, DECODED), from_rows(stored, STORED), pixels)
+        points[found.keys.pixel_sha256] = found.keypoints
+    return Decoded(from_rows(table, DECODED), from_rows(stored, STORED), pixels, points)
 
 
 def _columns(found: Prepared) -> dict[str, Any]:

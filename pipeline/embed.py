@@ -134,9 +134,9 @@ def similarity(sem: Halves, captions: Sequence[str | None], embedder: Embedder) 
 def by_key(table: pa.Table, keys: Sequence[str]) -> dict[str, dict[str, Halves]]:
     """Return what `embed` takes as `known`, of a table that it gave; rows without vectors left out.
 
-    keys: pixel_sha256 of each row.
+    keys: pixel_sha256 of each row. Key points, which may stand beside the vectors, are passed over.
     """
-    names = table.column_names[1:]
+    names = [f.name for f in table.schema if pa.types.is_fixed_size_list(f.type)]
     rows = {name: halves(table[name]) for name in names}
     return {
         key: {name: rows[name][i] for name in names}

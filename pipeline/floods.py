@@ -24,7 +24,7 @@ LEAST_BY_NAME = 100
 
 DROPPING_STYLES = STYLE_RULES - {Rule.STYLE_BAND}
 """What the band holds is dropped by nobody."""
-COPY_RULES = frozenset({Rule.PERCEPTUAL, Rule.COPY})
+COPY_RULES = frozenset({Rule.PERCEPTUAL, Rule.COPY, Rule.KEYPOINTS})
 FLOODS = pl.Schema(
     {
         "claim_id": pl.String,

@@ -21,7 +21,7 @@ from schemas.config import MatchConfig
 from schemas.errors import ModelMismatchError, SchemaError
 from schemas.ports import Vectors
 from schemas.snapshot import Honoured
-from schemas.tables import CLAIMS, MATCHES, SIMILARITIES, WORKS, require
+from schemas.tables import CLAIMS, KEYPOINTS, MATCHES, SIMILARITIES, WORKS, require
 from schemas.verdict import Stance
 
 KEYS = ["uid", "sha256", "pixel_sha256", "pdq", "pdq_quality"]
@@ -43,8 +43,9 @@ def match(
     """Return MATCHES: of each row, claim and rule the best work; sorted by uid, claim, rule.
 
     keys: uid, sha256, pixel_sha256, pdq, pdq_quality; n rows, n may be 0. vectors: uid with the
-    matcher's `cpy` as fixed_size_list<halffloat>; a row that is missing or null there is judged by
-    exact keys only (`decide` holds it). similarities: SIMILARITIES of the same rows (`likeness`).
+    matcher's `cpy` as fixed_size_list<halffloat>, and KEYPOINTS where there are any; a row that is
+    missing or null there is judged by exact keys only (`decide` holds it).
+    similarities: SIMILARITIES of the same rows (`likeness`).
     search: how copy candidates are found; `optout.index.candidates` for very large registries.
     Raises SchemaError where a table departs from its form, ModelMismatchError where vectors
     and build name different matchers.
@@ -61,7 +62,7 @@ def match(
             copies(keys, vectors, honoured, config, search),
             match_styles(similarities, honoured, config),
         ]
-    return _best(pl.concat(frames))
+    return _best(pl.concat(frames, how="diagonal"))
 
 
 def unjudged(works: pa.Table, matcher: str) -> int:
@@ -97,7 +98,10 @@ def copies(
     config: MatchConfig,
     search: Candidates | None = None,
 ) -> pl.DataFrame:
-    """Return the rows that are copies of a work of an opt-out claim, by two keys or by vector."""
+    """Return the rows that are copies of a work of an opt-out claim, by two keys or by vector.
+
+    With a `detail` beside what is told of other matches.
+    """
     against = pl.col("stance") == Stance.OPT_OUT
     claims = _frame(honoured.claims.select(["claim_id", "stance"])).filter(against)
     places = _frame(honoured.works.select(["claim_id", "work_id", "matcher"])).with_row_index("at")
@@ -107,11 +111,11 @@ def copies(
         .sort("at")
     )
     at = judged["at"].to_numpy().astype(np.int64)
-    uids, row_at, cpy = _vector_rows(keys, vectors, "cpy")
+    uids, row_at, cpy, points = _vector_rows(keys, vectors)
     if not len(at) or not len(uids):
-        return _with_stance(_no_matches(), honoured)
+        return _with_stance(_no_matches(), honoured, "detail")
     works = _exemplars(honoured.works.take(pa.array(at)), cpy.shape[1])
-    rows = Rows(*_hashes(keys.take(pa.array(row_at))), cpy)
+    rows = Rows(*_hashes(keys.take(pa.array(row_at))), cpy, points)
     found = match_copies(rows, works, config.epsilon, search)
     frame = pl.DataFrame(
         {
@@ -121,9 +125,11 @@ def copies(
             "rule": pl.Series(found.rule.tolist(), dtype=pl.String),
             "similarity": found.similarity,
             "threshold": found.threshold,
-        }
+            "detail": [f'{{"points":{n}}}' if n else None for n in found.points.tolist()],
+        },
+        schema_overrides={"detail": pl.String},
     )
-    return _with_stance(frame, honoured)
+    return _with_stance(frame, honoured, "detail")
 
 
 def _check_matcher(vectors: pa.Table, honoured: Honoured) -> None:
@@ -135,16 +141,25 @@ def _check_matcher(vectors: pa.Table, honoured: Honoured) -> None:
         )
 
 
-def _vector_rows(keys: pa.Table, vectors: pa.Table, name: str) -> tuple[pl.Series, Places, Vectors]:
-    """Return uid, place in `keys` and vector of the rows that have one, in the order of `keys`."""
+def _vector_rows(
+    keys: pa.Table, vectors: pa.Table
+) -> tuple[pl.Series, Places, Vectors, list[bytes]]:
+    """Return uid, place in `keys`, `cpy` and key points of the rows that have a `cpy`, in order.
+
+    No key points at all where nobody looked for any.
+    """
     uids = _frame(keys.select(["uid"])).with_row_index("row")
-    if name not in vectors.column_names:
-        return uids["uid"].clear(), np.empty(0, np.int64), np.empty((0, 0), np.float32)
-    present = vectors.filter(vectors[name].is_valid())
+    if "cpy" not in vectors.column_names:
+        return uids["uid"].clear(), np.empty(0, np.int64), np.empty((0, 0), np.float32), []
+    present = vectors.filter(vectors["cpy"].is_valid())
     own = _frame(present.select(["uid"])).with_row_index("at")
     both = uids.join(own, on="uid", how="inner").sort("row")
-    rows = matrix(present[name])[both["at"].to_numpy()]
-    return both["uid"], both["row"].to_numpy().astype(np.int64), rows
+    at = both["at"].to_numpy()
+    points: list[bytes] = []
+    if KEYPOINTS.name in vectors.column_names:
+        stored = present[KEYPOINTS.name].take(pa.array(at)).to_pylist()
+        points = [one or b"" for one in stored]
+    return both["uid"], both["row"].to_numpy().astype(np.int64), matrix(present["cpy"])[at], points
 
 
 def _exemplars(works: pa.Table, dim: int) -> Exemplars:
@@ -165,7 +180,8 @@ def _exemplars(works: pa.Table, dim: int) -> Exemplars:
     words = np.frombuffer(b"".join(b"".join(h) for h in hashes), np.uint64)
     quality = works["pdq_quality"].to_numpy().astype(np.int16)
     pdq = words.reshape(len(hashes), VARIANTS, PDQ_WORDS)
-    return Exemplars(pdq, quality, cpy, mean, kind, work)
+    points = [one or b"" for one in works[KEYPOINTS.name].to_pylist()]
+    return Exemplars(pdq, quality, cpy, mean, kind, work, points)
 
 
 class _Views(NamedTuple):
@@ -217,12 +233,13 @@ def _frame(table: pa.Table) -> pl.DataFrame:
 
 def _no_matches() -> pl.DataFrame:
     texts = dict.fromkeys(("uid", "claim_id", "work_id", "rule"), pl.String)
-    return pl.DataFrame(schema={**texts, "similarity": pl.Float64, "threshold": pl.Float64})
+    numbers = {"similarity": pl.Float64, "threshold": pl.Float64}
+    return pl.DataFrame(schema={**texts, **numbers, "detail": pl.String})
 
 
-def _with_stance(found: pl.DataFrame, honoured: Honoured) -> pl.DataFrame:
+def _with_stance(found: pl.DataFrame, honoured: Honoured, *more: str) -> pl.DataFrame:
     stances = _frame(honoured.claims.select(["claim_id", "stance"]))
-    return found.join(stances, on="claim_id", how="inner").select(COLUMNS)
+    return found.join(stances, on="claim_id", how="inner").select(*COLUMNS, *more)
 
 
 def _best(found: pl.DataFrame) -> pa.Table:
@@ -236,6 +253,5 @@ def _best(found: pl.DataFrame) -> pa.Table:
     # views of one work may tie, each with its own threshold
     order = [*by, "rank", "work_id", "threshold"]
     best = ranked.sort(order, descending=[name == "rank" for name in order])
-    one = best.unique(by, keep="first", maintain_order=True)
-    told = one.with_columns(detail=pl.lit(None, dtype=pl.String)).select(MATCHES.names)
+    told = best.unique(by, keep="first", maintain_order=True).select(MATCHES.names)
     return told.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(MATCHES)

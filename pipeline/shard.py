@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from schemas import SCHEMA_VERSION
 from schemas.errors import SchemaError
-from schemas.tables import EXTRA, IMAGE, SAMPLES, require, with_metadata
+from schemas.tables import EXTRA, IMAGE, KEYPOINTS, SAMPLES, require, with_metadata
 
 ROW_GROUP_BYTES = 8_000_000
 PAGE_ROWS = 32
@@ -154,16 +154,18 @@ def _feature(name: str, kind: pa.DataType) -> Any:
 
 
 def write_vectors(vectors: pa.Table) -> bytes:
-    """Return uid and named vectors as Parquet.
+    """Return uid, named vectors and key points as Parquet.
 
-    vectors: uid and fixed_size_list<halffloat> columns; the fingerprints of model and matcher
-    stand in the table's metadata and go into the file's.
+    vectors: uid, fixed_size_list<halffloat> columns, and KEYPOINTS if there are any; the
+    fingerprints of model and matcher stand in the table's metadata and go into the file's.
     Raises SchemaError for a column that is no vector, or that is not finite.
     """
     for field in vectors.schema:
-        if field.name != "uid" and not _is_vector(field.type):
+        if field.name == "uid" or field == KEYPOINTS:
+            continue
+        if not _is_vector(field.type):
             raise SchemaError(f"expected a vector of half floats, found {field.name}: {field.type}")
-        if field.name != "uid" and not np.isfinite(_values(vectors[field.name])).all():
+        if not np.isfinite(_values(vectors[field.name])).all():
             raise SchemaError(f"expected finite vectors, found others in {field.name}")
     return write_parquet(with_metadata(vectors, schema_version=str(SCHEMA_VERSION)))
 

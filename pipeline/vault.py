@@ -22,7 +22,7 @@ from schemas.canonical import canonical_json, digest, sha256_hex
 from schemas.errors import SchemaError, StorageError
 from schemas.manifest import FileEntry
 from schemas.ports import Store
-from schemas.tables import CLAIMS, EDGES, LEDGER, MATCHES, STATED, STORED, require
+from schemas.tables import CLAIMS, EDGES, LEDGER, MATCHES, STATED, STORED, of_pixels, require
 from schemas.verdict import Purpose, Reason, Say, Verdict
 
 ROWS_FOLDER = "rows"
@@ -130,14 +130,13 @@ def forbids_mining(signals: pa.ChunkedArray) -> pa.Array:
 def redacted(vaulted: pa.Table) -> pa.Table:
     """Return the rows with nothing but sha256 left of bytes that forbid mining, or of safety rows.
 
-    vaulted: VAULTED, named vectors, `extra.` columns. Vectors are columns of half floats.
+    vaulted: VAULTED, named vectors, key points, `extra.` columns.
     """
     bare = pc.or_(
         pc.or_(forbids_mining(vaulted["signals"]), _has(vaulted, Reason.SAFETY)),
         _has(vaulted, Reason.SIGNAL_EMBEDDED),
     )
-    vectors = [f.name for f in vaulted.schema if pa.types.is_fixed_size_list(f.type)]
-    for name in [*OF_BYTES, "clip_similarity", *vectors]:
+    for name in [*OF_BYTES, "clip_similarity", *of_pixels(vaulted.schema)]:
         place = vaulted.schema.get_field_index(name)
         field = vaulted.schema.field(place)
         vaulted = vaulted.set_column(place, field, _without(vaulted[name], bare))

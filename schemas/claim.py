@@ -37,6 +37,7 @@ class WorkKeys(Part):
     sty: str = ""
     cohort_mean: float | None = None
     views: tuple[WorkView, ...] = ()
+    keypoints: str = ""  # base64 of optout.keypoints.POINT, beside vectors only
 
 
 class StyleOverlap(Part):

@@ -50,6 +50,15 @@ def vector(dim: int) -> pa.DataType:
     return pa.list_(pa.float16(), dim)
 
 
+KEYPOINTS = F("keypoints", pa.binary())
+"""optout.keypoints.POINT, beside vectors; empty where nothing stands out, null where unknown."""
+
+
+def of_pixels(schema: pa.Schema) -> list[str]:
+    """Return the columns that a matcher or model made of pixels: named vectors, key points."""
+    return [f.name for f in schema if pa.types.is_fixed_size_list(f.type) or f == KEYPOINTS]
+
+
 def _table(*fields: pa.Field) -> pa.Schema:
     return pa.schema(list(fields), metadata={"schema_version": str(SCHEMA_VERSION)})
 
@@ -213,6 +222,7 @@ WORKS = _table(
     F("views", pa.list_(TEXT)),  # schemas.claim.ViewKind of each view; the next two go with it
     F("view_cpy", pa.list_(pa.list_(pa.float16()))),
     F("view_means", pa.list_(pa.float32())),
+    KEYPOINTS,
 )
 
 MATCHES = _table(
@@ -224,7 +234,7 @@ MATCHES = _table(
     F("similarity", pa.float32()),
     F("threshold", pa.float32()),
     F("margin", pa.float32()),  # similarity less threshold; what met the rule is >= -epsilon
-    F("detail", TEXT),  # JSON: the source of a vote; null where there is no more to say
+    F("detail", TEXT),  # JSON: the source of a vote, points that agree; null where no more is said
 )
 
 SIMILARITIES = _table(

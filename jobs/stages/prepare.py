@@ -24,7 +24,7 @@ from pipeline.judge import judge
 from pipeline.plan import Task
 from pipeline.safety import withheld
 from schemas.ports import Store
-from schemas.tables import DECODED, STORED, with_metadata
+from schemas.tables import DECODED, KEYPOINTS, STORED, with_metadata
 
 AHEAD = 2  # batches that may be decoded before the model takes them
 BODIES_AT_ONCE = 256
@@ -62,13 +62,14 @@ def run(context: Context, task: Task) -> Result:
 def images(
     context: Context, task: Task, rows: pa.Table, judged: pa.Table
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Return DECODED, STORED and the vectors of a shard."""
+    """Return DECODED, STORED, and the vectors of a shard with its key points."""
     config = context.config
     embedder, matcher = context.embedder(), context.matcher()
     options = Options(
         config=config.decode,
         edge_px=max(embedder.edge_px, matcher.edge_px),
         safety=context.safety,
+        keypoints=True,
     )
     captions = dict(zip(rows["uid"].to_pylist(), rows["caption"].to_pylist(), strict=True))
     known = known_vectors(context, task)
@@ -90,9 +91,11 @@ def images(
         table = with_similarity(batch.table, dict(zip(uids, similarity.to_pylist(), strict=True)))
         tables.append(hold_unsound(table, found))
         stored.append(batch.stored)
-        vectors.append(found)
+        points = pa.array([batch.keypoints[k] for k in keys], KEYPOINTS.type)
+        vectors.append(found.append_column(KEYPOINTS, points))
     if not vectors:
-        vectors.append(embed(pa.array([], pa.string()), [], [], embedder, matcher)[0])
+        nothing = embed(pa.array([], pa.string()), [], [], embedder, matcher)[0]
+        vectors.append(nothing.append_column(KEYPOINTS, pa.array([], KEYPOINTS.type)))
     marked = with_metadata(
         pa.concat_tables(vectors).combine_chunks(),
         model=context.plan.model.fingerprint,

@@ -17,6 +17,7 @@ RULE_WORDS = {
     str(Rule.PIXEL_SHA256): "These very pixels",
     str(Rule.PERCEPTUAL): "Copies, by two keys",
     str(Rule.COPY): "Copies, by likeness",
+    str(Rule.KEYPOINTS): "Copies, by details and likeness",
     str(Rule.STYLE): "Look-alikes",
     str(Rule.STYLE_VOTE): "Look-alikes, by a source's vote",
     str(Rule.STYLE_WEAK): "Look-alikes with a second key",

@@ -10,15 +10,16 @@ from bench.copies import COPIES, DIM, Rows, cut, decoded, enrolled, honoured, jp
 from jobs.demo.gallery import catalogue, paint
 from jobs.enrol import Folder, Matcher
 from pipeline.image.canonical import CanonicalHasher
+from pipeline.image.keypoints import SAMPLE, keypoints
 from pipeline.models.builtin_files import load_cohort
 from pipeline.models.loading import load_matcher
 from tests.fakes import MemoryStore
 
+IN_PART = {"combo"}  # found for most works only: docs/benchmarks.md
 HANDS = 2  # pictures of each of the first six
 PICTURES = catalogue(HANDS)[: 6 * HANDS]
 WORKS = [p.path for p in PICTURES[:: 2 * HANDS]]  # one of every other hand
 STRANGERS = [p.path for k, p in enumerate(PICTURES) if k // HANDS % 2]
-IN_PART = {"crop50", "combo"}  # found for some works only: docs/benchmarks.md
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +35,20 @@ def bodies():
 @pytest.fixture(scope="module")
 def registry(matcher, bodies):
     files = {path: bodies[path] for path in WORKS}
-    works = enrolled(Folder(MemoryStore(files=files), tuple(files)), matcher, files)
+    works = enrolled(
+        Folder(MemoryStore(files=files), tuple(files)),
+        matcher,
+        files,
+        {path: path for path in files},
+    )
     return honoured(works, matcher)
 
 
 def rows(named: dict[str, bytes], matcher: Matcher) -> Rows:
     pixels = [decoded(body) for body in named.values()]
     cpy = matcher.embedder.images(pixels)["cpy"].astype(np.float16).reshape(-1, DIM)
-    return Rows(list(named), [CanonicalHasher().keys(b) for b in named.values()], cpy)
+    keys = [CanonicalHasher().keys(body) for body in named.values()]
+    return Rows(list(named), keys, cpy, [keypoints(p, SAMPLE) for p in pixels])
 
 
 @pytest.mark.parametrize("name", sorted(COPIES.keys() - IN_PART))

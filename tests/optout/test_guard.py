@@ -37,7 +37,7 @@ UNLIKE, HARDLY = style(cohesion=4.1), style(cohesion=2.4)
         ({}, "active", ""),
         ({"self_recall": 0.2}, "active", ""),
         ({"self_recall": 0.19}, "not separable", "only 19% of the works are recognised"),
-        ({"cohesion": 4.2}, "active", ""),
+        ({"cohesion": 4.3}, "active", ""),
         ({"cohesion": 4.1}, "needs review", "4.1 spreads above chance"),
         ({"cohesion": 2.4}, "not separable", "2.4 spreads above chance"),
         ({"overlaps": (other(near=3),)}, "not separable", "cannot be told from claim True"),

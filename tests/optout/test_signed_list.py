@@ -170,6 +170,8 @@ VIEWED = work(1, 1, **VIEW)
         ([claim(1)], [work(1, 1, pdq_quality=None)]),
         ([claim(1)], [work(1, 1, sha256="x")]),
         ([claim(1)], [VIEWED | {"views": ["whole"]}]),
+        ([claim(1)], [VIEWED | {"keypoints": bytes(21)}]),
+        ([claim(1)], [VIEWED | {"keypoints": bytes(22 * 321)}]),
         ([claim(1)], [VIEWED | {"views": ["crop", "grey"]}]),
         ([claim(1)], [VIEWED | {"view_means": None}]),
         ([claim(1)], [VIEWED | {"view_means": [None]}]),
@@ -183,8 +185,10 @@ def test_claims_that_no_registry_would_have_recorded_are_refused(claims, works):
 
 
 def test_views_come_along():
-    found = read(published(taken([claim(1)], [VIEWED])), KEY.verifier).snapshot
+    whole = VIEWED | {"keypoints": bytes(44)}
+    found = read(published(taken([claim(1)], [whole])), KEY.verifier).snapshot
     assert found.works["views"].to_pylist() == [["crop"]]
+    assert found.works["keypoints"].to_pylist() == [bytes(44)]
 
 
 def test_a_list_may_have_another_matcher_than_anybody_else():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optout.works import check_works, decode_vector, encode_vector
+from optout.works import check_works, decode_points, decode_vector, encode_points, encode_vector
 from schemas.errors import ClaimError, RegistryError
 from tests.optout.claims import match_part, unit, view, work
 
@@ -26,6 +26,15 @@ def half(values: list[float]) -> str:
     return base64.b64encode(np.array(values, "<f2").tobytes()).decode()
 
 
+@given(st.binary(max_size=99))
+def test_key_points_come_back_as_they_were_or_are_refused(stored):
+    if len(stored) % 22:
+        with pytest.raises(RegistryError, match="expected key points as base64 of whole points"):
+            decode_points(encode_points(stored))
+    else:
+        assert decode_points(encode_points(stored)) == stored
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -42,6 +51,10 @@ def half(values: list[float]) -> str:
         {"sty": half([100.0] + [0.0] * 7)},  # would be near to everything
         {"sty": half([0.0] * 8)},
         {"views": (view(),) * 17},  # a build pays for each
+        {"keypoints": encode_points(bytes(22)), "matcher": "", "cpy": "", "sty": ""},
+        {"keypoints": encode_points(bytes(22 * 321))},
+        {"keypoints": "AAAA"},
+        {"keypoints": "?"},
         {"views": (view(cohort_mean=float("nan")),)},
         {"views": (view(cpy=half([2.0] + [0.0] * 7)),)},
         {"views": (view(),), "matcher": "", "cpy": "", "sty": "", "cohort_mean": None},
@@ -58,4 +71,5 @@ def test_one_work_twice_is_refused():
 
 
 def test_sound_keys_pass_with_and_without_vectors():
-    check_works(match_part(works=(work(1, views=(view(),)), work(2, matcher=""))))
+    whole = work(1, views=(view(),), keypoints=encode_points(bytes(22 * 320)))
+    check_works(match_part(works=(whole, work(2, matcher=""))))

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.decode import Decoded, Options, decode, decoded_batches, prepare, with_similarity
 from pipeline.image.canonical import CanonicalHasher
+from pipeline.image.keypoints import SAMPLE, keypoints
 from pipeline.safety import SafetyLists
 from schemas.canonical import sha256_hex
 from schemas.config import DecodeConfig, SafetyConfig
@@ -59,15 +60,24 @@ def test_rows_come_by_uid_with_keys_and_stored_bytes() -> None:
 def test_equal_bytes_are_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
 
-    def counting(body: bytes, *args: Any) -> Any:
+    def counting(body: bytes, *args: Any, **options: Any) -> Any:
         decoded.append(body)
-        return prepare(body, *args)
+        return prepare(body, *args, **options)
 
     monkeypatch.setattr("pipeline.decode.prepare", counting)
     found = run([BODIES[0], BODIES[1]] * 4, batch_rows=3)
     assert len(decoded) == 2
     assert found.table.num_rows == found.stored.num_rows == 8
     assert len(found.pixels) == 2
+
+
+def test_key_points_come_with_each_image_where_they_are_asked_for() -> None:
+    asked, not_asked = (run(BODIES[:2], keypoints=wish) for wish in (True, False))
+    assert asked.keypoints.keys() == asked.pixels.keys() == not_asked.keypoints.keys()
+    for key, stored in asked.keypoints.items():
+        assert stored == keypoints(asked.pixels[key], SAMPLE)
+    assert any(asked.keypoints.values())
+    assert not any(not_asked.keypoints.values())
 
 
 def test_bad_images_are_stops() -> None:

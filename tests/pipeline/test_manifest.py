@@ -81,7 +81,7 @@ def test_a_manifest_of_another_schema_is_refused() -> None:
     body = manifest_bytes(assemble(draft(), FILES))
     version = b'"schema_version":%d'
     other = body.replace(version % SCHEMA_VERSION, version % (SCHEMA_VERSION - 1))
-    with pytest.raises(SchemaError, match="expected schema_version 3, found 2"):
+    with pytest.raises(SchemaError, match="expected schema_version 4, found 3"):
         parse_manifest(other)
 
 

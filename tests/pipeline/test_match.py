@@ -1,4 +1,5 @@
 import hashlib
+import json
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from optout import index
 from optout import match as reference
 from optout.cohort import Cohort
+from optout.keypoints import agreeing, both_ways, pack, unpack
 from optout.lifecycle import Rule
 from optout.tail import Tail, hold_threshold_at, threshold_at
 from pipeline.likeness import likeness
@@ -28,6 +30,7 @@ from schemas.tables import (
     vector,
     with_metadata,
 )
+from tests.optout.points import moved, scene
 
 DIM = 16
 KINDS = ("crop", "crop", "grey", "framed", "turned")
@@ -109,6 +112,8 @@ def tables(rows: list[dict], dim: int = DIM) -> tuple[pa.Table, pa.Table]:
         n: pa.array([r[n] if r[n] is None else list(r[n]) for r in rows], vector(dim))
         for n in ("cpy", "sty")
     }
+    if any("keypoints" in r for r in rows):
+        vectors["keypoints"] = pa.array([r.get("keypoints") for r in rows], pa.binary())
     return pa.table(keys), pa.table(vectors)
 
 
@@ -221,6 +226,65 @@ def test_a_view_that_cannot_be_compared_is_refused(view):
         found([row("a")], taken([claim("c1")], [viewed("c1", 1, view)]))
 
 
+def shown(n: int, points: int) -> bytes:
+    """The first so many key points of a work, in a picture that shows it turned and smaller."""
+    part = {name: value[:points] for name, value in scene(seed=n).items()}
+    return pack(**moved(part, 0.8, 0.2, (0.1, 0.05)))
+
+
+POINTED = taken([claim("c1")], [work("c1", 1, keypoints=pack(**scene(seed=1)))])
+
+
+@pytest.mark.parametrize(
+    ("points", "cosine", "rules"),
+    [
+        (12, 0.52, ["keypoints"]),
+        (5, 0.51, ["keypoints"]),
+        (5, 0.4992, ["keypoints"]),  # within epsilon of .4 + .1
+        (12, 0.49, []),  # points alone: the same logo, the same page
+        (4, 0.61, ["keypoints"]),
+        (4, 0.59, []),
+        (3, 0.71, ["keypoints"]),
+        (3, 0.69, []),
+        (2, 0.80, []),
+        (0, 0.80, []),
+        (12, 0.88, ["copy"]),  # where nothing else joins them
+    ],
+)
+def test_details_that_agree_are_a_second_key(points, cosine, rules):
+    near = row("a", pdq=None, cpy=at_cosine(unit(1), cosine), keypoints=shown(1, points))
+    assert [rule for _, _, rule, _ in found([near], POINTED)] == rules
+
+
+def test_a_match_by_details_says_how_many_agree_and_what_was_needed():
+    near = row("a", pdq=None, cpy=at_cosine(unit(1), 0.62), keypoints=shown(1, 12))
+    (told,) = matched(*tables([near]), POINTED, None, CONFIG).to_pylist()
+    assert told["rule"] == "keypoints"
+    agree = agreeing(both_ways(pack(**scene(seed=1))), unpack(near["keypoints"]))
+    assert agree >= 10
+    assert json.loads(told["detail"]) == {"points": agree}
+    assert told["threshold"] == pytest.approx(0.5)
+    assert told["margin"] == pytest.approx(0.12, abs=1e-3)
+
+
+def test_details_of_a_part_count_by_the_view_that_is_nearest():
+    whole = viewed("c1", 1, ("crop", unit(60), 0.3), keypoints=pack(**scene(seed=1)))
+    near = row("a", pdq=None, cpy=at_cosine(unit(60), 0.41), keypoints=shown(1, 9))
+    assert [r for _, _, r, _ in found([near], taken([claim("c1")], [whole]))] == ["keypoints"]
+
+
+def test_a_common_design_is_not_found_by_details():
+    common = work("c1", 1, cohort_mean=0.8, keypoints=pack(**scene(seed=1)))
+    near = row("a", pdq=None, cpy=at_cosine(unit(1), 0.96), keypoints=shown(1, 12))
+    assert found([near], taken([claim("c1")], [common])) == []
+
+
+@pytest.mark.parametrize("stored", [None, b""])
+def test_a_row_without_details_is_judged_by_the_rest(stored):
+    rows = [row("a", pdq=None, cpy=at_cosine(unit(1), c), keypoints=stored) for c in (0.8, 0.88)]
+    assert [r for one in rows for _, _, r, _ in found([one], POINTED)] == ["copy"]
+
+
 def test_an_opt_in_claim_matches_by_exact_keys_only():
     grant = taken([claim("c1", stance="opt_in")], [work("c1", 1)])
     copy = row("a", pdq=pdq(8), cpy=unit(1))
@@ -267,16 +331,20 @@ def random_case(seed: int, n: int = 60, m: int = 30) -> tuple[list[dict], Honour
             k,
             *((kind, unit(3_000 + 10 * k + v), rng.choice(means)) for v, kind in enumerate(KINDS)),
             cohort_mean=float(rng.choice(means)),
+            keypoints=pack(**scene(seed=k)) if k % 3 else None,
         )
         for k in range(m)
     ]
     rows = []
     for k in range(n):
-        base = works[int(rng.integers(m))]
+        place = int(rng.integers(m))
+        base = works[place]
         like = [base["cpy"], *base["view_cpy"]][k % 6]
         near = at_cosine(like, float(rng.uniform(0.3, 1.0)), 20_000 + k)
         bits = int(rng.integers(0, 80))
-        rows.append(row(f"{k:03d}", cpy=near, pdq=flipped(base["pdq"][k % 8], bits)))
+        points = shown(place, int(rng.integers(0, 9)))
+        keys = {"pdq": flipped(base["pdq"][k % 8], bits), "keypoints": points}
+        rows.append(row(f"{k:03d}", cpy=near, **keys))
     rows[3]["cpy"] = np.full(DIM, np.nan, np.float16)
     return rows, taken([claim(f"c{k}") for k in range(5)], works)
 
@@ -289,6 +357,7 @@ def test_the_twin_finds_the_same(seed):
     tables_ = tables(rows)
     plain = matched(*tables_, snap, None, CONFIG)
     assert plain.num_rows > 5
+    assert set(plain["rule"].to_pylist()) == {"copy", "perceptual", "keypoints"}
     assert same(matched(*tables_, snap, None, CONFIG, search=index.candidates), plain)
 
 
@@ -308,6 +377,7 @@ def test_blocks_do_not_matter(monkeypatch):
     whole = matched(*tables(rows), snap, None, CONFIG)
     monkeypatch.setattr(reference, "BLOCK_ROWS", 7)
     monkeypatch.setattr(reference, "BLOCK_WORKS", 4)
+    monkeypatch.setattr(reference, "PAIRS_AT_ONCE", 5)
     assert same(matched(*tables(rows), snap, None, CONFIG), whole)
 
 
