@@ -49,6 +49,11 @@ def decode_points(text: str) -> bytes:
     return stored
 
 
+def count_points(work: WorkKeys) -> int:
+    """Return how many key points a work has. Raises RegistryError where they cannot be read."""
+    return len(decode_points(work.keypoints)) // POINT.itemsize
+
+
 def vectors_of(works: Iterable[WorkKeys], name: str) -> npt.NDArray[np.float32]:
     """Return float32[k, d], the named vectors (`cpy`, `sty`) of works that have one, as stored."""
     rows = [decode_vector(getattr(w, name)) for w in works if getattr(w, name)]
@@ -105,12 +110,12 @@ def _likeness_problem(work: WorkKeys) -> str:
     vectors = [text for text in (work.cpy, work.sty) if text] + [v.cpy for v in work.views]
     if not all(map(_is_unit, vectors)):
         return "a vector that is not of unit length"
-    return _points_problem(work.keypoints)
+    return _points_problem(work)
 
 
-def _points_problem(text: str) -> str:
+def _points_problem(work: WorkKeys) -> str:
     try:
-        count = len(decode_points(text)) // POINT.itemsize
+        count = count_points(work)
     except RegistryError:
         return "key points that cannot be read"
     return f"{count} key points, more than {MOST}" if count > MOST else ""

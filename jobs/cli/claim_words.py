@@ -15,7 +15,7 @@ from optout.guard import (
     acts_by_authorship,
 )
 from optout.lifecycle import ACCEPTANCE, AUTHORSHIP, LEVELS, PROVED, Rule, acts
-from optout.works import is_common
+from optout.works import count_points, is_common
 from schemas.claim import MatchPart, StyleCalibration, StyleOverlap
 from schemas.verdict import Captions, Stance
 
@@ -75,8 +75,9 @@ def understood(part: MatchPart, artist: str = "") -> Table:
     if part.works:
         compared = sum(bool(work.matcher) for work in part.works)
         said = f"{len(part.works)}, {compared} of them also compared by likeness"
-        parts = sum(len(work.views) for work in part.works)
-        table.add_row("works", f"{said}, with {parts} views of parts" if parts else said)
+        parts, points = sum(len(w.views) for w in part.works), sum(map(count_points, part.works))
+        beside = f", with {parts} views of parts and {points:,} key points" if parts else ""
+        table.add_row("works", said + beside)
         common = sum(map(is_common, part.works))
         if common:
             table.add_row(

@@ -15,9 +15,14 @@ from jobs.enrol import Matcher
 from optout import snapshot
 from optout.cohort import Cohort
 from optout.hot import MAX_CLAIMANTS
+from optout.keypoints import POINT
 from optout.registry import Registry
 from optout.works import decode_vector
 from pipeline.decode import prepare
+from pipeline.image.canonical import canonical_pixels
+from pipeline.image.decoders import Decoder
+from pipeline.image.header import read_header
+from pipeline.image.keypoints import WORK, keypoints
 from pipeline.storage import open_store
 from schemas.config import DecodeConfig
 from schemas.errors import ClaimError, CurationError, ModelMismatchError, ProofError, UsageError
@@ -141,10 +146,23 @@ def test_works_carry_views_by_which_parts_of_them_are_found(place):
         assert len(means) == len(views)
 
 
+def test_works_carry_key_points_by_which_details_are_found(place):
+    works = fill(place / "works", 2)
+    claim, _ = submitted(place, works, "--kind", "work")
+    bodies = [path.read_bytes() for path in works.iterdir()]
+    pixels = [canonical_pixels(Decoder(body, read_header(body))) for body in bodies]
+    stored = taken(place).works["keypoints"].to_pylist()
+    assert set(stored) == {keypoints(one, WORK) for one in pixels}
+    count = sum(map(len, stored)) // POINT.itemsize
+    assert count > 10
+    assert f"and {count} key points" in " ".join(run("show", claim).split())
+
+
 def test_a_grant_needs_no_views(place):
     grant = ("--kind", "work", "--opt-in", "--license", "CC-BY-4.0")
     submitted(place, fill(place / "works", 2), *grant)
     assert taken(place).works["views"].to_pylist() == [[], []]
+    assert taken(place).works["keypoints"].to_pylist() == [None, None]
 
 
 def test_a_common_design_is_told_as_such(place, monkeypatch):
