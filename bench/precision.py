@@ -10,12 +10,15 @@ unless they are told not to: both factors of each product rounded to ten bits, h
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.model.corpus_features import read_corpus
 from optout.cohort import Cohort

@@ -16,10 +16,10 @@ from optout.enrol import Other, Works, calibrate
 from optout.hot import Listed
 from optout.keypoints import lasting
 from optout.lifecycle import PROVED
-from optout.match import COMMON_MEAN, POINTS_MARGIN
+from optout.match import COMMON_MEAN
 from optout.registry import Registry, match_part
 from optout.replay import replay
-from optout.works import encode_points, encode_vector, is_common, vectors_of
+from optout.works import encode_points, encode_vector, is_common, neighbours, vectors_of
 from pipeline.decode import prepare
 from pipeline.image.canonical import canonical_pixels
 from pipeline.image.decoders import Decoder
@@ -34,7 +34,6 @@ from schemas.verdict import Scope, Stance
 
 MAX_IMAGE_BYTES = 100_000_000
 EMBED_AT_ONCE = 32
-COMPARED = 20  # works of a claim that each is compared with
 NO_MATCHER = (
     "no model is installed here, so nothing was compared by likeness:"
     " pip install -c constraints.txt '.[build]', then recuse optout refresh FOLDER --claim CLAIM"
@@ -215,25 +214,11 @@ def with_keypoints(found: intake.Exemplars, works: Folder, track: Track) -> tupl
 
     names = track(found.accepted, "looking at details")
     points = [seen(work, name) for work, name in zip(found.works, names, strict=True)]
-    kept = lasting(points, _neighbours(found.works))
+    kept = lasting(points, neighbours(found.works))
     return tuple(
         work.model_copy(update={"keypoints": encode_points(stored)})
         for work, stored in zip(found.works, kept, strict=True)
     )
-
-
-def _neighbours(works: Sequence[WorkKeys]) -> list[list[int]]:
-    """Return for each work those nearest to it by copy vector, as near as key points are asked."""
-    if not works:
-        return []
-    cpy = vectors_of(works, "cpy")
-    cosines = cpy @ cpy.T
-    np.fill_diagonal(cosines, -1.0)
-    least = np.array([work.cohort_mean for work in works]) + POINTS_MARGIN
-    order = np.argsort(-cosines, axis=1, kind="stable")[:, :COMPARED]
-    return [
-        [int(b) for b in nearest if cosines[a, b] >= least[a]] for a, nearest in enumerate(order)
-    ]
 
 
 def contrast(works: Folder, tools: Tools) -> list[Other]:

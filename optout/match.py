@@ -15,6 +15,7 @@ side of the claim: a margin down to -epsilon counts as met, and so does one that
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -264,9 +265,10 @@ def _points(
     asked = asked[np.lexsort((asked, -margin[asked], pair[asked]))]
     asked = asked[np.unique(pair[asked], return_index=True)[1]]
     known = {int(w): both_ways(works.keypoints[w]) for w in np.unique(work[asked])}
-    for place in asked:
-        sample = unpack(rows.keypoints[row[place]])
-        points[place] = agreeing(known[int(work[place])], sample)
+    for one, places in groupby(asked, key=lambda place: row[place]):  # pairs are in order of rows
+        sample = unpack(rows.keypoints[one])
+        for place in places:
+            points[place] = agreeing(known[int(work[place])], sample)
     return points
 
 

@@ -3,13 +3,13 @@
 import base64
 import binascii
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from optout.keypoints import MOST, POINT, unpack
-from optout.match import COMMON_MEAN
+from optout.match import COMMON_MEAN, POINTS_MARGIN
 from schemas.claim import MatchPart, WorkKeys
 from schemas.errors import ClaimError, RegistryError, SchemaError
 
@@ -18,6 +18,7 @@ Halves = npt.NDArray[np.float16]
 DIHEDRAL = 8
 MAX_VIEWS = 16  # of a work; a build pays for each
 PDQ_BYTES = 32
+COMPARED = 20  # works of a claim that each is compared with
 UNIT_TOLERANCE = 0.01  # half floats keep the length of a unit vector to about 0.001
 
 
@@ -58,6 +59,20 @@ def vectors_of(works: Iterable[WorkKeys], name: str) -> npt.NDArray[np.float32]:
     """Return float32[k, d], the named vectors (`cpy`, `sty`) of works that have one, as stored."""
     rows = [decode_vector(getattr(w, name)) for w in works if getattr(w, name)]
     return np.stack(rows).astype(np.float32) if rows else np.zeros((0, 0), np.float32)
+
+
+def neighbours(works: Sequence[WorkKeys]) -> list[list[int]]:
+    """Return for each work those nearest to it by copy vector, as near as key points are asked."""
+    if not works:
+        return []
+    cpy = vectors_of(works, "cpy")
+    cosines = cpy @ cpy.T
+    np.fill_diagonal(cosines, -1.0)
+    least = np.array([work.cohort_mean for work in works]) + POINTS_MARGIN
+    order = np.argsort(-cosines, axis=1, kind="stable")[:, :COMPARED]
+    return [
+        [int(b) for b in nearest if cosines[a, b] >= least[a]] for a, nearest in enumerate(order)
+    ]
 
 
 def is_common(work: WorkKeys) -> bool:

@@ -125,11 +125,12 @@ def copies(
             "rule": pl.Series(found.rule.tolist(), dtype=pl.String),
             "similarity": found.similarity,
             "threshold": found.threshold,
-            "detail": [f'{{"points":{n}}}' if n else None for n in found.points.tolist()],
-        },
-        schema_overrides={"detail": pl.String},
+            "points": found.points,
+        }
     )
-    return _with_stance(frame, honoured, "detail")
+    evidence = pl.struct("work_id", "points").struct.json_encode()
+    told = frame.with_columns(detail=pl.when(pl.col("points") > 0).then(evidence))
+    return _with_stance(told, honoured, "detail")
 
 
 def _check_matcher(vectors: pa.Table, honoured: Honoured) -> None:

@@ -234,7 +234,7 @@ MATCHES = _table(
     F("similarity", pa.float32()),
     F("threshold", pa.float32()),
     F("margin", pa.float32()),  # similarity less threshold; what met the rule is >= -epsilon
-    F("detail", TEXT),  # JSON: the source of a vote, points that agree; null where no more is said
+    F("detail", TEXT),  # JSON: the source of a vote, work and points; null where no more is said
 )
 
 SIMILARITIES = _table(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 
 from tests.servers import Answer, Asked
 
@@ -41,6 +42,21 @@ def build(source: Path, out: Path, *options: str) -> subprocess.CompletedProcess
         check=False,
         timeout=600,
     )
+
+
+def recuse(*arguments: object) -> str:
+    """Run a command that must succeed; return what it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs", *map(str, arguments)],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rows_in(folder: Path) -> list[dict]:
+    """Return the rows of all Parquet files of a folder."""
+    return [row for p in sorted(folder.glob("*.parquet")) for row in pq.read_table(p).to_pylist()]
 
 
 def manifest(out: Path) -> dict:

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,22 +12,13 @@ import pytest
 import yaml
 
 from jobs.demo.run import gather as demo_cast
-from tests.e2e.builds import ROOT, build, digests, environment, manifest, picture, url_list
+from tests.e2e.builds import build, digests, environment, manifest, picture, recuse, url_list
 from tests.e2e.generated_site import cache_folder
 from tests.servers import Answer, Asked, Server, serve
 
 PATHS = ["/0.jpg", "/1.jpg", "/2.jpg", "/3.jpg"]
 ADA = "ada.localhost"  # the last picture lies there
 HOSTS = ["a.localhost", "a.localhost", "a.localhost", ADA]
-
-
-def recuse(*arguments: object) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs", *map(str, arguments)],
-        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @dataclass

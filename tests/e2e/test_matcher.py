@@ -1,28 +1,16 @@
 """A registry moves to a matcher of its own: claims, builds, the refresh, by the real commands."""
 
-import subprocess
-import sys
-
 import cv2
 import numpy as np
 import pytest
 
 from pipeline.models.matcher_files import fingerprint
-from tests.e2e.builds import ROOT, build, environment, manifest, picture, url_list
+from tests.e2e.builds import build, manifest, picture, recuse, url_list
 from tests.jobs.test_cohort import SIZES, painted
 from tests.pipeline.models.tiny import tiny
 from tests.servers import Answer, serve
 
 WORKS, OTHERS = 3, 3
-
-
-def recuse(*arguments: object) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs", *map(str, arguments)],
-        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

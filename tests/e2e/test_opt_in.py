@@ -1,13 +1,10 @@
 """A build that keeps nothing but what opt-in claims grant, from their submission to the release."""
 
-import subprocess
-import sys
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.demo.gallery import catalogue, paint
-from tests.e2e.builds import ROOT, build, environment, manifest
+from tests.e2e.builds import build, manifest, recuse, rows_in
 from tests.servers import serve
 
 PICTURES = [paint(one) for one in catalogue(2)[:10:2]]  # one of each of five hands
@@ -15,18 +12,6 @@ PICTURES = [paint(one) for one in catalogue(2)[:10:2]]  # one of each of five ha
 GRANT = ("--opt-in", "--license", "CC-BY-4.0", "--attribution", "Mira Venn")
 PAGES = {"/mira/0.jpg": 0, "/mira/1.jpg": 1, "/bo/2.jpg": 2, "/bo/3.jpg": 3, "/copy/0.jpg": 0}
 """Addresses and their pictures: an account that grants, another, a picture found elsewhere too."""
-
-
-def recuse(*arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs", *arguments],
-        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-
-
-def rows(folder) -> list[dict]:
-    return [row for p in sorted(folder.glob("*.parquet")) for row in pq.read_table(p).to_pylist()]
 
 
 def test_only_what_is_granted_is_released_and_says_by_whom(tmp_path):
@@ -51,12 +36,12 @@ def test_only_what_is_granted_is_released_and_says_by_whom(tmp_path):
             "--registry", registry, "--registry.trust-local", "--mode", "opt_in",
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-    (kept,) = rows(tmp_path / "out" / "samples")
+    (kept,) = rows_in(tmp_path / "out" / "samples")
     assert kept["url"] == server.url("/mira/0.jpg")
     assert (kept["license"], kept["attribution"]) == ("CC-BY-4.0", "Mira Venn")
     said = manifest(tmp_path / "out")
     assert said["dropped"] == {"not_granted": 3, "optout_work": 1}
     assert said["config"]["mode"] == "opt_in"
-    by_url = {row["url"]: row["reason"] for row in rows(tmp_path / "out.vault" / "rows")}
+    by_url = {row["url"]: row["reason"] for row in rows_in(tmp_path / "out.vault" / "rows")}
     assert by_url[server.url("/mira/1.jpg")] == "optout_work"  # who opts out outranks a grant
     assert by_url[server.url("/copy/0.jpg")] == "not_granted"  # a copy elsewhere is nobody's gift

@@ -1,14 +1,12 @@
 """Names taken out of captions by a real build, whose claims come by the command line, even late."""
 
 import json
-import subprocess
-import sys
 import threading
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.e2e.builds import ROOT, build, digests, environment, manifest, picture
+from tests.e2e.builds import build, digests, manifest, picture, recuse, rows_in
 from tests.servers import Answer, Asked, serve
 
 ROWS = [
@@ -21,18 +19,6 @@ ROWS = [
     ("/6.jpg", "a pond after Mira Venn", [], "https://a.example/mira-venn"),
 ]
 LEFT = {"/0.jpg": "a castle, oil", "/5.jpg": "Замок, масло", "/6.jpg": "a pond"}
-
-
-def recuse(*arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs", *arguments],
-        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-
-
-def read(folder) -> list[dict]:
-    return [row for p in sorted(folder.glob("*.parquet")) for row in pq.read_table(p).to_pylist()]
 
 
 def test_a_release_holds_no_name_that_the_newest_snapshot_redacts(tmp_path):
@@ -76,7 +62,7 @@ def test_a_release_holds_no_name_that_the_newest_snapshot_redacts(tmp_path):
     assert said["captions_redacted"] == len(LEFT)
     assert said["lists"][0]["size"] == 2
 
-    samples = {row["url"]: row for row in read(tmp_path / "out" / "samples")}
+    samples = {row["url"]: row for row in rows_in(tmp_path / "out" / "samples")}
     before = {server.url(path): caption for path, caption, *_ in ROWS}
     left = {server.url(path): caption for path, caption in LEFT.items()}
     plain = server.url("/1.jpg")
@@ -91,13 +77,13 @@ def test_a_release_holds_no_name_that_the_newest_snapshot_redacts(tmp_path):
     assert samples[plain]["tags"] == ["Mira Venn"]  # whose caption names nobody
 
     vault = tmp_path / "out.vault"
-    given = {row["uid"]: row for row in read(vault / "captions")}
+    given = {row["uid"]: row for row in rows_in(vault / "captions")}
     assert {row["uid"] for row in samples.values() if row["caption_redacted"]} == given.keys()
     for url in left:
         kept = given[samples[url]["uid"]]
         assert kept["caption"] == before[url]
         assert json.loads(kept["detail"])[0]["name"] == "Mira Venn"
-    dropped = {row["url"]: row["caption"] for row in read(vault / "rows")}
+    dropped = {row["url"]: row["caption"] for row in rows_in(vault / "rows")}
     assert dropped == {url: before[url] for url in before if url not in samples}
 
     shown = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

@@ -6,7 +6,8 @@ The same changes are measured on many works by bench/copies.py.
 import numpy as np
 import pytest
 
-from bench.copies import COPIES, DIM, Rows, cut, decoded, enrolled, honoured, jpeg
+from bench.changes import COPIES, cut, decoded, jpeg
+from bench.copies import DIM, Rows, enrolled, honoured
 from jobs.demo.gallery import catalogue, paint
 from jobs.enrol import Folder, Matcher
 from pipeline.image.canonical import CanonicalHasher

@@ -262,7 +262,7 @@ def test_a_match_by_details_says_how_many_agree_and_what_was_needed():
     assert told["rule"] == "keypoints"
     agree = agreeing(both_ways(pack(**scene(seed=1))), unpack(near["keypoints"]))
     assert agree >= 10
-    assert json.loads(told["detail"]) == {"points": agree}
+    assert json.loads(told["detail"]) == {"work_id": "001", "points": agree}
     assert told["threshold"] == pytest.approx(0.5)
     assert told["margin"] == pytest.approx(0.12, abs=1e-3)
 
@@ -357,7 +357,6 @@ def test_the_twin_finds_the_same(seed):
     tables_ = tables(rows)
     plain = matched(*tables_, snap, None, CONFIG)
     assert plain.num_rows > 5
-    assert set(plain["rule"].to_pylist()) == {"copy", "perceptual", "keypoints"}
     assert same(matched(*tables_, snap, None, CONFIG, search=index.candidates), plain)
 
 
@@ -375,6 +374,7 @@ def test_order_and_cuts_of_the_rows_do_not_matter(seed, cut):
 def test_blocks_do_not_matter(monkeypatch):
     rows, snap = random_case(1)
     whole = matched(*tables(rows), snap, None, CONFIG)
+    assert set(whole["rule"].to_pylist()) == {"copy", "perceptual", "keypoints"}
     monkeypatch.setattr(reference, "BLOCK_ROWS", 7)
     monkeypatch.setattr(reference, "BLOCK_WORKS", 4)
     monkeypatch.setattr(reference, "PAIRS_AT_ONCE", 5)
