@@ -136,7 +136,7 @@ def test_a_denial_spreads_to_copies_of_a_copy_once(pictures, folder, matcher):
         encoded = cv2.imencode(".png", cv2.cvtColor(mixed, cv2.COLOR_RGB2BGR))[1].tobytes()
         steps[f"step{number:02}"] = encoded
     files = Folder(MemoryStore(files={"work": steps["step00"]}), ("work",))
-    registry = honoured(enrolled(files, matcher, ["work"]), matcher)
+    registry = honoured(enrolled(files, matcher, ["work"], {"work": "hand"}), matcher)
     keys, vectors = keys_and_vectors(steps, matcher)
     direct = matched(registry, keys, vectors)
     edges = relate(keys, vectors["cpy"], config=RelateConfig(), threshold=0.7, seed=0)
