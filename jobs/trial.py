@@ -93,6 +93,7 @@ def facts(
         background=near.told if near else "",
         near=found.reach.background,
         taken_count=taken,
+        copies_count=int((found.reach.taken & found.reach.copies).sum()),
         taken=tuple(shown[: len(places)]),
         below=tuple(shown[len(places) :]),
     )

@@ -145,8 +145,10 @@ def _nearest(found: Tried) -> list[str]:
     if near is None:
         return []
     taken, threshold = found.reach.taken, found.reach.threshold
+    copies = int((taken & found.reach.copies).sum())
     lines = [
-        f"of {near.told} {int(taken.sum()):,} would be left out (likeness {threshold:.2f} or more)."
+        f"of {near.told} {int(taken.sum()):,} would be left out (likeness {threshold:.2f} or more)"
+        + (f", {copies:,} of them copies of yours." if copies else ".")
     ]
     if near.unread:
         lines.append(f"{near.unread:,} files there are no images and were passed over.")

@@ -77,6 +77,7 @@ class TrialFacts:
     background: str
     near: Values
     taken_count: int
+    copies_count: int  # of the background pictures taken, copies of the works themselves
     taken: tuple[Shown, ...]
     below: tuple[Shown, ...]
 

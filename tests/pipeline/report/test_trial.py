@@ -20,7 +20,7 @@ def trial(text: str = "tree") -> TrialFacts:
         folder=text, state="active", said=(text,), numbers=((text, text),), threshold=3.0,
         works=(shown, Shown(text, "", None)), works_count=12, own=np.array([4.0, 5.0]),
         cohort=np.array([-1.0, 0.5, 3.1]), cohort_hands=2, hands=((text, 1),), background=text,
-        near=np.array([3.5, 1.0, np.nan]), taken_count=1, taken=(shown,),
+        near=np.array([3.5, 1.0, np.nan]), taken_count=1, copies_count=1, taken=(shown,),
         below=(replace(shown, similarity=1.0),),
     )  # fmt: skip
 
