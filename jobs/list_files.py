@@ -1,10 +1,10 @@
-"""Where signed lists and the keys that sign them lie on a publisher's or a builder's machine."""
+"""Where signed lists, and the keys that sign them or cosign logs, lie on one's machine."""
 
 from pathlib import Path
 from urllib.parse import quote
 
 from jobs.claimant_files import data_folder, write_private
-from optout.log.note import SignerKey, parse_signer_key
+from optout.log.note import ED25519, SignerKey, parse_signer_key
 from schemas.errors import UsageError
 
 LISTS = "lists"
@@ -30,13 +30,13 @@ def file_name(text: str) -> str:
     return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted
 
 
-def read_signer(path: Path) -> SignerKey:
-    """Return the signing key of a file. Raises UsageError where it holds none."""
+def read_signer(path: Path, kind: bytes = ED25519) -> SignerKey:
+    """Return the signing key of a file. Raises UsageError where it holds none of that kind."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as e:
         raise UsageError(f"expected a registry's signing key in {path}: {e}") from e
-    return parse_signer_key(text.removesuffix("\n"), str(path))
+    return parse_signer_key(text.removesuffix("\n"), str(path), kind)
 
 
 def write_signer(key: SignerKey, path: Path) -> None:

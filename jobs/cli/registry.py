@@ -10,6 +10,7 @@ from jobs.cli.console import console, safe
 from jobs.cli.erasing import backup
 from jobs.cli.given import REGISTRY, opened
 from jobs.cli.moderating import accept_style, moderator_key, review, verify
+from jobs.cli.witness import OF_WITNESSES
 
 # ruff: noqa: PLC0415 - commands import what they need, so that --help and others start at once
 
@@ -23,7 +24,7 @@ OF_MODERATORS: dict[str, Callable[..., None]] = {
 app = typer.Typer(
     no_args_is_help=True, help="Keep a registry: what is proved of claims, matcher, key of lists."
 )
-for title, command in OF_MODERATORS.items():
+for title, command in (OF_MODERATORS | OF_WITNESSES).items():
     app.command(title)(command)
 app.command("backup")(backup)
 

@@ -1,7 +1,8 @@
 """Signed notes: a text, a blank line, signatures. Pure; keys and notes come in as text and bytes.
 
-Source: C2SP signed-note v1.0.0. Of the signature types only Ed25519 (0x01) is understood; a line
-of any other type is one of an unknown key, and ignored as the specification asks. Signing keys
+Source: C2SP signed-note v1.0.0. Of the signature types Ed25519 (0x01) is understood here, and the
+cosignatures of witnesses (0x04) in optout.log.cosignature; a line of any other type is one of an
+unknown key, and ignored as the specification asks. Signing keys
 have the form in which Go's sumdb/note writes them. One form of everything is accepted: base64 with
 its padding and no stray bits, key ids in lower case, so that no byte of a note can be changed
 unseen.
@@ -10,13 +11,17 @@ unseen.
 import base64
 import binascii
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from optout.keys import SEED_BYTES, SigningKey, verifies
 from schemas.errors import ProofError, UsageError
 
 ED25519 = b"\x01"
+COSIGNATURE = b"\x04"
+KINDS = {ED25519: "Ed25519", COSIGNATURE: "cosignature/v1"}
+"""Signature types that a key may have; the same public key has another id under each."""
+
 PUBLIC_BYTES = 32
 ID_BYTES = 4
 PRIVATE = "PRIVATE+KEY+"
@@ -34,11 +39,12 @@ class VerifierKey:
 
     name: str
     public: bytes  # Ed25519, 32 bytes
+    kind: bytes = ED25519  # signature type: what a signature by the key is made over
 
     @property
     def key_id(self) -> str:
         """What a signature names beside the name: 8 hex characters."""
-        body = self.name.encode() + b"\n" + ED25519 + self.public
+        body = self.name.encode() + b"\n" + self.kind + self.public
         return hashlib.sha256(body).digest()[:ID_BYTES].hex()
 
     @property
@@ -47,7 +53,7 @@ class VerifierKey:
         return f"{self.name}+{self.key_id}"
 
     def __str__(self) -> str:
-        return f"{self.short}+{_base64(ED25519 + self.public)}"
+        return f"{self.short}+{to_base64(self.kind + self.public)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +62,16 @@ class SignerKey:
 
     name: str
     seed: bytes = field(repr=False)
+    kind: bytes = ED25519
 
     @property
     def verifier(self) -> VerifierKey:
         """The key by which others verify."""
-        return VerifierKey(self.name, bytes.fromhex(SigningKey(self.seed).public))
+        return VerifierKey(self.name, bytes.fromhex(SigningKey(self.seed).public), self.kind)
 
     def to_text(self) -> str:
         """Return PRIVATE+KEY+NAME+ID+BASE64."""
-        return f"{PRIVATE}{self.verifier.short}+{_base64(ED25519 + self.seed)}"
+        return f"{PRIVATE}{self.verifier.short}+{to_base64(self.kind + self.seed)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ class Signature:
 
     def line(self) -> str:
         """Return the line, with its end."""
-        return f"{DASH}{self.name} {_base64(bytes.fromhex(self.key_id) + self.body)}\n"
+        return f"{DASH}{self.name} {to_base64(bytes.fromhex(self.key_id) + self.body)}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,29 +107,30 @@ class Opened:
     keys: tuple[VerifierKey, ...]
 
 
-def parse_verifier_key(text: str) -> VerifierKey:
-    """Return the key of NAME+ID+BASE64. Raises UsageError for anything else.
+def parse_verifier_key(text: str, kind: bytes = ED25519) -> VerifierKey:
+    """Return the key of NAME+ID+BASE64. Raises UsageError for anything else, or another kind.
 
     An id that is not the key's own is refused: it is there to catch a mistyped key.
     """
-    name, material = _split_key(text, "verifier key", PUBLIC_BYTES)
-    key = VerifierKey(name, material)
+    name, material = _split_key(text, "verifier key", PUBLIC_BYTES, kind)
+    key = VerifierKey(name, material, kind)
     if str(key) != text:
         raise UsageError(f"expected key id {key.key_id} in verifier key {text!r:.120}")
     return key
 
 
-def parse_signer_key(text: str, where: str) -> SignerKey:
+def parse_signer_key(text: str, where: str, kind: bytes = ED25519) -> SignerKey:
     """Return the key of PRIVATE+KEY+NAME+ID+BASE64. Raises UsageError, which never shows it."""
     if not text.startswith(PRIVATE):
         raise UsageError(f"expected a private key that begins with {PRIVATE} in {where}")
     try:
-        name, material = _split_key(text.removeprefix(PRIVATE), "private key", SEED_BYTES)
+        name, material = _split_key(text.removeprefix(PRIVATE), "private key", SEED_BYTES, kind)
     except UsageError:
         raise UsageError(
-            f"expected {PRIVATE}NAME+ID+BASE64 in {where}, found another form"
+            f"expected {PRIVATE}NAME+ID+BASE64 of an {KINDS[kind]} key in {where}, found"
+            " another form"
         ) from None
-    key = SignerKey(name, material)
+    key = SignerKey(name, material, kind)
     if key.to_text() != text:
         raise UsageError(f"expected key id {key.verifier.key_id} of the private key in {where}")
     return key
@@ -140,8 +148,9 @@ def sign(text: str, *keys: SignerKey) -> bytes:
     """Return the note of a text by one or more keys.
 
     Raises ProofError for what no verifier would take: no key, a text that does not end its line, a
-    control character, too long a text.
+    control character, too long a text; UsageError for a key that signs something else than notes.
     """
+    _require_notes(key.kind for key in keys)
     signatures = tuple(
         Signature(
             key.name,
@@ -175,7 +184,7 @@ def parse(body: bytes) -> Note:
     lines = signed[:-1].split("\n")
     if len(lines) > MAX_SIGNATURES:
         raise ProofError(f"expected {MAX_SIGNATURES} signatures at most, found {len(lines)}")
-    return Note(text + "\n", tuple(_signature(line) for line in lines))
+    return Note(text + "\n", tuple(parse_signature(line) for line in lines))
 
 
 def opened(body: bytes, keys: Collection[VerifierKey]) -> Opened:
@@ -184,8 +193,9 @@ def opened(body: bytes, keys: Collection[VerifierKey]) -> Opened:
     Signatures of other keys are passed over, also where they share name or id with a known one.
     Raises ProofError for a malformed note, one that no known key has signed, and one on which any
     signature of a known key does not verify, repeated lines included; UsageError where two of
-    `keys` cannot be told apart.
+    `keys` cannot be told apart, or one signs something else than notes.
     """
+    _require_notes(key.kind for key in keys)
     known = {(key.name, key.key_id): key for key in keys}
     if len(known) != len(set(keys)):
         raise UsageError("expected keys that differ in name or id, found two that do not")
@@ -205,9 +215,10 @@ def opened(body: bytes, keys: Collection[VerifierKey]) -> Opened:
     return Opened(note.text, tuple(found))
 
 
-def _signature(line: str) -> Signature:
+def parse_signature(line: str) -> Signature:
+    """Return a signature line, given without its end; unverified. Raises ProofError otherwise."""
     name, space, encoded = line.removeprefix(DASH).partition(" ")
-    body = _unbase64(encoded)
+    body = unbase64(encoded)
     if not line.startswith(DASH) or not space or not _is_name(name) or body is None:
         raise ProofError(f"expected a signature line of a note, found {line!r:.120}")
     if len(body) <= ID_BYTES:
@@ -215,18 +226,26 @@ def _signature(line: str) -> Signature:
     return Signature(name, body[:ID_BYTES].hex(), body[ID_BYTES:])
 
 
-def _split_key(text: str, what: str, size_bytes: int) -> tuple[str, bytes]:
+def _split_key(text: str, what: str, size_bytes: int, kind: bytes) -> tuple[str, bytes]:
     """Return name and key material; whether the id is right the caller sees by writing the key."""
     name, _, rest = text.partition("+")
-    body = _unbase64(rest.partition("+")[2])  # base64 itself may hold '+'
-    if not _is_name(name) or body is None or len(body) != 1 + size_bytes or body[:1] != ED25519:
-        raise UsageError(f"expected an Ed25519 {what} NAME+ID+BASE64, found {text!r:.120}")
+    body = unbase64(rest.partition("+")[2])  # base64 itself may hold '+'
+    if not _is_name(name) or body is None or len(body) != 1 + size_bytes or body[:1] != kind:
+        raise UsageError(f"expected an {KINDS[kind]} {what} NAME+ID+BASE64, found {text!r:.120}")
     return name, body[1:]
+
+
+def _require_notes(kinds: Iterable[bytes]) -> None:
+    if any(kind != ED25519 for kind in kinds):
+        raise UsageError("expected Ed25519 keys that sign notes, found one of a witness")
 
 
 def _is_name(name: str) -> bool:
     # isspace goes by Unicode's White_Space and takes the control characters 1c to 1f as well.
-    return bool(name) and not any(c.isspace() or c == "+" or c < " " for c in name)
+    # A lone surrogate is what UTF-8 cannot write.
+    return bool(name) and not any(
+        c.isspace() or c == "+" or c < " " or "\ud800" <= c <= "\udfff" for c in name
+    )
 
 
 def _encoded(text: str) -> bytes:
@@ -236,14 +255,15 @@ def _encoded(text: str) -> bytes:
         raise ProofError(f"expected a text that UTF-8 can write: {e}") from e
 
 
-def _base64(body: bytes) -> str:
+def to_base64(body: bytes) -> str:
+    """Return the one form of base64 that is accepted."""
     return base64.b64encode(body).decode()
 
 
-def _unbase64(text: str) -> bytes | None:
+def unbase64(text: str) -> bytes | None:
     """Return the bytes of base64 in its one form, null for any other text."""
     try:
         body = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
-    return body if _base64(body) == text else None
+    return body if to_base64(body) == text else None
