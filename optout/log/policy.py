@@ -16,8 +16,10 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from optout.log import checkpoint, cosignature, note
+from optout.log.checkpoint import MAX_SIZE, Checkpoint
 from optout.log.note import COSIGNATURE, ED25519, VerifierKey, parse_verifier_key
-from schemas.errors import UsageError
+from schemas.errors import ProofError, UsageError
 
 NONE = "none"
 ALL, ANY = "all", "any"
@@ -79,6 +81,28 @@ class Policy:
                 seen.add(group.name)
         return self.quorum in seen
 
+    def existed_by(self, times: Mapping[VerifierKey, int]) -> int | None:
+        """Return the POSIX time by which the quorum had seen a checkpoint, and all entries in it.
+
+        None where the quorum is not met, or asks for nobody: then only the log says when.
+        """
+        found = (at for at in sorted(times.values()) if self._is_met_by(times, until=at))
+        return None if self.is_met({}) else next(found, None)
+
+    def current_at(self, times: Mapping[VerifierKey, int]) -> int | None:
+        """Return the POSIX time at which the quorum still knew of no longer log: how fresh it is.
+
+        None as in `existed_by`.
+        """
+        newest = sorted(times.values(), reverse=True)
+        found = (at for at in newest if self._is_met_by(times, since=at))
+        return None if self.is_met({}) else next(found, None)
+
+    def _is_met_by(
+        self, times: Mapping[VerifierKey, int], since: int = 0, until: int = MAX_SIZE
+    ) -> bool:
+        return self.is_met({key for key, at in times.items() if since <= at <= until})
+
     def to_bytes(self) -> bytes:
         """Return the file that `parse` reads as this policy."""
         lines = [" ".join(["log", str(log.key), *_url(log.url)]) for log in self.logs]
@@ -89,6 +113,36 @@ class Policy:
             lines.append(f"group {group.name} {number} {' '.join(group.members)}")
         lines.append(f"quorum {self.quorum}")
         return "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """A checkpoint by a policy: which of its logs has signed it, when which witness has cosigned.
+
+    times: POSIX time by each witness's own clock. quorum: whether those are the witnesses that the
+    policy asks for; without it a log may show others another history.
+    """
+
+    checkpoint: Checkpoint
+    log: VerifierKey
+    times: Mapping[VerifierKey, int]
+    quorum: bool
+
+
+def opened(body: bytes, policy: Policy) -> Vouched:
+    """Return what a signed checkpoint says, and who vouches for it.
+
+    Raises ProofError where the policy knows no such log, none of the log's keys has signed, or the
+    line of a known key fails or stands there twice. An unmet quorum is told, not raised.
+    """
+    origin = checkpoint.parse(body).origin
+    keys = policy.log_keys(origin)
+    if not keys:
+        raise ProofError(f"expected a log of the policy, found {origin!r:.120}")
+    log = note.opened(body, keys).keys[0]
+    checkpoint.require_one_line_each(note.parse(body).signatures, *keys)
+    head, times = cosignature.cosigned(body, log, policy.witness_keys)
+    return Vouched(head, log, times, policy.is_met(times))
 
 
 def parse(body: bytes, where: str) -> Policy:

@@ -15,7 +15,8 @@ One form is accepted, so that no byte but those of unknown signatures and of `ex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from optout.log import checkpoint, cosignature, merkle, note
+from optout.log import checkpoint, merkle
+from optout.log import policy as policies
 from optout.log.checkpoint import Checkpoint, parse_hash, parse_number
 from optout.log.note import VerifierKey, to_base64, unbase64
 from optout.log.policy import Policy
@@ -100,16 +101,11 @@ def parse(body: bytes) -> LogProof:
 def verify(leaf: bytes, proof: LogProof, policy: Policy) -> Proved:
     """Return what a proof shows of a leaf, given as it was logged, by a policy.
 
-    Raises ProofError where the policy knows no such log, no key of it has signed, a line of a
-    known key fails, or the leaf is not where the proof says. An unmet quorum is told, not raised:
-    who relies on times or on everybody seeing one log asks for it.
+    Raises ProofError where the policy does not take the checkpoint (optout.log.policy.opened), or
+    the leaf is not where the proof says. An unmet quorum is told, not raised: who relies on times,
+    or on everybody seeing one log, asks for it.
     """
-    origin = checkpoint.parse(proof.checkpoint).origin
-    keys = policy.log_keys(origin)
-    if not keys:
-        raise ProofError(f"expected a log of the policy, found {origin!r:.120}")
-    log = note.opened(proof.checkpoint, keys).keys[0]
-    checkpoint.require_one_line_each(note.parse(proof.checkpoint).signatures, *keys)
-    head, times = cosignature.cosigned(proof.checkpoint, log, policy.witness_keys)
+    found = policies.opened(proof.checkpoint, policy)
+    head = found.checkpoint
     merkle.verify_inclusion(merkle.leaf_hash(leaf), proof.index, head.size, proof.hashes, head.root)
-    return Proved(head, proof.index, log, times, policy.is_met(times))
+    return Proved(head, proof.index, found.log, found.times, found.quorum)

@@ -82,6 +82,27 @@ def test_blanks_remarks_addresses_and_a_last_line_without_end_are_read():
     assert parsed(text) == Policy((Log(LOG, "https://log.example/"),))
 
 
+@pytest.mark.parametrize(
+    ("times", "existed", "current"),
+    [
+        ({"X1": 10, "X2": 20, "Y1": 30}, 30, 10),
+        ({"X1": 10, "X2": 20, "X3": 15, "Y1": 12, "Y2": 99}, 15, 15),
+        ({"X1": 10, "X2": 20, "X3": 90, "Y1": 5}, 20, 5),
+        ({"X1": 10, "Y1": 5}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_times_are_proved_by_a_quorum_and_not_by_one_witness_of_it(times, existed, current):
+    found = parsed(EXAMPLE)
+    seen = {KEYS[name]: at for name, at in times.items()}
+    assert (found.existed_by(seen), found.current_at(seen)) == (existed, current)
+
+
+def test_a_policy_that_asks_for_nobody_proves_no_time():
+    found = parsed(X1 + "quorum none\n")
+    assert found.existed_by({KEYS["X1"]: 10}) is found.current_at({KEYS["X1"]: 10}) is None
+
+
 def test_a_log_may_have_two_keys():
     new = log_key("log.example", 1)
     assert parsed(f"log {LOG}\nlog {new}\nquorum none\n").log_keys("log.example") == (LOG, new)
