@@ -28,7 +28,7 @@ import base64
 import binascii
 import hashlib
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +87,32 @@ class Proof:
         return cls(shape, hashes)
 
 
+@dataclass(frozen=True, slots=True)
+class Subtree:
+    """What those above need to know of a subtree: how many keys it has, and its hash."""
+
+    keys: int
+    hash: bytes
+
+
+def joined(subtrees: Sequence[Subtree]) -> Subtree:
+    """Return the map whose subtrees at one depth these are, in order of the bits before them.
+
+    So a map is made in pieces, wherever their keys are. Their number is a power of two.
+    """
+    level = list(subtrees)
+    while len(level) > 1:
+        level = [_above(a, b) for a, b in zip(level[::2], level[1::2], strict=True)]
+    return level[0]
+
+
+def _above(left: Subtree, right: Subtree) -> Subtree:
+    keys = left.keys + right.keys
+    if keys > 1:
+        return Subtree(keys, node_hash(left.hash, right.hash))
+    return left if left.keys else right
+
+
 class SparseMap:
     """A map held in memory, as sorted pairs of 64 bytes; 5 million keys take 0.7 GB."""
 
@@ -108,6 +134,10 @@ class SparseMap:
     def root(self) -> bytes:
         """Return the root of the map."""
         return self._hash(0, (0, len(self)))
+
+    def below(self, depth: int) -> "Subtree":
+        """Return the map as a subtree at a depth; all of its keys agree in the bits before."""
+        return Subtree(len(self), self._hash(depth, (0, len(self))))
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value of a key, None where it has none."""
