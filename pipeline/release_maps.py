@@ -57,6 +57,7 @@ CODES = ("pdq", "stored_pdq")
 BANDS = 16
 BAND_BYTES = 2
 CODE_BYTES = BANDS * BAND_BYTES
+BATCH_ROWS = 50_000
 
 ENTRIES = pa.schema([("key", KEY32), ("uid", TEXT), ("value", KEY32)])
 """A row under one of its keys; value: of kind uid alone, the others follow from all their uids."""
@@ -119,12 +120,17 @@ def row_pairs(entered: pa.Table) -> Iterator[Pair]:
     rows have.
     """
     ordered = entered.sort_by("key")
-    columns = (ordered[name].to_pylist() for name in ENTRIES.names)
-    for key, same in groupby(zip(*columns, strict=True), lambda entry: entry[0]):
+    for key, same in groupby(_each(ordered), lambda entry: entry[0]):
         uids, values = zip(*[(uid, value) for _, uid, value in same], strict=True)
         if values[0] is not None and len(values) > 1:
             raise SchemaError(f"expected each uid once in a release, found {uids[0]} twice")
         yield key, values[0] or uids_hash(uids)
+
+
+def _each(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a table, of which few are Python's at a time."""
+    for batch in table.to_batches(max_chunksize=BATCH_ROWS):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def bucket_of(keys: pa.ChunkedArray, depth: int) -> pa.Array:

@@ -78,6 +78,8 @@ class Proof:
         shape, text = value["shape"], value["hashes"]
         if not isinstance(shape, str) or not isinstance(text, str):
             raise ProofError("expected shape and hashes of a map proof as text")
+        if not shape or set(shape) - set(_PAYLOAD):
+            raise ProofError("expected n, k, e and h as shape of a map proof, found another")
         try:
             hashes = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError) as e:

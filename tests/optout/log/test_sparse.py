@@ -218,6 +218,12 @@ def test_base64_of_another_form_is_refused(text) -> None:
     assert base64.b64encode(b"\x00") == b"AA=="
 
 
+@pytest.mark.parametrize("shape", ["", "x", "e ", "\ud800"])
+def test_shapes_of_other_letters_are_refused(shape) -> None:
+    with pytest.raises(ProofError, match="shape"):
+        Proof.from_json({"shape": shape, "hashes": ""})
+
+
 def test_pairs_of_another_size_and_keys_that_come_twice_are_refused() -> None:
     with pytest.raises(SchemaError, match="31"):
         SparseMap([(bytes(31), bytes(32))])
