@@ -6,11 +6,12 @@ CORPUS is the folder that the corpus script made (corpus.jsonl, images/). N imag
 fixed seed among those that PDQ can tell from others, are left out of a release of all others.
 
 copies: the share of real copies (JPEG files of the full-size picture) within a radius of the
-registered variants, and beside it of the image's own code alone. absence: the prover is asked about
-each of the N, first as they are, then with copies of all of them planted: codes at exactly the
-radius from a variant drawn at random, and the real copies that lie within it. `prove` sees only what
-it probes; it must refuse all of them. maps: both maps over ROWS rows, whose codes are those of the
-corpus with every fifth bit drawn anew, so that buckets are as uneven as among pictures.
+registered variants, and beside it of the image's own code alone. absence: the prover is asked
+about each of the N, first as they are; then, of those without a look-alike, with copies of all
+planted: codes at exactly the radius from a variant drawn at random, and the real copies that lie
+within it. `prove` sees only what it probes; it must refuse all of them. maps: both maps over ROWS
+rows, whose codes are those of the corpus with a tenth of their bits turned at random, so that
+buckets are as uneven as among pictures.
 """
 
 import argparse
@@ -129,7 +130,7 @@ def maps_of(rows: pa.Table) -> Maps:
 
 
 def shares(asked: list[Asked]) -> None:
-    print(f"copies of {len(asked)} images: share within the radius of a variant (of the code alone)")
+    print(f"copies of {len(asked)} images within the radius of a variant (of the code alone)")
     for name in asked[0].copies:
         line = [name.ljust(24)]
         for radius in RADII:
@@ -146,13 +147,13 @@ def absences(asked: list[Asked], rows: pa.Table) -> None:
     print(f"release of {rows.num_rows:,} rows, maps in {time.process_time() - began:.1f} CPU s")
     rng = random.Random(SEED)
     for radius in RADII:
-        sizes, proving, checking, wrong, alike = [], [], [], 0, 0
+        sizes, proving, checking, clean, wrong = [], [], [], [], 0
         for one in asked:
             near = nearest(rows, one.subject)
             if near is not None and near.distance <= radius:
-                alike += 1
                 wrong += proves(one.subject, radius, maps)
                 continue
+            clean.append(one)
             times = [time.process_time()]
             body = prove(one.subject, radius, maps).to_bytes()
             times.append(time.process_time())
@@ -161,16 +162,22 @@ def absences(asked: list[Asked], rows: pa.Table) -> None:
             sizes.append(len(body))
             proving.append(times[1] - times[0])
             checking.append(times[2] - times[1])
-        print(f"radius {radius}: {len(sizes)} absences proved and verified, {alike} with a look-alike "
-              f"in the corpus, {alike - wrong} of them refused; median {np.median(sizes) / 1e6:.3f} MB, "
-              f"most {max(sizes) / 1e6:.3f}; prove {np.median(proving):.2f} CPU s, verify "
-              f"{np.median(checking):.2f}")  # fmt: skip
-        planted, refused = plant(asked, rows, radius, rng)
+        alike = len(asked) - len(clean)
+        print(
+            f"radius {radius}: {len(clean)} absences proved and verified; {alike} have a look-alike "
+            f"in the corpus, {alike - wrong} of them refused"
+        )
+        print(
+            f"radius {radius}: median {np.median(sizes) / 1e6:.3f} MB, most {max(sizes) / 1e6:.3f}; "
+            f"prove {np.median(proving):.2f} CPU s, verify {np.median(checking):.2f}",
+            flush=True,
+        )
+        planted, refused = plant(clean, rows, radius, rng)
         print(f"radius {radius}: {refused} of {planted} planted copies refused")
 
 
 def plant(asked: list[Asked], rows: pa.Table, radius: int, rng: random.Random) -> tuple[int, int]:
-    """Return how many copies were planted, each kind in a release of its own, and how many found."""
+    """Return how many copies were planted, each kind in a release of its own, and the found."""
     planted = refused = 0
     for kind in ("exact", *asked[0].copies):
         own: list[tuple[Subject, bytes]] = []
@@ -209,18 +216,18 @@ def million(count: int, corpus: pa.Table, asked: list[Asked]) -> None:
         name: np.frombuffer(b"".join(corpus[name].to_pylist()), np.uint8).reshape(-1, 32)
         for name in ("pdq", "stored_pdq")
     }
-    entered, codes, maps_s = [], [], {"entries and codes": 0.0}
+    entered, codes, entries_s = [], [], 0.0
     for start in range(0, count, PART_ROWS):
         size = min(PART_ROWS, count - start)
         chosen = rng.integers(0, len(known["pdq"]), size)
-        # Each bit drawn anew with p = .2; both codes of a row move together, as they do.
+        # Both codes of a row move together, as they do.
         noise = np.packbits((rng.random((size, 256)) < 0.1).astype(np.uint8), axis=1)
         both = [known[name][chosen] ^ noise for name in known]
         part = table([row(start + n, bytes(both[0][n]), bytes(both[1][n])) for n in range(size)])
         began = time.process_time()
         entered.append(entries(part, f"{start // PART_ROWS:05d}"))
         codes.append(kinds(part))
-        maps_s["entries and codes"] += time.process_time() - began
+        entries_s += time.process_time() - began
     print(f"{count:,} rows; memory before the maps {peak_gb():.2f} GB")
     times = [time.process_time()]
     rows_map = SparseMap(row_pairs(pa.concat_tables(entered)))
@@ -231,9 +238,12 @@ def million(count: int, corpus: pa.Table, asked: list[Asked]) -> None:
     bands_map = SparseMap(band_pairs(distinct))
     bands_root = bands_map.root()
     times.append(time.process_time())
-    print(f"entries and codes {maps_s['entries and codes']:.0f} CPU s; row map {len(rows_map):,} keys "
-          f"{times[1] - times[0]:.0f} CPU s, peak {rows_gb:.2f} GB; band map {len(bands_map):,} keys "
-          f"{times[2] - times[1]:.0f} CPU s, peak {peak_gb():.2f} GB")  # fmt: skip
+    print(f"entries and codes {entries_s:.0f} CPU s")
+    print(f"row map {len(rows_map):,} keys {times[1] - times[0]:.0f} CPU s, peak {rows_gb:.2f} GB")
+    print(
+        f"band map {len(bands_map):,} keys {times[2] - times[1]:.0f} CPU s, peak {peak_gb():.2f} GB",
+        flush=True,
+    )
     maps = Maps(rows_map, bands_map, distinct)
     for radius in RADII:
         told, alike = [], 0
@@ -252,8 +262,10 @@ def million(count: int, corpus: pa.Table, asked: list[Asked]) -> None:
             told.append((len(body) / 1e6, opened, proved - began, done - proved))
         if told:
             size, opened, prove_s, verify_s = np.median(np.array(told), axis=0)
-            print(f"radius {radius}: {len(told)} proofs ({alike} refused), median {size:.1f} MB, "
-                  f"{opened:,.0f} codes opened, prove {prove_s:.1f} CPU s, verify {verify_s:.1f}")  # fmt: skip
+            print(
+                f"radius {radius}: {len(told)} proofs ({alike} refused), median {size:.1f} MB, "
+                f"{opened:,.0f} codes, prove {prove_s:.1f} CPU s, verify {verify_s:.1f}"
+            )
 
 
 def peak_gb() -> float:

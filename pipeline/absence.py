@@ -234,12 +234,14 @@ def prove(subject: Subject, radius: int, maps: Maps) -> Absence:
         for (kind, band), values in wanted.items()
         for value, body in buckets(maps.codes[kind], band, values)
     }
+    opened = tuple(found[key] for key in asked if key in found)
+    _require_far(opened, subject.codes, radius)
     absence = Absence(
         subject,
         radius,
         maps.rows.prove_many(subject.row_keys),
         maps.bands.prove_many(list(asked)),
-        tuple(found[key] for key in asked if key in found),
+        opened,
     )
     verify(absence, maps.rows.root(), maps.bands.root())
     return absence
@@ -268,8 +270,12 @@ def verify(absence: Absence, rows_root: bytes, bands_root: bytes) -> None:
         _check_bucket(asked[key], body)
         if codes_hash(body) != values[key]:
             raise ProofError(f"expected the codes of bucket {key.hex()}, found others")
-    every = b"".join(absence.opened)
-    least = int(_distances(every, subject.codes).min()) if every else None
+    _require_far(absence.opened, subject.codes, radius)
+
+
+def _require_far(opened: Sequence[bytes], codes: Sequence[bytes], radius: int) -> None:
+    every = b"".join(opened)
+    least = int(_distances(every, codes).min()) if every else None
     if least is not None and least <= radius:
         raise ProofError(f"expected every code farther than {radius} bits, found one at {least}")
 
