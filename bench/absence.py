@@ -164,11 +164,11 @@ def absences(asked: list[Asked], rows: pa.Table) -> None:
             checking.append(times[2] - times[1])
         alike = len(asked) - len(clean)
         print(
-            f"radius {radius}: {len(clean)} absences proved and verified; {alike} have a look-alike "
-            f"in the corpus, {alike - wrong} of them refused"
+            f"radius {radius}: {len(clean)} absences proved and verified; {alike} have a copy in "
+            f"the corpus, {alike - wrong} of them refused"
         )
         print(
-            f"radius {radius}: median {np.median(sizes) / 1e6:.3f} MB, most {max(sizes) / 1e6:.3f}; "
+            f"radius {radius}: {np.median(sizes) / 1e6:.3f} MB, most {max(sizes) / 1e6:.3f}; "
             f"prove {np.median(proving):.2f} CPU s, verify {np.median(checking):.2f}",
             flush=True,
         )
@@ -240,10 +240,8 @@ def million(count: int, corpus: pa.Table, asked: list[Asked]) -> None:
     times.append(time.process_time())
     print(f"entries and codes {entries_s:.0f} CPU s")
     print(f"row map {len(rows_map):,} keys {times[1] - times[0]:.0f} CPU s, peak {rows_gb:.2f} GB")
-    print(
-        f"band map {len(bands_map):,} keys {times[2] - times[1]:.0f} CPU s, peak {peak_gb():.2f} GB",
-        flush=True,
-    )
+    print(f"band map {len(bands_map):,} keys {times[2] - times[1]:.0f} CPU s", flush=True)
+    print(f"peak of all {peak_gb():.2f} GB")
     maps = Maps(rows_map, bands_map, distinct)
     for radius in RADII:
         told, alike = [], 0

@@ -61,9 +61,7 @@ def prove_absence(
     read = _read(opened, subject, told)
     if read.near is not None and read.near.distance <= radius:
         return read.near
-    maps = Maps(
-        SparseMap(row_pairs(read.entries)), SparseMap(band_pairs(read.codes)), read.codes
-    )
+    maps = Maps(SparseMap(row_pairs(read.entries)), SparseMap(band_pairs(read.codes)), read.codes)
     found = {"rows": maps.rows.root().hex(), "bands": maps.bands.root().hex()}
     said = opened.manifest.roots
     for name in ROOTS:
