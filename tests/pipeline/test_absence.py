@@ -3,6 +3,7 @@
 import json
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 
 from optout.log.sparse import Proof, SparseMap
 from pipeline.absence import (
+    FORMAT,
+    SHARES,
     TOLERANCE,
     VARIANTS,
     Absence,
@@ -30,6 +33,7 @@ from pipeline.absence import (
     verify,
 )
 from pipeline.image.canonical import CanonicalHasher
+from pipeline.manifest import SPECS
 from pipeline.release_maps import (
     BANDS,
     CODES,
@@ -338,6 +342,15 @@ def test_a_proof_says_what_it_covers_and_what_not(radius) -> None:
     text = " ".join(told)
     for word in ("quality 75", "half size", "%", "cropped", "other releases", "models"):
         assert word in text
+
+
+def test_the_docs_say_what_proofs_say() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+    for radius, shares in SHARES.items():
+        told = [f"{one:.2f}".removeprefix("0").replace("1.00", "1.0") for one in shares.values()]
+        assert f"| {radius} | {' | '.join(told)} |" in page
+    for name in (FORMAT, *SPECS, *json.loads(prove(SUBJECT, 15, CLEAN).to_bytes())):
+        assert f"`{name}`" in page
 
 
 def test_a_map_proof_of_other_letters_is_refused() -> None:
