@@ -67,7 +67,7 @@ def prove_absence(
     release: Annotated[str, typer.Argument(help="Folder or URL of the release.")],
     image: Annotated[str, typer.Option("--image", help="The image that is not to be inside.")],
     radius: Annotated[int, typer.Option("--radius", help="Bits of PDQ: 15 or 31.")] = 31,
-    out: Annotated[str, typer.Option("--out", help="(default IMAGE.absence.json)")] = "",
+    out: Annotated[str, typer.Option("--out", help="(default NAME.absence.json, here)")] = "",
 ) -> None:
     """Prove that an image, and whatever looks like it, is not inside a release.
 
@@ -87,7 +87,7 @@ def prove_absence(
             f"a copy is inside: row {found.uid} {what} ({found.kind}, {found.distance} bits away)"
         )
         raise typer.Exit(1)
-    path, body = Path(out or f"{image}.absence.json"), found.to_bytes()
+    path, body = Path(out or f"{Path(image).name}.absence.json"), found.to_bytes()
     path.write_bytes(body)
     say([f"not inside: {path} proves it ({len(body) / 1e6:.2f} MB)", *covers(radius)])
 
