@@ -95,7 +95,7 @@ def run(claim: Registered, release: Release, track: Track, vault: Vault | None =
     matcher = release.matcher.fingerprint if release.matcher else ""
     honoured = union.join([taken], matcher)
     accepted = accept(honoured, claim.claim_id, release.config)
-    cohort = _cohort(claim.cohort, matcher)
+    cohort = cohort_of(claim.cohort, matcher)
     stored = vault is not None and is_stored(vault.styles, accepted, cohort)
 
     def found_in(one: Part) -> Found:
@@ -186,7 +186,7 @@ def _shown(found: Simulated, row: Mapping[str, object], body: bytes | None) -> S
     )
 
 
-def _cohort(name: str, matcher: str) -> Cohort | None:
+def cohort_of(name: str, matcher: str) -> Cohort | None:
     """Return the cohort of a matcher where it is that of the release's, else null."""
     try:
         cohort = load_cohort(name)

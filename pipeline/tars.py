@@ -30,12 +30,15 @@ def write_tar(
     """
     if samples.num_rows > 10**KEY_DIGITS:
         raise SchemaError(f"expected at most {10**KEY_DIGITS} rows a tar, found {samples.num_rows}")
-    metadata = tar_metadata(samples, number)
-    members = _tar(metadata, bodies, encode_format)
+    return tar_files(tar_metadata(samples, number), bodies, encode_format)
+
+
+def tar_files(metadata: pa.Table, bodies: pa.Array, encode_format: str) -> dict[str, bytes]:
+    """Return the files of a shard. metadata: as of `tar_metadata`; bodies in the same order."""
     return {
-        ".tar": members,
+        ".tar": _tar(metadata, bodies, encode_format),
         ".parquet": write_parquet(metadata),
-        "_stats.json": _stats(samples.num_rows),
+        "_stats.json": _stats(metadata.num_rows),
     }
 
 
@@ -45,13 +48,12 @@ def tar_metadata(samples: pa.Table, number: int) -> pa.Table:
     Hashes that are bytes become hex and times become text, because each row also is a JSON member.
     """
     plain = without_images(samples)
-    count, width = plain.num_rows, 5 + KEY_DIGITS
-    keys = [f"{number * 10**KEY_DIGITS + n:0{width}d}" for n in range(count)]
+    count = plain.num_rows
     tail = ["width", "height", "original_width", "original_height", "sha256"]
     lead = [n for n in plain.column_names if n not in ("caption", "url", *tail)]
-    columns = {name: _jsonable(plain[name].combine_chunks()) for name in [*lead, "caption", "url"]}
+    columns = {name: jsonable(plain[name].combine_chunks()) for name in [*lead, "caption", "url"]}
     columns |= {
-        "key": pa.array(keys, pa.string()),
+        "key": keys(count, number),
         "status": pa.array(["success"] * count, pa.string()),
         "error_message": pa.nulls(count, pa.string()),
     }
@@ -59,18 +61,26 @@ def tar_metadata(samples: pa.Table, number: int) -> pa.Table:
     return pa.table(columns).replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)})
 
 
-def _jsonable(column: pa.Array) -> pa.Array:
+def keys(count: int, number: int) -> pa.Array:
+    """Return the keys of the members of a shard, in order."""
+    width = 5 + KEY_DIGITS
+    first = number * 10**KEY_DIGITS
+    return pa.array([f"{first + n:0{width}d}" for n in range(count)], pa.string())
+
+
+def jsonable(column: pa.Array) -> pa.Array:
+    """Return a column as a JSON member can say it: bytes in hex, times as text."""
     kind = column.type
     if pa.types.is_fixed_size_binary(kind) or pa.types.is_binary(kind):
         return pa.array([None if v is None else v.hex() for v in column.to_pylist()], pa.string())
     if pa.types.is_timestamp(kind):
         return pa.array([_iso(v) for v in column.to_pylist()], pa.string())
     if pa.types.is_struct(kind):
-        parts = [_jsonable(column.field(i)) for i in range(kind.num_fields)]
+        parts = [jsonable(column.field(i)) for i in range(kind.num_fields)]
         return pa.StructArray.from_arrays(parts, names=[f.name for f in kind])
     if pa.types.is_list(kind):
         return pa.ListArray.from_arrays(
-            column.offsets, _jsonable(column.values), mask=column.is_null()
+            column.offsets, jsonable(column.values), mask=column.is_null()
         )
     return column
 

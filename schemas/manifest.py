@@ -70,6 +70,15 @@ class Roots(Entry):
     ledger_spec: str
 
 
+class Recalled(Entry):
+    """What a recall has done to the release that is the parent."""
+
+    removed: int  # rows that are not released any more
+    held: int  # of these, rows that somebody has to look at
+    reworded: int  # rows whose caption says less than it did
+    unjudged: int  # claims that could not be judged as in a build
+
+
 class Manifest(Entry):
     """manifest.json: published last; without it there is no release."""
 
@@ -81,7 +90,8 @@ class Manifest(Entry):
     plan: str  # digest of config and source
     config: dict[str, Any]
     source: dict[str, Any]
-    parent: str | None = None
+    parent: str | None = None  # sha256 of its manifest.json
+    recalled: Recalled | None = None  # where this is what a recall has left of the parent
     rows_in: int
     released: int
     captions_redacted: int = 0  # released rows from whose caption a name was taken out

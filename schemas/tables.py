@@ -390,6 +390,15 @@ LEDGER = _table(
     F("commitment", TEXT),  # hex sha256 over salt and the detail that the vault holds
 )
 
+RETRACTIONS = _table(
+    F("uid", TEXT),
+    F("sha256", TEXT),  # of the bytes as fetched
+    F("stored_sha256", TEXT),  # of the bytes that were released
+    F("release", TEXT),  # sha256 of the manifest.json of the release that the row has left
+    F("reason", TEXT),
+)
+"""Rows that a recall has taken out of a release, and of those before it; sorted by uid."""
+
 
 def require(table: pa.Table, schema: pa.Schema, *, extra: bool = True) -> None:
     """Raise SchemaError unless `table` starts with the columns of `schema`, in order and type.

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli import audit, build, cohort, optout, registry, signals, vault
+from jobs.cli import audit, build, cohort, optout, recall, registry, signals, vault
 from jobs.cli.console import say_error
 from jobs.cli.options import with_listed_names
 from schemas.errors import ClaimError, CurationError, UsageError
@@ -27,6 +27,7 @@ app = typer.Typer(
     help="Image-text training shards without those who asked to be left out, and the proof of it.",
 )
 build.register(app)
+recall.register(app)
 app.add_typer(optout.app, name="optout")
 app.add_typer(registry.app, name="registry")
 app.add_typer(cohort.app, name="cohort")
