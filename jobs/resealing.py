@@ -5,13 +5,23 @@ manifest last. Until it is there nothing is released, and the same command goes 
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.audit import checked
 from jobs.recall import Judged
-from jobs.rewriting import Target, Written, chosen_pictures, is_held, keep, publish, write_shard
+from jobs.rewriting import (
+    Target,
+    Written,
+    carry,
+    chosen_pictures,
+    is_held,
+    keep,
+    publish,
+    write_shard,
+)
 from jobs.sealing import REPORT_PATH, REVIEW_PATH, forget_strays, used
 from optout.log.sparse import SparseMap, Subtree, joined
 from optout.signed_file import SUFFIX, sign_file

@@ -58,7 +58,7 @@ def recall(  # noqa: PLR0917  # typer passes every argument by name
     """Take out of a release what newer claims deny; nothing is downloaded, no row comes in.
 
     Judged are the stored vectors, hashes, captions and addresses. The old release stays as it is;
-    RELEASE2 gets a signed list of what is gone, by which others clean their copies (recuse retract).
+    RELEASE2 gets a signed list of what is gone, by which others clean their copies: recuse retract.
     """
     import secrets
 
@@ -133,7 +133,7 @@ def _list(text: str) -> "ListConfig":
 
 
 def _safe(old: "Old", paths: list[str]) -> "pa.Table":
-    """Return SAFE of the safe lists of the release's build; those that nobody gives clear nothing."""
+    """Return SAFE of the safe lists of the release's build, of those that are given."""
     from pipeline.storage import read_anywhere
     from schemas.canonical import sha256_hex
     from schemas.safe import parse_safe, safe_table
@@ -147,10 +147,8 @@ def _safe(old: "Old", paths: list[str]) -> "pa.Table":
         wanted.discard(sha256_hex(body))
         lines += parse_safe(body, path)
     if wanted:
-        say([
-            f"{len(wanted)} safe lists of the release's build were not given (--safe): what they"
-            " clear of look-alikes leaves the release"
-        ])  # fmt: skip
+        lost = f"{len(wanted)} safe lists of the release's build were not given (--safe)"
+        say([f"{lost}: what they clear of look-alikes leaves the release"])
     return safe_table(lines)
 
 
@@ -173,10 +171,8 @@ def _say_judged(judged: "Judged") -> None:
     for (verdict, reason), rows in counts(judged).items():
         out.print(f"  {verdict} {safe(reason)}: {rows:,}")
     if judged.changes.held:
-        say([
-            f"{judged.changes.held:,} of them are held: somebody has to look"
-            " (recuse optout review RELEASE2)"
-        ])  # fmt: skip
+        held = f"{judged.changes.held:,} of them are held: somebody has to look"
+        say([f"{held} (recuse optout review RELEASE2)"])
     for one in judged.unjudged[:UNJUDGED_SHOWN]:
         out.print(f"  not judged: claim {safe(one.claim_id)}: {one.why}")
     if len(judged.unjudged) > UNJUDGED_SHOWN:
@@ -184,11 +180,13 @@ def _say_judged(judged: "Judged") -> None:
 
 
 def _say_written(judged: "Judged", done: "Rewritten", to: str, key: str) -> None:
-    say([
-        f"{to}: {done.manifest.released:,} rows; {len(done.touched):,} of"
-        f" {len(judged.old.release.names):,} shards were written anew",
-        f"{to}/retractions.parquet: for whoever holds a copy (recuse retract), signed by {key}",
-    ])  # fmt: skip
+    rows, shards = done.manifest.released, len(judged.old.release.names)
+    say(
+        [
+            f"{to}: {rows:,} rows; {len(done.touched):,} of {shards:,} shards were written anew",
+            f"{to}/retractions.parquet: for whoever holds a copy (recuse retract), signed by {key}",
+        ]
+    )
 
 
 def register(app: typer.Typer) -> None:
