@@ -30,6 +30,7 @@ from pipeline.represent import represent
 from pipeline.reread import Reread
 from pipeline.screen import grants
 from pipeline.slim import content_keys, sample_columns, slim
+from pipeline.spread import content_key
 from pipeline.votes import votes
 from schemas.config import BuildConfig
 from schemas.snapshot import Honoured
@@ -69,9 +70,10 @@ class Means:
 class Found:
     """What claims find in some rows, and how those rows would be released.
 
-    worded: uid, caption and `extra.` columns of the rows that are to be worded otherwise than they
-    were. clip: uid and clip_similarity, of these and others. originals: ORIGINALS of all that say
-    less than they were given. measured: MEASURED_ROWS.
+    unseen: UNSEEN, of rows that a build would not ask for. worded: uid, caption and `extra.` columns
+    of the rows that are to be worded otherwise than they were. clip: uid and clip_similarity, of
+    these and others. originals: ORIGINALS of all that say less than they were given. measured:
+    MEASURED_ROWS.
     """
 
     slim: pa.Table
@@ -79,9 +81,13 @@ class Found:
     grants: pa.Table
     similarities: pa.Table
     measured: pa.Table
+    unseen: pa.Table
     originals: pa.Table
     worded: pa.Table
     clip: pa.Table
+
+
+UNSEEN = pa.schema([SLIM.field(name) for name in ("uid", "sha256", "pixel_sha256")])
 
 
 def find(
@@ -118,25 +124,38 @@ def find(
     if doubted is not None:
         asked = pa.concat_arrays([asked, doubted])
     filtered = _refused([spoken, rows.judged, decoded], asked, means.config)
+    # What claims stop by address or caption a build would not have asked for.
+    stopped = spoken["uid"].filter(pc.is_valid(spoken["stop_reason"])).combine_chunks()
+    judged, pictures, vectors = (
+        _without(table, stopped) for table in (rows.judged, decoded, rows.vectors)
+    )
     limits = means.config.match
     similar = likeness_again(
-        stored, rows.vectors, means.honoured, means.cohort, limits.epsilon, search=means.near
+        stored, vectors, means.honoured, means.cohort, limits.epsilon, search=means.near
     )
-    keys = content_keys(rows.judged, decoded)
-    found = match(
-        keys, rows.vectors, means.honoured, similar.similarities, limits, search=means.search
-    )
-    named = worded.named
+    keys = content_keys(judged, pictures)
+    found = match(keys, vectors, means.honoured, similar.similarities, limits, search=means.search)
     return Found(
-        slim=slim(spoken, rows.judged, decoded, filtered),
-        matches=pa.concat_tables([found, named]),
+        slim=slim(spoken, judged, pictures, filtered),
+        matches=pa.concat_tables([found, worded.named]),
         grants=grants(spoken, claims),
         similarities=similar.similarities,
         measured=similar.rows,
+        unseen=_unseen(rows, stopped),
         originals=originals,
         worded=changed,
         clip=decoded.select(["uid", "clip_similarity"]).filter(pc.is_in(decoded["uid"], asked)),
     )
+
+
+def _without(table: pa.Table, uids: pa.Array) -> pa.Table:
+    return table.filter(pc.invert(pc.is_in(table["uid"], uids))) if len(uids) else table
+
+
+def _unseen(rows: Reread, stopped: pa.Array) -> pa.Table:
+    judged = _of(rows.judged.select(["uid", "sha256"]), stopped).sort_by("uid")
+    decoded = _of(rows.decoded.select(["uid", "pixel_sha256"]), stopped).sort_by("uid")
+    return judged.append_column("pixel_sha256", decoded["pixel_sha256"]).cast(UNSEEN)
 
 
 def _wording(rows: pa.Table) -> list[str]:
@@ -200,15 +219,45 @@ def decide_again(
     tables = {
         name: pa.concat_tables([schema.empty_table(), *(getattr(one, name) for one in found)])
         for name, schema in (
-            ("slim", SLIM), ("matches", MATCHES), ("grants", GRANTS), ("similarities", SIMILARITIES)
+            ("slim", SLIM), ("matches", MATCHES), ("grants", GRANTS),
+            ("similarities", SIMILARITIES), ("unseen", UNSEEN),
         )
     }  # fmt: skip
-    edges = EDGES.empty_table() if edges is None else edges
     rows, honoured, config = tables["slim"], means.honoured, means.config
+    edges = EDGES.empty_table() if edges is None else _seen(edges, rows, tables["unseen"])
     voted = votes(rows, [tables["similarities"]], edges, honoured, config.match, safe=safe)
     met = pa.concat_tables([tables["matches"], voted])
     decided = decide(rows, met, edges, honoured.claims, tables["grants"], config, safe=safe)
     return Decided(represent(decided, rows, edges, duplicate_similarity, config), voted)
+
+
+def _seen(edges: pa.Table, rows: pa.Table, unseen: pa.Table) -> pa.Table:
+    """Return EDGES as a build would find them that had not asked for some rows.
+
+    An edge is written once for all rows of two contents, at one row of each: where that row is
+    unseen, another of its content stands for it; an edge to a content without any falls away.
+    rows: SLIM, in which what is unseen has no content. unseen: UNSEEN.
+    """
+    if not unseen.num_rows:
+        return edges
+    known = pl.DataFrame(rows.select(UNSEEN.names)).join(
+        pl.DataFrame(unseen.select(["uid"])), on="uid", how="anti"
+    )
+    every = pl.concat([known, pl.DataFrame(unseen)]).with_columns(content=content_key())
+    left = every.join(known.select("uid"), on="uid", how="semi")
+    stand = left.group_by("content").agg(other=pl.col("uid").min())
+    gone = every.join(known.select("uid"), on="uid", how="anti")
+    instead = gone.join(stand, on="content", how="left").select("uid", "other")
+    frame = pl.DataFrame(edges)
+    for end in ("uid_a", "uid_b"):
+        told = frame.join(instead.with_columns(hit=True), left_on=end, right_on="uid", how="left")
+        hit = pl.col("hit").fill_null(value=False)
+        frame = told.with_columns(pl.when(hit).then("other").otherwise(end).alias(end))
+        frame = frame.drop("other", "hit").filter(pl.col(end).is_not_null())
+    frame = frame.filter(pl.col("uid_a") != pl.col("uid_b"))
+    first, second = pl.min_horizontal("uid_a", "uid_b"), pl.max_horizontal("uid_a", "uid_b")
+    frame = frame.with_columns(uid_a=first, uid_b=second).unique(maintain_order=True)
+    return frame.select(EDGES.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(EDGES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,7 @@
 """A release and its vault read back as the tables of a build's stages, to be judged again.
 
 What a release does not say is null: when a row was stopped, where its bytes lay. Of released rows
-the order of the source is not known; they come before all others, in the order of their uids.
+the place in the source is not known; they come before all others, in the order of their uids.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,8 +33,6 @@ from schemas.verdict import Outcome, Reason
 
 BESIDE_TARS = {"key", "status", "error_message"}
 """Columns of img2dataset's layout that are none of ours."""
-FIRST = -1
-"""Place in the source of a released row."""
 
 BY_CLAIMS = frozenset(
     {
@@ -149,7 +147,6 @@ def of_samples(
     given = [str(Outcome.GIVEN if key.startswith(GIVEN) else Outcome.OK) for key in keys]
     count = samples.num_rows
     more = {
-        "row": pa.array([FIRST] * count, pa.int64()),
         "url_key": pa.array(keys, TEXT),
         "outcome": pa.array(given, TEXT),
         "unchecked": pa.array([[]] * count, pa.list_(TEXT)),
