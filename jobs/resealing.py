@@ -44,8 +44,8 @@ from pipeline.release_maps import (
 from pipeline.report.gallery import PICTURES
 from pipeline.report.pages import ReportFacts, render_report, render_review
 from pipeline.report.tally import merge
+from pipeline.retracted import KIND
 from pipeline.rewrite import (
-    RETRACTIONS_KIND,
     RETRACTIONS_PATH,
     retractions,
 )
@@ -159,7 +159,7 @@ def _retractions(judged: Judged, target: Target, done: Written) -> None:
     table = retractions(judged.changes.removed, hashes, judged.old.sha256, before)
     file = File(RETRACTIONS_PATH, write_parquet(table), table.num_rows)
     publish(target.out, done.public, file)
-    note = sign_file(RETRACTIONS_KIND, file.body, target.key, {"release": judged.old.sha256})
+    note = sign_file(KIND, file.body, target.key, {"release": judged.old.sha256})
     target.out.publish(RETRACTIONS_PATH + SUFFIX, note)
 
 

@@ -70,7 +70,7 @@ class Means:
 class Found:
     """What claims find in some rows, and how those rows would be released.
 
-    unseen: UNSEEN, of rows that a build would not ask for. worded: uid, caption and `extra.` columns
+    unseen: UNSEEN, of rows that a build would not ask for. worded: uid, caption, `extra.` columns
     of the rows that are to be worded otherwise than they were. clip: uid and clip_similarity, of
     these and others. originals: ORIGINALS of all that say less than they were given. measured:
     MEASURED_ROWS.

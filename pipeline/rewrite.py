@@ -19,7 +19,6 @@ from schemas.errors import SchemaError
 from schemas.tables import RETRACTIONS, TEXT
 
 RETRACTIONS_PATH = "retractions.parquet"
-RETRACTIONS_KIND = "recuse-retractions/1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli import audit, build, cohort, optout, recall, registry, signals, vault
+from jobs.cli import audit, build, cohort, optout, recall, registry, retract, signals, vault
 from jobs.cli.console import say_error
 from jobs.cli.options import with_listed_names
 from schemas.errors import ClaimError, CurationError, UsageError
@@ -34,6 +34,7 @@ app.add_typer(cohort.app, name="cohort")
 app.add_typer(signals.app, name="signals")
 app.add_typer(audit.app, name="audit")
 app.add_typer(vault.app, name="vault")
+app.add_typer(retract.app, name="retract")
 
 
 def _print_version(value: bool) -> None:

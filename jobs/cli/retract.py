@@ -1,0 +1,94 @@
+"""`recuse retract`: rows that a release has taken back, dropped from a copy of it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jobs.cli.console import console, safe, say
+from schemas.errors import UsageError
+
+if TYPE_CHECKING:
+    from jobs.retract import Report
+
+# ruff: noqa: PLC0415 - commands import what they need, so that --help and others start at once
+
+COPY = Annotated[Path, typer.Argument(metavar="COPY", help="Folder of the copy.")]
+RETRACTIONS = Annotated[
+    Path, typer.Argument(metavar="RETRACTIONS", help="retractions.parquet, its note beside it.")
+]
+KEY = Annotated[
+    list[str] | None, typer.Option("--key", help="Verifier key that you trust; repeatable.")
+]
+KEYS = Annotated[Path | None, typer.Option("--keys", help="File of such keys, one a line.")]
+
+app = typer.Typer(no_args_is_help=True, help="Drop rows that were taken back from a copy.")
+
+
+@app.callback()
+def root() -> None:
+    """Drop rows that a release has taken back from a copy that you hold."""
+
+
+@app.command("apply")
+def apply(
+    copy: COPY,
+    retractions: RETRACTIONS,
+    key: KEY = None,
+    keys: KEYS = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Rewrite the files.")] = False,
+) -> None:
+    """Say which rows of a copy go, file by file; with --yes, drop them.
+
+    Parquet shards, tars, img2dataset's folders, and folders saved by `datasets`.
+    """
+    report = _run(copy, retractions, [*(key or ()), *_listed(keys)], yes=yes)
+    _say(report, done=yes)
+    if report.rows and not yes:
+        say(["nothing was changed; --yes drops them"])
+
+
+@app.command("check")
+def check(copy: COPY, retractions: RETRACTIONS, key: KEY = None, keys: KEYS = None) -> None:
+    """Say which rows of a copy were taken back. Exit code 1 where any is still there."""
+    report = _run(copy, retractions, [*(key or ()), *_listed(keys)], yes=False)
+    _say(report, done=False)
+    if report.rows:
+        raise typer.Exit(1)
+
+
+def _run(copy: Path, retractions: Path, keys: list[str], *, yes: bool) -> "Report":
+    from jobs.progress import told as told_on_terminal
+    from jobs.retract import retract
+    from pipeline.retracted import Retracted
+
+    if not keys:
+        raise UsageError("expected --key or --keys: whom you trust to take rows back, found none")
+    retracted = Retracted.read(retractions, keys)
+    with told_on_terminal("read") as told:
+        return retract(copy, retracted, yes=yes, told=told)
+
+
+def _listed(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(f"expected verifier keys in {path}, one a line: {e}") from e
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _say(report: "Report", *, done: bool) -> None:
+    out = console()
+    for one in report.going:
+        out.print(f"  {safe(one.path)}: {one.rows:,} of {one.of:,} rows")
+    for path in report.untold:
+        say([f"{safe(path)}: nothing there tells its rows; it was left alone"])
+    if not report.rows:
+        say(["none of the rows that were taken back is there"])
+        return
+    for path in report.about:
+        say([f"{safe(path)} tells of these rows too: take that of the new release"])
+    word = "dropped" if done else "would go"
+    say([f"{word}: {report.rows:,} rows out of {len(report.going):,} files"])
