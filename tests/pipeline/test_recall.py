@@ -1,0 +1,164 @@
+"""What stays after a recall is what a fresh decision keeps, less what that would add."""
+
+import json
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optout.style import near_styles
+from optout.union import NOT_JUDGED
+from pipeline.recall import (
+    Lacking,
+    Means,
+    Unjudged,
+    Why,
+    changes,
+    decide_again,
+    find,
+    unjudged,
+    without_styles,
+)
+from pipeline.release import sample_rows, vault_rows
+from pipeline.reread import BY_CLAIMS, of_samples, of_vaulted, samples_of
+from pipeline.rewrite import Part, edited, retractions
+from pipeline.shard import without_images
+from schemas.snapshot import Honoured
+from schemas.tables import (
+    DECIDED,
+    EXTRA,
+    from_rows,
+)
+from tests.pipeline.recalls import (
+    CONFIG,
+    POOL,
+    THRESHOLD,
+    Built,
+    build,
+    captions,
+    clip,
+    honoured,
+    recaption,
+    world,
+)
+from tests.pipeline.test_likeness import COHORT
+
+# --- a recall of what was built
+
+
+@dataclass(frozen=True)
+class Recalled:
+    published: pa.Table
+    edited: pa.Table
+    removed: pa.Table
+
+
+def recall(old: Built, claims: Honoured) -> Recalled:
+    tables = old.tables
+    stays = pc.equal(tables.decided["verdict"], "keep")
+    published = without_images(sample_rows(tables, tables.decided.filter(stays)))
+    vaulted = vault_rows(tables, tables.decided.filter(pc.invert(stays)), b"s" * 32)
+    extra = [f for f in vaulted.schema if f.name.startswith(EXTRA)]
+    samples = samples_of(published, extra)
+    own = pc.is_in(tables.vectors["uid"], samples["uid"].combine_chunks())
+    before = tables.originals.filter(
+        pc.is_in(tables.originals["uid"], samples["uid"].combine_chunks())
+    )
+    means = Means(claims, CONFIG, COHORT, recaption, None, near_styles)
+    released = find(of_samples(samples, tables.vectors.filter(own), {}), means, before)
+    doubted = vaulted["uid"].filter(pc.is_in(vaulted["reason"], pa.array(sorted(BY_CLAIMS))))
+    beside = find(of_vaulted(vaulted), means, doubted=doubted.combine_chunks())
+    decided = decide_again([released, beside], old.edges, means, THRESHOLD).decided
+    found = changes(decided, [released])
+    return Recalled(published, edited(Part(0, published, extra), found), found.removed)
+
+
+NAMES = st.sets(st.sampled_from(sorted(POOL)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), count=st.integers(0, 45), old=NAMES, more=NAMES)
+def test_a_recall_keeps_what_a_fresh_decision_keeps_less_what_it_adds(seed, count, old, more):
+    rows = world(seed, count)
+    before = build(rows, honoured(old))
+    after = build(rows, honoured(old | more), before.fetched)
+    found = recall(before, honoured(old | more))
+    expected = {uid: said for uid, said in after.kept.items() if uid in before.kept}
+    assert captions(found.edited) == expected
+    assert set(found.removed["uid"].to_pylist()) == before.kept.keys() - expected.keys()
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), count=st.integers(0, 45), old=NAMES, new=NAMES)
+def test_withdrawn_claims_bring_back_neither_rows_nor_names(seed, count, old, new):
+    rows = world(seed, count)
+    before = build(rows, honoured(old))
+    after = build(rows, honoured(new), before.fetched)
+    found = recall(before, honoured(new))
+    left = captions(found.edited)
+    assert left.keys() <= before.kept.keys()
+    if not (old - new) & {"redact", "both"}:  # a caption that stays cut ranks by what is left of it
+        assert left.keys() == after.kept.keys() & before.kept.keys()
+    for name, words in (("redact", "Bo Lind"), ("both", "Cy Dale")):
+        if name in old | new:
+            assert not any(words in caption for caption in left.values())
+
+
+def test_nothing_changes_where_no_claim_is_new():
+    before = build(world(3, 40), honoured(POOL))
+    found = recall(before, honoured(POOL))
+    assert found.edited.equals(found.published)
+    assert found.removed.num_rows == 0
+
+
+def test_further_columns_lose_the_name_as_the_caption_does():
+    rows = [replace(r, caption="a pond by Bo Lind no. 1") for r in world(1, 1)]
+    found = recall(build(rows, honoured([])), honoured(["redact"]))
+    (row,) = found.edited.to_pylist()
+    assert "Bo Lind" not in json.dumps(row["tags"])
+    assert "Bo Lind" not in row["caption"]
+    assert row["caption_redacted"] is True
+    assert row["clip_similarity"] == pytest.approx(clip(row["caption"]))
+
+
+# --- what cannot be judged
+
+
+def test_claims_that_stored_vectors_cannot_judge_are_named_with_their_reason():
+    claims = honoured(["work", "style", "name", "host"])
+    assert unjudged(claims, Lacking()) == []
+    assert unjudged(claims, Lacking(vectors=True)) == [
+        Unjudged("style", Why.NO_VECTORS),
+        Unjudged("work", Why.NO_VECTORS),
+    ]
+    assert {one.claim_id for one in unjudged(claims, Lacking(hashes=True))} == {"style", "work"}
+    assert [one.claim_id for one in unjudged(claims, Lacking(cohort=True))] == ["style"]
+    without = {one.claim_id for one in unjudged(claims, Lacking(vault=True))}
+    assert without == {"style", "work", "name"}
+
+
+def test_claims_of_another_matcher_are_not_judged():
+    claims = honoured(["work", "style"])
+    other = Honoured("x" * 64, claims.claims, claims.works)
+    told = unjudged(other, Lacking())
+    assert told == [Unjudged("style", Why.OTHER_MATCHER), Unjudged("work", Why.OTHER_MATCHER)]
+    waits = without_styles(claims)
+    assert set(waits.claims["style_state"].to_pylist()) == {"none", NOT_JUDGED}
+
+
+def test_retractions_keep_those_of_earlier_recalls():
+    row = {"uid": "b", "reason": "optout_work", "verdict": "drop"}
+    hashes = pa.table({"uid": ["b"], "sha256": ["1" * 64], "stored_sha256": ["2" * 64]})
+    first = retractions(from_rows([row], DECIDED), hashes, "e" * 64, None)
+    again = from_rows([row | {"uid": "a", "reason": "optout_host"}], DECIDED)
+    both = retractions(
+        again, hashes.set_column(0, "uid", pa.array(["a"])), "f" * 64, first
+    ).to_pylist()
+    assert [(r["uid"], r["release"][0], r["reason"]) for r in both] == [
+        ("a", "f", "optout_host"),
+        ("b", "e", "optout_work"),
+    ]
+    assert "claim_id" not in both[0]
