@@ -20,7 +20,7 @@ from pipeline.screen import grants
 from pipeline.slim import content_keys, slim
 from pipeline.votes import votes
 from schemas.canonical import sha256_hex
-from schemas.config import BuildConfig
+from schemas.config import BuildConfig, MatchConfig
 from schemas.snapshot import Honoured
 from schemas.tables import (
     CLAIMS,
@@ -38,17 +38,23 @@ from tests.pipeline.samples import picture
 from tests.pipeline.test_likeness import COHORT, DIM, MATCHER, tail, unit
 
 THRESHOLD = 0.9
-CONFIG = BuildConfig()
+CONFIG = BuildConfig(match=MatchConfig(style_budget=0.05))
 HOSTS = ("a.example", "b.example", "c.example")
 WORDS = ("a tree", "a boat by Ada Grove", "a pond by Bo Lind", "after Cy Dale, a hill")
-IMAGES = 14
+IMAGES = 16
+ONE_HAND = 8
 
 
 # --- a world: images, rows that show them, claims
 
 
 def image(seed: int) -> np.ndarray:
+    """Vectors of an image; from 8 on they are by one hand."""
     (own,) = unit(np.random.default_rng(seed), 1)
+    if seed >= ONE_HAND:
+        (hand,) = unit(np.random.default_rng(77), 1)
+        mixed = hand.astype(np.float32) + own.astype(np.float32) * 0.55
+        return (mixed / np.linalg.norm(mixed)).astype(np.float16)
     return own
 
 
@@ -126,11 +132,11 @@ POOL = {
     "copy": (claim("copy"), [work("copy", 7), work("copy", 10)]),
     "style": (
         claim("style", style_state="active", style_tail=tail(0.5)),
-        [work("style", 0), work("style", 1)],
+        [work("style", 24), work("style", 8)],
     ),
     "broad": (
         claim("broad", style_state="active", style_tail=tail(-1.5)),
-        [work("broad", 12), work("broad", 9)],
+        [work("broad", 20), work("broad", 21)],
     ),
 }
 
