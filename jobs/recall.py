@@ -4,7 +4,7 @@ What is decided stands in pipeline/recall.py, how files change in pipeline/rewri
 after the other; of each only slim columns and what the claims find stay in hand.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -32,6 +32,7 @@ from pipeline.recall import (
     Found,
     Lacking,
     Means,
+    Recaption,
     Unjudged,
     changes,
     decide_again,
@@ -165,9 +166,10 @@ class Judged:
         return [*own, *([self.beside[shard]] if shard in self.beside else [])]
 
 
-def judge(old: Old, claims: Claims, track: Track) -> Judged:
+def judge(old: Old, claims: Claims, track: Track, recaption: Recaption | None = None) -> Judged:
     """Return what the claims do to the rows of a release. Nothing is written.
 
+    recaption: compares captions that change with their images; default: by the release's model.
     Raises ProofError for files that are not those of its manifest or vault.
     """
     matcher = old.release.matcher.fingerprint if old.release.matcher else ""
@@ -177,7 +179,7 @@ def judge(old: Old, claims: Claims, track: Track) -> Judged:
         honoured=without_styles(honoured) if cohort_lacks else honoured,
         config=old.release.config,
         cohort=claims.cohort,
-        recaption=_recaption(old.manifest),
+        recaption=recaption or recaption_by(old.manifest),
         search=index.candidates,
         near=style_search.near_styles,
     )
@@ -238,13 +240,13 @@ def _whole(table: pa.Table, names: Iterable[str], rows: int | None = None) -> bo
     return all(n in table.column_names and not table[n].null_count for n in names)
 
 
-def _recaption(manifest: Manifest) -> Callable[[pa.Table, pa.Table, Mapping[str, str]], pa.Table]:
+def recaption_by(manifest: Manifest) -> Recaption:
     """Return what compares captions with their images, by the release's model, loaded if asked."""
-    (entry,) = [m for m in manifest.models if m.role == "sem"]
     loaded: list[Embedder] = []
 
     def again(decoded: pa.Table, vectors: pa.Table, captions: Mapping[str, str]) -> pa.Table:
         if not loaded:
+            (entry,) = [m for m in manifest.models if m.role == "sem"]
             choice = ModelChoice(
                 name=entry.name,
                 fingerprint=entry.fingerprint,
