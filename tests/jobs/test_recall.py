@@ -389,7 +389,7 @@ def test_claims_of_another_matcher_are_told_and_their_names_still_act(built):
         Old(replace(old.release, manifest=manifest), None), ["host", "work"], cohort=None
     )
     assert {u.claim_id for u in found.unjudged} == {"work"}
-    assert set(found.changes.removed["reason"].to_pylist()) == {"optout_host"}
+    assert "optout_host" in found.changes.removed["reason"].to_pylist()
 
 
 def test_a_registry_and_lists_that_the_release_honours_must_be_there(built):
