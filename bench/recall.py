@@ -5,8 +5,8 @@
 Rows are made up with a seed, as in bench/likeness.py: unit vectors of the built-in matcher's
 dimensions in parts of 10,000, images of 1 kB, as many hosts as parts. New are one claim of 100
 works and one of a style of ten works. Some parts (--parts) hold five copies of works each; in any
-other the style takes strangers at its declared rate, and nothing else. Reading, judging and writing are
-timed apart; one process, no vault, so that everything is measured.
+other the style takes strangers at its declared rate, and nothing else. Reading, judging and writing
+are timed apart, in CPU seconds; one process, no vault, so that everything is measured.
 """
 
 import argparse
@@ -156,10 +156,8 @@ def main() -> None:
         by_works = replace(
             told, removed=told.removed.filter(pc.equal(told.removed["claim_id"], "works"))
         )
-        lines = [
-            f"{given.rows:,} rows in {parts} parts: read {read:.0f} s, judge {judged:.0f} s,"
-            f" decide {global_s:.1f} s"
-        ]
+        times = f"read {read:.0f} s, judge {judged:.0f} s, decide {global_s:.1f} s"
+        lines = [f"{given.rows:,} rows in {parts} parts: {times}"]
         for name, own in (("works alone", by_works), ("works and style", told)):
             start = time.process_time()
             touched, written, every = write(place, own)

@@ -5,6 +5,7 @@ Less what such a build would add, and without a row of what was taken out in any
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from jobs.absence import prove_absence
+from jobs.audit import replay_signals
 from jobs.demo.gallery import catalogue, paint
+from jobs.vaults import open_vault
+from pipeline.absence import Absence
 from pipeline.manifest import read_manifest
 from pipeline.storage import open_store
 from tests.e2e.builds import build, digests, manifest, recuse, rows_in
@@ -126,6 +131,68 @@ def test_a_recall_is_a_fresh_build_less_what_that_adds(web, tmp_path, form):
     retracted = pq.read_table(out / "retractions.parquet").to_pylist()
     assert [row["uid"] for row in retracted] == sorted(gone)
     _require_nowhere(out, [old[uid] for uid in gone])
+    assert "finished before" in recall(web, form, out)
+    proof = prove_absence(str(out), str(web / "work" / "one.png"), 31)  # the roots are its own
+    assert isinstance(proof, Absence)
+    _require_vault(web, form, out, gone)
+
+
+def _require_vault(web: Path, form: str, out: Path, gone: set[str]) -> None:
+    """The vault knows of the rows that left what it would after a build, and more."""
+    vault, like = (Path(f"{p}.vault") for p in (out, web / f"fresh-{form}"))
+    opened = open_vault(str(vault), read_manifest(open_store(str(out))))
+    assert {r["uid"] for r in rows_in(vault / "rows")} >= gone
+    same = ("claims.parquet", "similarities/styles.parquet", "captions/00000.parquet")
+    for name in same:
+        if (like / name).exists():
+            assert (vault / name).read_bytes() == (like / name).read_bytes()
+    said = {r["uid"]: r for r in rows_in(vault / "rows")}
+    for row in rows_in(like / "rows"):
+        if row["uid"] in gone:
+            own = said[row["uid"]]
+            verdict = (
+                "verdict",
+                "reason",
+                "stage",
+                "claim_id",
+                "rule",
+                "by_uid",
+                "detail",
+                "caption",
+            )
+            assert {k: own[k] for k in verdict} == {k: row[k] for k in verdict}
+    assert opened.edges.equals(pq.read_table(web / f"{form}.vault" / "edges.parquet"))
+
+
+def test_a_recalled_release_is_read_as_any_other(web, tmp_path):
+    out = tmp_path / "new"
+    assert "nothing was written" in recall(web, "parquet", out, "--dry-run")
+    assert not out.exists()
+    recall(web, "parquet", out, "--link")
+    report = replay_signals(str(out))
+    assert report.agrees
+    page = (out / "report.html").read_text()
+    assert page.count("data:image/jpeg") == manifest(out)["released"]
+    again = tmp_path / "again"
+    text = recuse(
+        "recall", out, "--registry", web / "registry.db", "--trust-local", "--out", again,
+        "--key", web / "builder.key",
+    )  # fmt: skip
+    assert "0 of" in text
+    before, after = (pq.read_table(p / "retractions.parquet") for p in (out, again))
+    assert after.equals(before)
+
+
+def test_whoever_has_a_copy_drops_the_same_rows(web, tmp_path):
+    out = tmp_path / "new"
+    key = recall(web, "webdataset", out).split("signed by ")[1].split()[0]
+    copy = tmp_path / "copy"
+    shutil.copytree(web / "webdataset", copy)
+    arguments = (copy, out / "retractions.parquet", "--key", key)
+    assert "would go" in recuse("retract", "apply", *arguments)
+    assert "dropped" in recuse("retract", "apply", *arguments, "--yes")
+    assert "none of the rows" in recuse("retract", "check", *arguments)
+    assert by_uid(copy).keys() == by_uid(out).keys()
 
 
 def _require_nowhere(release: Path, rows: list[dict]) -> None:
