@@ -117,9 +117,8 @@ def find(
         originals = pa.concat_tables([fresh, kept.cast(fresh.schema)])
     changed = _changed(rows.rows, spoken)
     decoded = rows.decoded
-    if changed.num_rows and "sem" in rows.vectors.column_names:
-        captions = dict(zip(*(changed[n].to_pylist() for n in ("uid", "caption")), strict=True))
-        decoded = means.recaption(decoded, rows.vectors, captions)
+    if changed.num_rows:
+        decoded = _recaptioned(decoded, rows.vectors, changed, means)
     asked = changed["uid"].combine_chunks()
     if doubted is not None:
         asked = pa.concat_arrays([asked, doubted])
@@ -146,6 +145,17 @@ def find(
         worded=changed,
         clip=decoded.select(["uid", "clip_similarity"]).filter(pc.is_in(decoded["uid"], asked)),
     )
+
+
+def _recaptioned(decoded: pa.Table, vectors: pa.Table, changed: pa.Table, means: Means) -> pa.Table:
+    """Return DECODED with clip_similarity of other captions; null where no vector is stored."""
+    captions = dict(zip(*(changed[n].to_pylist() for n in ("uid", "caption")), strict=True))
+    if "sem" in vectors.column_names:
+        return means.recaption(decoded, vectors, captions)
+    place = decoded.schema.get_field_index("clip_similarity")
+    rows = (decoded[name].to_pylist() for name in ("uid", "clip_similarity"))
+    told = [None if uid in captions else old for uid, old in zip(*rows, strict=True)]
+    return decoded.set_column(place, decoded.schema.field(place), pa.array(told, pa.float32()))
 
 
 def _without(table: pa.Table, uids: pa.Array) -> pa.Table:

@@ -124,6 +124,15 @@ def test_further_columns_lose_the_name_as_the_caption_does():
     assert row["clip_similarity"] == pytest.approx(clip(row["caption"]))
 
 
+def test_a_caption_that_cannot_be_compared_again_has_no_similarity():
+    before = build(
+        [replace(r, caption="a pond by Bo Lind no. 1") for r in world(1, 1)], honoured([])
+    )
+    bare = replace(before.tables, vectors=before.tables.vectors.drop_columns(["sem"]))
+    (row,) = recall(replace(before, tables=bare), honoured(["redact"])).edited.to_pylist()
+    assert row["clip_similarity"] is None
+
+
 # --- what cannot be judged
 
 
