@@ -26,23 +26,11 @@ from pipeline.identify import shard_of
 from pipeline.likeness import NOTHING_MEASURED, acting
 from pipeline.manifest import MANIFEST_PATH
 from pipeline.plan import ModelChoice
-from pipeline.recall import (
-    Changes,
-    Decided,
-    Found,
-    Lacking,
-    Means,
-    Recaption,
-    Unjudged,
-    changes,
-    decide_again,
-    find,
-    unjudged,
-    without_styles,
-)
+from pipeline.recall import Changes, Decided, Found, Means, Recaption, changes, decide_again, find
 from pipeline.release import name_of
 from pipeline.reread import BY_CLAIMS, extra_fields, of_samples, of_vaulted, read_rows, samples_of
 from pipeline.shard import read_parquet
+from pipeline.unjudged import Lacking, Unjudged, unjudged, without_styles
 from pipeline.vault import CAPTIONS_FOLDER, EVIDENCE_ROWS, ROWS_FOLDER
 from schemas.canonical import digest, sha256_hex
 from schemas.config import ListConfig, RegistryConfig

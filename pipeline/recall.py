@@ -11,7 +11,6 @@ What cannot be judged as in a build is told claim by claim (`unjudged`).
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import polars as pl
 import pyarrow as pa
@@ -20,10 +19,9 @@ import pyarrow.compute as pc
 from optout.cohort import Cohort
 from optout.match import Candidates
 from optout.style import Search
-from optout.union import NOT_JUDGED
 from pipeline.decide import decide
 from pipeline.filters import FILTERED, refused
-from pipeline.likeness import NOTHING_MEASURED, Likeness, acting, likeness_again
+from pipeline.likeness import NOTHING_MEASURED, Likeness, likeness_again
 from pipeline.match import match
 from pipeline.redact import overlaid, redact
 from pipeline.represent import represent
@@ -44,7 +42,7 @@ from schemas.tables import (
     SLIM,
     TEXT,
 )
-from schemas.verdict import Stance, Verdict
+from schemas.verdict import Verdict
 
 Recaption = Callable[[pa.Table, pa.Table, Mapping[str, str]], pa.Table]
 """DECODED, vectors, and captions by uid: DECODED with clip_similarity of the captions as they are
@@ -343,67 +341,3 @@ def measured_of(found: Sequence[Found], bare: pa.Array) -> tuple[pa.Table, pa.Ta
     similar, rows = (t.filter(pc.invert(pc.is_in(t["uid"], bare))) for t in tables)
     order = [("uid", "ascending"), ("claim_id", "ascending")]
     return similar.sort_by(order), rows.sort_by("uid")
-
-
-# --- what cannot be judged
-
-
-class Why(StrEnum):
-    """Why a claim cannot be judged as in a build."""
-
-    OTHER_MATCHER = "its vectors are of another matcher than the release's"
-    NO_VECTORS = "the release has no vectors of some rows to compare with it"
-    NO_HASHES = "the release has no hashes of some rows to compare with it"
-    NO_COHORT = "the cohort of the release's matcher is not at hand"
-    NO_VAULT = "without the vault nobody knows copies, votes of sources and how far a claim reaches"
-
-
-@dataclass(frozen=True, slots=True)
-class Lacking:
-    """What a release lacks for a judgement."""
-
-    vectors: bool = False
-    hashes: bool = False
-    cohort: bool = False
-    vault: bool = False
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Unjudged:
-    """A claim that cannot be judged as in a build, and why."""
-
-    claim_id: str
-    why: Why
-
-
-def unjudged(honoured: Honoured, lacking: Lacking) -> list[Unjudged]:
-    """Return the opt-out claims that cannot be judged as in a build, by id, each reason once."""
-    styles = set(acting(honoured))
-    works = honoured.works.select(["claim_id", "matcher"]).to_pylist()
-    compared = {w["claim_id"] for w in works if w["matcher"] == honoured.matcher}
-    strange = {w["claim_id"] for w in works if w["matcher"] not in (None, "", honoured.matcher)}
-    listed = {w["claim_id"] for w in works}
-    columns = ["claim_id", "stance", "style_state", "names"]
-    found: set[Unjudged] = set()
-    for row in honoured.claims.select(columns).to_pylist():
-        claim = row["claim_id"]
-        if row["stance"] != Stance.OPT_OUT:
-            continue
-        reasons = {
-            Why.OTHER_MATCHER: claim in strange - compared or row["style_state"] == NOT_JUDGED,
-            Why.NO_VECTORS: lacking.vectors and claim in compared,
-            Why.NO_HASHES: lacking.hashes and claim in listed,
-            Why.NO_COHORT: lacking.cohort and claim in styles,
-            Why.NO_VAULT: lacking.vault and (claim in listed or bool(row["names"])),
-        }
-        found |= {Unjudged(claim, why) for why, applies in reasons.items() if applies}
-    return sorted(found)
-
-
-def without_styles(honoured: Honoured) -> Honoured:
-    """Return the claims with no style in force: what remains where their cohort is not at hand."""
-    claims = honoured.claims
-    place = claims.column_names.index("style_state")
-    state = claims["style_state"]
-    waits = pc.if_else(pc.equal(state, "active"), NOT_JUDGED, state)
-    return replace(honoured, claims=claims.set_column(place, claims.schema.field(place), waits))

@@ -11,21 +11,12 @@ from hypothesis import strategies as st
 
 from optout.style import near_styles
 from optout.union import NOT_JUDGED
-from pipeline.recall import (
-    Lacking,
-    Means,
-    Unjudged,
-    Why,
-    changes,
-    decide_again,
-    find,
-    unjudged,
-    without_styles,
-)
+from pipeline.recall import Means, changes, decide_again, find
 from pipeline.release import sample_rows, vault_rows
 from pipeline.reread import BY_CLAIMS, of_samples, of_vaulted, samples_of
 from pipeline.rewrite import Part, edited, retractions
 from pipeline.shard import without_images
+from pipeline.unjudged import Lacking, Unjudged, Why, unjudged, without_styles
 from schemas.snapshot import Honoured
 from schemas.tables import (
     DECIDED,
