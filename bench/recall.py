@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 from likeness import COPY_DIM, MATCHER, RNG, SHARD, STYLE_DIM, cohort, pictures, tails
 
 from optout import index, style_search
-from pipeline.recall import Changes, Found, Means, changes, decide_again, find
+from pipeline.recall import Changes, Found, Means, changes_by_part, decide_again, find
 from pipeline.reread import of_samples, read_rows, samples_of
 from pipeline.rewrite import Part, edited, parquet_file, vectors_file
 from pipeline.shard import read_parquet, with_images, write_parquet, write_vectors
@@ -117,19 +117,25 @@ def judge(place: Path, parts: int, means: Means) -> tuple[list[Found], float, fl
     return found, read, judged
 
 
-def write(place: Path, found: Changes) -> tuple[int, int, int]:
+def write(place: Path, told: dict[str, Changes]) -> tuple[int, int, int]:
     """Return parts and bytes written, and bytes of all."""
-    gone = {int(uid, 16) // SHARD for uid in found.removed["uid"].to_pylist()}
-    written = 0
-    for number in sorted(gone):
+    touched = written = 0
+    for number, own in enumerate(told.values()):
+        if not own.removed.num_rows:
+            continue
+        touched += 1
         part = Part(number, read_parquet((place / f"{number:05d}.parquet").read_bytes()), ())
-        kept = edited(part, found)
+        kept = edited(part, own)
         vectors = read_parquet((place / f"{number:05d}.vectors.parquet").read_bytes())
         for file in (parquet_file(part, kept), vectors_file(part, vectors, kept["uid"])):
             (place / f"{number:05d}.new").write_bytes(file.body)
             written += len(file.body)
     every = sum(p.stat().st_size for p in place.glob("*.parquet"))
-    return len(gone), written, every
+    return touched, written, every
+
+
+def of_works(one: Changes) -> Changes:
+    return replace(one, removed=one.removed.filter(pc.equal(one.removed["claim_id"], "works")))
 
 
 def main() -> None:
@@ -151,23 +157,28 @@ def main() -> None:
         found, read, judged = judge(place, parts, means)
         start = time.process_time()
         decided = decide_again(found, None, means, 0.95).decided
-        told = changes(decided, found)
+        told = changes_by_part(decided, {str(n): one for n, one in enumerate(found)})
         global_s = time.process_time() - start
-        by_works = replace(
-            told, removed=told.removed.filter(pc.equal(told.removed["claim_id"], "works"))
-        )
+        by_works = {
+            name: replace(
+                one, removed=one.removed.filter(pc.equal(one.removed["claim_id"], "works"))
+            )
+            for name, one in told.items()
+        }
         times = f"read {read:.0f} s, judge {judged:.0f} s, decide {global_s:.1f} s"
-        lines = [f"{given.rows:,} rows in {parts} parts: {times}"]
+        print(f"{given.rows:,} rows in {parts} parts: {times}", flush=True)
         for name, own in (("works alone", by_works), ("works and style", told)):
             start = time.process_time()
+            gone = sum(one.removed.num_rows for one in own.values())
             touched, written, every = write(place, own)
             wrote = time.process_time() - start
-            lines.append(
-                f"{name}: {own.removed.num_rows} rows leave; {touched} parts written anew in"
-                f" {wrote:.1f} s, {written / 1e6:.0f} of {every / 1e6:.0f} MB"
+            print(
+                f"{name}: {gone:,} rows leave; {touched} parts written anew in"
+                f" {wrote:.1f} s, {written / 1e6:.0f} of {every / 1e6:.0f} MB",
+                flush=True,
             )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print("\n".join([*lines, f"peak {peak:.1f} GB"]))
+    print(f"peak {peak:.1f} GB")
 
 
 if __name__ == "__main__":

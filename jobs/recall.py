@@ -26,7 +26,17 @@ from pipeline.identify import shard_of
 from pipeline.likeness import NOTHING_MEASURED, acting
 from pipeline.manifest import MANIFEST_PATH
 from pipeline.plan import ModelChoice
-from pipeline.recall import Changes, Decided, Found, Means, Recaption, changes, decide_again, find
+from pipeline.recall import (
+    Changes,
+    Decided,
+    Found,
+    Means,
+    Recaption,
+    changes,
+    changes_by_part,
+    decide_again,
+    find,
+)
 from pipeline.release import name_of
 from pipeline.reread import BY_CLAIMS, extra_fields, of_samples, of_vaulted, read_rows, samples_of
 from pipeline.shard import read_parquet
@@ -136,6 +146,11 @@ class Judged:
     changes: Changes
     unjudged: Sequence[Unjudged]
     shard: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def by_part(self) -> Mapping[str, Changes]:
+        """The changes to each part."""
+        return changes_by_part(self.decided.decided, self.parts)
 
     @property
     def reworded(self) -> int:

@@ -123,8 +123,8 @@ def _part(
     """Write a part, and return the rows that leave it; None where all stay."""
     old = judged.old
     published = old.published(name)
-    part = Part(int(name), published, old.extra)
-    kept = edited(part, judged.changes)
+    part, changes = Part(int(name), published, old.extra), judged.by_part[name]
+    kept = edited(part, changes)
     own = [f"samples/{name}.parquet", f"samples/{name}.tar", f"samples/{name}_stats.json",
            f"embeddings/{name}.parquet"]  # fmt: skip
     stay = kept["uid"]
@@ -147,13 +147,9 @@ def _part(
         done.entered.append(entries(told, name))
         done.codes.append(kinds(told))
     samples = samples_of(kept, old.extra)
-    own_decided = judged.decided.decided.filter(
-        pc.is_in(judged.decided.decided["uid"], published["uid"].combine_chunks())
-    )
     vectors = old.vectors(name, published)
     rows = of_samples(samples, vectors, old.url_keys(judged.shard[name]), _sizes(samples, bodies))
-    originals = _originals(judged, stay)
-    tables = _tables(rows, own_decided, originals, bodies, shown)
+    tables = _tables(rows, changes.decided, _joined(changes.originals), bodies, shown)
     done.tallies.append(tally(tables, str(old.release.config.signals.purpose)))
     done.shown.append(pictures(tables, shown))
     if not pc.any(left).as_py():
@@ -162,7 +158,7 @@ def _part(
     done.hashes.append(gone.select(["uid", "sha256", "stored_sha256"]))
     rows = of_samples(gone, vectors, old.url_keys(judged.shard[name]), _sizes(gone, bodies))
     before = old.originals(judged.shard[name])
-    leaving = _tables(rows, own_decided, before, bodies, None)
+    leaving = _tables(rows, changes.decided, before, bodies, None)
     done.shown.append(pictures(leaving, shown))
     return leaving
 
@@ -176,7 +172,7 @@ def _files(judged: Judged, part: Part, kept: pa.Table, bodies: dict[str, bytes])
     else:
         body = checked(old.release.store, old.release.files, f"samples/{name}.parquet")
         whole = Part(part.number, read_parquet(body), part.extra)
-        files = [parquet_file(whole, edited(whole, judged.changes))]
+        files = [parquet_file(whole, edited(whole, judged.by_part[name]))]
     if f"embeddings/{name}.parquet" in old.release.files:
         files.append(vectors_file(part, old.vectors(name, kept), kept["uid"]))
     return files
@@ -203,11 +199,8 @@ def _sizes(samples: pa.Table, bodies: dict[str, bytes]) -> pa.Array:
     return pa.array(sizes, pa.int64())
 
 
-def _originals(judged: Judged, uids: pa.ChunkedArray) -> pa.Table:
-    wanted = uids.combine_chunks()
-    tables = [t.filter(pc.is_in(t["uid"], wanted)) for t in judged.changes.originals]
-    found = [t for t in tables if t.num_rows]
-    return pa.concat_tables(found) if found else ORIGINALS.empty_table()
+def _joined(originals: Sequence[pa.Table]) -> pa.Table | None:
+    return pa.concat_tables(originals) if originals else None
 
 
 def _tables(

@@ -33,6 +33,7 @@ from pipeline.votes import votes
 from schemas.config import BuildConfig
 from schemas.snapshot import Honoured
 from schemas.tables import (
+    DECIDED,
     EDGES,
     EXTRA,
     GRANTS,
@@ -270,13 +271,15 @@ def _seen(edges: pa.Table, rows: pa.Table, unseen: pa.Table) -> pa.Table:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Changes:
-    """What becomes of the rows of a release.
+    """What becomes of the rows of a release, or of a part of it.
 
-    removed: DECIDED of rows that leave it, by uid. terms: uid, license, attribution of all that
-    stay. worded: as of `Found`, of rows that stay and are worded otherwise. originals: ORIGINALS of
-    every row that stays and says less than it was given.
+    decided: DECIDED of all of them. removed: DECIDED of rows that leave, by uid. terms: uid,
+    license, attribution of all that stay. worded: as of `Found`, of rows that stay and are worded
+    otherwise. clip: likewise. originals: ORIGINALS of every row that stays and says less than it
+    was given.
     """
 
+    decided: pa.Table
     removed: pa.Table
     terms: pa.Table
     worded: Sequence[pa.Table]
@@ -308,12 +311,28 @@ def changes(decided: pa.Table, released: Sequence[Found]) -> Changes:
     clips = [one.clip for one in staying]
     empty = pa.table({"uid": pa.array([], TEXT), "clip_similarity": pa.array([], pa.float32())})
     return Changes(
+        decided=own,
         removed=own.filter(pc.invert(kept)).sort_by("uid"),
         terms=own.filter(kept).select(["uid", "license", "attribution"]),
         worded=[one.worded for one in staying if one.worded.num_rows],
         clip=pa.concat_tables([empty, *clips]),
         originals=[one.originals for one in staying if one.originals.num_rows],
     )
+
+
+def changes_by_part(decided: pa.Table, parts: Mapping[str, Found]) -> dict[str, Changes]:
+    """Return the changes to each part; together they take no longer than one look at all rows."""
+    places = [pl.DataFrame(one.slim.select(["uid"])) for one in parts.values()]
+    named = [p.with_columns(part=pl.lit(name)) for name, p in zip(parts, places, strict=True)]
+    if not named:
+        return {}
+    own = pl.DataFrame(decided).join(pl.concat(named), on="uid").sort("uid")
+    each = {str(name): rows for (name,), rows in own.partition_by("part", as_dict=True).items()}
+    tables = {
+        name: rows.drop("part").to_arrow(compat_level=pl.CompatLevel.oldest()).cast(DECIDED)
+        for name, rows in each.items()
+    }
+    return {name: changes(tables[name], [one]) for name, one in parts.items()}
 
 
 def _of(table: pa.Table, uids: pa.Array) -> pa.Table:
