@@ -11,9 +11,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from jobs.registries import open_registry
 from optout import signed_list, snapshot, union
 from optout.log.note import parse_verifier_key
-from optout.registry import Registry
 from optout.signed_list import SignedList, require_fresh, require_no_rollback
 from pipeline.clock import clock_from_environment
 from pipeline.plan import Ref
@@ -70,7 +70,7 @@ def require_usable(config: RegistryConfig) -> None:
         if not one.location:
             raise UsageError(f"expected the location of list {one.name!r}, found none")
     if config.url:
-        Registry.open(config.url, clock=clock_from_environment()).close()
+        open_registry(config.url, clock_from_environment()).close()
 
 
 def newest(config: RegistryConfig, created: str) -> tuple[Member, ...]:
@@ -82,7 +82,7 @@ def newest(config: RegistryConfig, created: str) -> tuple[Member, ...]:
     """
     members = []
     if config.url:
-        with Registry.open(config.url, clock=clock_from_environment()) as registry:
+        with open_registry(config.url, clock_from_environment()) as registry:
             members.append(Member("", snapshot.take(registry, trust_local=config.trust_local)))
     for one in config.subscribed:
         try:

@@ -20,13 +20,13 @@ from jobs.enrol import (
     with_vectors,
     with_views,
 )
+from jobs.registries import open_registry
 from jobs.submit import Rim, require_matcher
 from optout import intake, receipt
 from optout.append import Recorded
 from optout.enrol import Other, Works, calibrate
 from optout.entry import draft_refresh
 from optout.parts import open_identity_part, open_match_part
-from optout.registry import Registry
 from optout.works import vectors_of
 from schemas.canonical import sha256_hex
 from schemas.claim import MatchPart, StyleCalibration, WorkKeys
@@ -78,12 +78,17 @@ def refresh(order: Order, tools: Tools, matcher: Matcher, rim: Rim) -> Refreshed
     ModelMismatchError where the registry is pinned to another matcher.
     """
     key = read_key(order.key)
-    with Registry.open(order.registry, rim.clock, random=rim.random) as registry:
+    with open_registry(order.registry, rim.clock, random=rim.random) as registry:
         standing = registry.standing(order.claim)
         if not standing.in_force or key.public != standing.claimant_key:
             raise ClaimError(f"expected the key of a claim in force in {order.key}: {order.claim}")
         require_matcher(registry, matcher)
         match, identity = registry.parts(standing.claim_id)
+        if identity is None:
+            raise ClaimError(
+                f"expected a claim that says who asks, found that of {order.claim} erased: it keeps"
+                " the vectors that it has; withdraw it and submit another"
+            )
         before = open_match_part(match)
         fingerprint = matcher.embedder.card.fingerprint
         found = shown(before, order.works, tools, fingerprint)

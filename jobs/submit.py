@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jobs.claimant_files import key_path, read_key, receipt_path, write_private
 from jobs.enrol import Enrolled, Folder, Matcher, Tools, contrast, enrol, other_claims
+from jobs.registries import open_registry
 from optout import receipt
 from optout.append import Recorded
 from optout.enrol import Other
@@ -60,7 +61,7 @@ def submit(order: Order, tools: Tools, rim: Rim) -> Submitted:
     understand(order.wish)  # before a registry is made, or a thousand images are read
     kept = order.key is not None and order.key.exists()
     key = read_key(order.key) if order.key and kept else SigningKey(rim.random(SEED_BYTES))
-    with Registry.open(order.registry, rim.clock, random=rim.random, create=True) as registry:
+    with open_registry(order.registry, rim.clock, random=rim.random, create=True) as registry:
         enrolled = tested(order, registry, tools, key.public)
         if tools.matcher and enrolled.part.works:
             card = tools.matcher.embedder.card

@@ -13,18 +13,31 @@ import sqlalchemy as sa
 from optout import projection
 from optout.commitment import OpenedPart
 from optout.entry import Draft, Entry
+from optout.erasure import check_left
 from optout.guard import REVIEW
-from optout.lifecycle import Event, Signer
+from optout.lifecycle import ERASING, Event, Signer
 from optout.log.merkle import Frontier, leaf_hash
-from optout.parts import blob, open_match_part, stored
+from optout.notice import Notice
+from optout.parts import Parts, open_match_part
 from optout.refresh import as_judged, changed
 from optout.replay import Standing, step
+from optout.storage import blob
 from optout.storage_tables import EVENTS, HEAD, IDENTITY_PARTS, MATCH_PARTS, REGISTRY
 from optout.works import check_works
 from schemas.claim import MatchPart, WorkKeys
 from schemas.errors import ClaimError, ModelMismatchError
 
 MAX_LEAF_BYTES = 65_535  # C2SP tlog-tiles length-prefixes entries with 16 bits
+OF_CLAIMS = (
+    "claim_id",
+    "previous",
+    "match_commitment",
+    "identity_commitment",
+    "signer",
+    "public_key",
+    "signature",
+)
+"""Columns of EVENTS that a notice leaves empty."""
 ABOUT_STYLE = frozenset({Event.VERIFY, Event.ACCEPT_STYLE})
 """Events that carry no part, and by which what the part says of a style may come to act."""
 
@@ -41,11 +54,17 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Whose registry an entry comes to: its name, its moderators' keys, the time there."""
+    """Whose registry an entry comes to: its name, its moderators' keys, its parts, the time there.
+
+    key_number: of the claim's key that the draft's parts are written under; 0 for the one that its
+    parts stand under.
+    """
 
     where: str
     moderators: AbstractSet[str]
+    parts: Parts
     recorded_at: str
+    key_number: int = 0
 
 
 class LostRaceError(Exception):
@@ -83,9 +102,23 @@ def append_once(connection: sa.Connection, draft: Draft, desk: Desk) -> Recorded
         raise ClaimError(f"expected an entry of at most {MAX_LEAF_BYTES} bytes")
     frontier = Frontier.from_bytes(head.size, blob(head.peaks)).append(leaf_hash(leaf))
     swap_head(connection, head, frontier)
-    _insert(connection, head.size, entry, draft)
-    projection.put(connection, after, _part(connection, before, draft, desk))
+    part = _part(connection, before, draft, desk)
+    insert_leaf(connection, head.size, leaf, of_entry(entry))
+    for table, given in ((MATCH_PARTS, draft.match), (IDENTITY_PARTS, draft.identity)):
+        if given is not None:
+            number = desk.key_number or _number(connection, before, desk)
+            desk.parts.put(connection, table, (head.size, entry.claim), given, number)
+    if entry.type in ERASING:
+        desk.parts.destroy(connection, entry.claim, head.size)
+    projection.put(connection, after, part)
     return Recorded(head.size, entry, frontier.size, frontier.root().hex())
+
+
+def _number(connection: sa.Connection, before: Standing | None, desk: Desk) -> int:
+    """Return the number of the key under which the parts of a claim stand."""
+    if before is None:
+        raise ClaimError("expected a key for a new claim, found none")
+    return desk.parts.number(connection, before.part_seq)
 
 
 def swap_head(
@@ -105,14 +138,16 @@ def _part(
     connection: sa.Connection, before: Standing | None, draft: Draft, desk: Desk
 ) -> MatchPart | None:
     """Return the match part from which what an entry changes follows, checked for it."""
+    if draft.match is not None and draft.statement.type == Event.ERASE_IDENTITY:
+        return _left(connection, before, draft.match, desk)
     if draft.match is not None:
         match = open_match_part(draft.match)
-        works = match.works if before is None else _refreshed(connection, before, draft)
+        works = match.works if before is None else _refreshed(connection, before, draft, desk)
         _require_matcher(connection, works, desk.where)
         return match
     if before is None or draft.statement.type not in ABOUT_STYLE:
         return None
-    kept = stored(connection, MATCH_PARTS, before.part_seq)
+    kept = desk.parts.stored(connection, MATCH_PARTS, before.part_seq)
     part = open_match_part(kept) if kept else None
     if draft.statement.type == Event.ACCEPT_STYLE:
         _require_review(connection, before, part)
@@ -141,10 +176,24 @@ def _require_matcher(connection: sa.Connection, works: Sequence[WorkKeys], where
         )
 
 
-def _refreshed(connection: sa.Connection, before: Standing, draft: Draft) -> list[WorkKeys]:
+def _left(
+    connection: sa.Connection, before: Standing | None, left: OpenedPart, desk: Desk
+) -> MatchPart:
+    """Return what erasing the identity leaves. Raises ClaimError where it is something else."""
+    kept = before and desk.parts.stored(connection, MATCH_PARTS, before.part_seq)
+    if not kept:
+        raise ClaimError("expected the match part of the claim, found none to take names out of")
+    match = open_match_part(left)
+    check_left(open_match_part(kept), match)
+    return match
+
+
+def _refreshed(
+    connection: sa.Connection, before: Standing, draft: Draft, desk: Desk
+) -> list[WorkKeys]:
     """Return the works that a refresh gives vectors. Raises ClaimError where it changes more."""
-    match = stored(connection, MATCH_PARTS, before.part_seq)
-    identity = stored(connection, IDENTITY_PARTS, before.part_seq)
+    match = desk.parts.stored(connection, MATCH_PARTS, before.part_seq)
+    identity = desk.parts.stored(connection, IDENTITY_PARTS, before.part_seq)
     if match is None or identity is None or draft.match is None or draft.identity is None:
         raise ClaimError(f"expected the parts of claim {before.claim_id}, found none to refresh")
     if draft.identity.payload != identity.payload:
@@ -152,28 +201,41 @@ def _refreshed(connection: sa.Connection, before: Standing, draft: Draft) -> lis
     return changed(open_match_part(match), open_match_part(draft.match))
 
 
-def _insert(connection: sa.Connection, seq: int, entry: Entry, draft: Draft) -> None:
-    leaf = entry.leaf()
-    connection.execute(
-        sa.insert(EVENTS).values(
-            seq=seq,
-            type=entry.type,
-            claim_id=entry.claim,
-            previous=entry.previous,
-            recorded_at=entry.recorded_at,
-            match_commitment=entry.match,
-            identity_commitment=entry.identity,
-            signer=entry.by,
-            public_key=entry.key,
-            signature=entry.signature,
-            leaf=leaf,
-            leaf_hash=leaf_hash(leaf),
-        )
-    )
-    parts: tuple[tuple[sa.Table, OpenedPart | None], ...]
-    parts = (MATCH_PARTS, draft.match), (IDENTITY_PARTS, draft.identity)
-    for table, part in parts:
-        if part is not None:
-            connection.execute(
-                sa.insert(table).values(seq=seq, salt=part.salt, payload=part.payload)
-            )
+def of_entry(entry: Entry) -> dict[str, str]:
+    """Return the columns of EVENTS that say what an entry says, for looking up."""
+    return {
+        "type": entry.type,
+        "claim_id": entry.claim,
+        "previous": entry.previous,
+        "recorded_at": entry.recorded_at,
+        "match_commitment": entry.match,
+        "identity_commitment": entry.identity,
+        "signer": entry.by,
+        "public_key": entry.key,
+        "signature": entry.signature,
+    }
+
+
+def of_notice(notice: Notice) -> dict[str, str]:
+    """Return the same columns of a notice, which is about no claim and signed by nobody else."""
+    said = {"type": str(notice.type), "recorded_at": notice.recorded_at}
+    return dict.fromkeys(OF_CLAIMS, "") | said
+
+
+def insert_leaf(connection: sa.Connection, seq: int, leaf: bytes, columns: dict[str, str]) -> None:
+    """Write a leaf of the log. columns: what `of_entry` or `of_notice` gives."""
+    values = {**columns, "seq": seq, "leaf": leaf, "leaf_hash": leaf_hash(leaf)}
+    connection.execute(sa.insert(EVENTS).values(values))
+
+
+def append_notice(connection: sa.Connection, notice: Notice) -> tuple[int, int, str]:
+    """Append a notice in this transaction; returns its place, and size and root after it.
+
+    Raises LostRaceError where the head moved meanwhile.
+    """
+    head = connection.execute(sa.select(HEAD)).one()
+    leaf = notice.leaf()
+    frontier = Frontier.from_bytes(head.size, blob(head.peaks)).append(leaf_hash(leaf))
+    swap_head(connection, head, frontier)
+    insert_leaf(connection, head.size, leaf, of_notice(notice))
+    return head.size, frontier.size, frontier.root().hex()

@@ -143,6 +143,28 @@ def draft_refresh(
     return Draft(statement, key.sign(statement.signed_bytes()), match, identity)
 
 
+def draft_erase_identity(  # noqa: PLR0917 - each of its own type
+    left: MatchPart,
+    claim_id: str,
+    previous: str,
+    key: SigningKey,
+    random: Random,
+    by: Signer = Signer.CLAIMANT,
+) -> Draft:
+    """Return the statement by which who asks is forgotten. left: what stays of the match part."""
+    match = opened(left, random(SALT_BYTES))
+    statement = Statement(
+        type=Event.ERASE_IDENTITY,
+        claim=claim_id,
+        previous=previous,
+        match=match.commitment,
+        identity="",
+        by=by,
+        key=key.public,
+    )
+    return Draft(statement, key.sign(statement.signed_bytes()), match)
+
+
 def draft_move(
     event: Event,
     claim_id: str,

@@ -89,6 +89,8 @@ class Event(StrEnum):
     VERIFY = "verify"  # a moderator states what was proved: a level, authorship
     ACCEPT_STYLE = "accept_style"  # a moderator lets a style act that needs review
     WITHDRAW = "withdraw"
+    ERASE_IDENTITY = "erase_identity"  # who asks is forgotten; hashes and vectors stay at work
+    ERASE = "erase"  # all that the claim says is forgotten, and its protection ends
 
 
 class Authorship(StrEnum):
@@ -133,6 +135,7 @@ class State(StrEnum):
     RECORDED = "recorded"
     ACTIVE = "active"  # control proved
     WITHDRAWN = "withdrawn"
+    ERASED = "erased"
 
 
 IN_FORCE = frozenset({State.RECORDED, State.ACTIVE})
@@ -147,11 +150,19 @@ MOVES: dict[tuple[State, Event], State] = {
     (State.ACTIVE, Event.ACCEPT_STYLE): State.ACTIVE,
     (State.RECORDED, Event.WITHDRAW): State.WITHDRAWN,
     (State.ACTIVE, Event.WITHDRAW): State.WITHDRAWN,
+    (State.RECORDED, Event.ERASE_IDENTITY): State.RECORDED,
+    (State.ACTIVE, Event.ERASE_IDENTITY): State.ACTIVE,
+    (State.RECORDED, Event.ERASE): State.ERASED,
+    (State.ACTIVE, Event.ERASE): State.ERASED,
+    (State.WITHDRAWN, Event.ERASE): State.ERASED,
 }
 """Every allowed move; anything else is refused."""
 
 CARRYING = frozenset({Event.SUBMIT, Event.REFRESH})
 """Events whose entry commits to both parts of the claim, which are in force from then on."""
+
+ERASING = frozenset({Event.ERASE_IDENTITY, Event.ERASE})
+"""Events after which the parts before are destroyed. The first commits to what is left of one."""
 
 SIGNERS: dict[Event, frozenset[Signer]] = {
     Event.SUBMIT: frozenset({Signer.CLAIMANT}),
@@ -159,6 +170,8 @@ SIGNERS: dict[Event, frozenset[Signer]] = {
     Event.VERIFY: frozenset({Signer.MODERATOR}),  # nobody proves their own level
     Event.ACCEPT_STYLE: frozenset({Signer.MODERATOR}),
     Event.WITHDRAW: frozenset({Signer.CLAIMANT, Signer.MODERATOR}),
+    Event.ERASE_IDENTITY: frozenset({Signer.CLAIMANT, Signer.MODERATOR}),
+    Event.ERASE: frozenset({Signer.CLAIMANT, Signer.MODERATOR}),
 }
 
 

@@ -9,6 +9,8 @@ from optout.replay import Standing
 from optout.storage_tables import CLAIMS, WORKS
 from schemas.claim import MatchPart
 
+FORGOTTEN = {"names": "[]", "hosts": "[]", "urls": "[]", "style_state": "none"}
+
 
 def standing(connection: sa.Connection, claim_id: str) -> Standing | None:
     """Return where a claim stands, null where there is none."""
@@ -42,6 +44,18 @@ def put(connection: sa.Connection, now: Standing, match: MatchPart | None) -> No
         "authorship": now.authorship.value if now.authorship else "",
         "accepted": now.accepted.value if now.accepted else "",
     }
+    if now.state == State.ERASED:
+        connection.execute(sa.delete(WORKS).where(WORKS.c.claim_id == now.claim_id))
+        moving |= FORGOTTEN
+    if match is None and now.state == State.ERASED and not standing(connection, now.claim_id):
+        given = {
+            "claim_id": now.claim_id,
+            "claimant_key": now.claimant_key,
+            "part_seq": now.part_seq,
+        }
+        given |= {"submitted_at": now.submitted_at, "scope": "", "stance": ""}
+        connection.execute(sa.insert(CLAIMS).values({**moving, **given}))
+        return
     if match is None:
         which = CLAIMS.c.claim_id == now.claim_id
         connection.execute(sa.update(CLAIMS).where(which).values(moving))

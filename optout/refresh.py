@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from optout.commitment import OpenedPart
 from optout.entry import parse_leaf
+from optout.leaf import entries
 from optout.lifecycle import CARRYING
 from schemas.claim import MatchPart, StyleCalibration, WorkKeys
 from schemas.errors import ClaimError, ProofError, RegistryError
@@ -71,8 +72,7 @@ def check_history(leaves: Sequence[bytes], parts: Mapping[int, OpenedPart], wher
     parts: match parts by entry. One that was destroyed cannot be compared, and is passed over.
     """
     newest: dict[str, int] = {}
-    for seq, leaf in enumerate(leaves):
-        entry = parse_leaf(leaf, f"entry {seq} of {where}")
+    for seq, entry in entries(leaves, where):
         if entry.type not in CARRYING:
             continue
         before = newest.get(entry.claim)

@@ -7,24 +7,35 @@ and `rebuild` makes the projection again from nothing else. Private keys never c
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
 
 from optout import projection, storage
-from optout.append import Desk, LostRaceError, Recorded, append_once, check_parts
+from optout.append import (
+    Desk,
+    LostRaceError,
+    Recorded,
+    append_notice,
+    append_once,
+    check_parts,
+)
+from optout.claim_keys import ClaimKeys, keys_path
 from optout.commitment import OpenedPart
 from optout.entry import Draft, Random
-from optout.lifecycle import IN_FORCE
+from optout.leaf import notices
+from optout.lifecycle import ERASING, IN_FORCE, Event, State
 from optout.log.merkle import leaf_hash, root
-from optout.parts import blob, open_match_part, stored
+from optout.notice import MatcherNotice, Notice
+from optout.parts import Parts, open_match_part
 from optout.refresh import check_history
 from optout.replay import Standing, replay
+from optout.storage import blob
 from optout.storage_tables import (
     CLAIMS,
     EVENTS,
@@ -38,6 +49,8 @@ from schemas.claim import MatchPart
 from schemas.errors import ClaimError, ModelMismatchError, RegistryError
 from schemas.ports import Clock
 from schemas.verdict import Stance
+
+T = TypeVar("T")
 
 APPEND_TRIES = 50  # each lost race means that somebody else appended
 
@@ -62,11 +75,13 @@ class Registry:
         engine: sa.Engine,
         where: str,
         clock: Clock,
+        parts: Parts,
         moderators: AbstractSet[str] = frozenset(),
     ) -> None:
         self.where = where
         self._engine = engine
         self._clock = clock
+        self._parts = parts
         self._moderators = moderators
 
     @classmethod
@@ -78,17 +93,61 @@ class Registry:
         random: Random = secrets.token_bytes,
         create: bool = False,
         moderators: AbstractSet[str] = frozenset(),
+        keys: str = "",
     ) -> "Registry":
         """Return the registry at a path or SQLAlchemy URL, brought to the newest revision.
 
         create: make one where there is none. moderators: public keys whose entries are taken as
-        a moderator's; they come from whoever runs the registry, never from the registry.
+        a moderator's; they come from whoever runs the registry, never from the registry. keys: the
+        file of claim keys, beside the database where empty.
         Raises RegistryError where it is absent, something else, damaged or of a newer recuse.
         """
-        return cls(storage.open_engine(where, random, create=create), where, clock, moderators)
+        place = keys or keys_path(where)
+        engine = storage.open_engine(where, random, create=create)
+        try:
+            found = ClaimKeys.open(place, create=create or not storage.has_sealed_parts(engine))
+        except BaseException:
+            engine.dispose()
+            raise
+        registry = cls(engine, where, clock, Parts(found, random), moderators)
+        try:
+            registry._recover()
+        except BaseException:
+            registry.close()
+            raise
+        return registry
+
+    def _recover(self) -> None:
+        """End what broke off elsewhere, and bring up what an older recuse or a copy left out."""
+        with storage.translated(self.where), storage.reading(self._engine) as connection:
+            plain = _any(connection, MATCH_PARTS.c.seq, sa.func.length(MATCH_PARTS.c.salt) > 0)
+            submitted = _any(connection, EVENTS.c.seq, EVENTS.c.type == Event.SUBMIT)
+            projected = _any(connection, CLAIMS.c.claim_id, sa.true())
+            of_erasures = EVENTS.c.type.in_(sorted(ERASING))
+            erased = set(connection.scalars(sa.select(EVENTS.c.claim_id).where(of_erasures)))
+        if plain:
+            with storage.translated(self.where), storage.writing(self._engine) as connection:
+                self._parts.seal_plain(connection)
+            storage.truncate(self._engine, self.where)
+        if submitted and not projected:  # `registry backup` leaves out what follows from the rest
+            self.rebuild()
+        for claim_id in sorted(erased):
+            self._forget(claim_id)
+
+    def _forget(self, claim_id: str) -> None:
+        """Destroy the keys of a claim that nothing in force stands under."""
+        numbers = set(self._parts.keys.numbers(claim_id))
+        standing = self.standing(claim_id)
+        if standing.state != State.ERASED:
+            with storage.translated(self.where), storage.reading(self._engine) as connection:
+                numbers.discard(self._parts.number(connection, standing.part_seq))
+        if numbers:
+            storage.truncate(self._engine, self.where)
+            self._parts.keys.destroy(claim_id, numbers)
 
     def close(self) -> None:
         """Give back the connections."""
+        self._parts.keys.close()
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -106,11 +165,44 @@ class Registry:
         where its vectors are not the registry's matcher's.
         """
         check_parts(draft)
+        claim_id, event = draft.statement.claim, draft.statement.type
+        number = 0
+        if event in (Event.SUBMIT, Event.ERASE_IDENTITY):
+            # The key comes first: a part without one could never be read.
+            number = self._parts.keys.make(claim_id, self._parts.random)
+
+        def once(connection: sa.Connection) -> Recorded:
+            at = _rfc3339(self._clock.now_us())
+            desk = Desk(self.where, self._moderators, self._parts, at, number)
+            return append_once(connection, draft, desk)
+
+        try:
+            recorded = self._appended(once)
+        except BaseException:
+            if number:
+                self._parts.keys.destroy(claim_id, [number])
+            raise
+        if event in ERASING:
+            self._forget(claim_id)
+        return recorded
+
+    def note(self, notice: Callable[[str], Notice]) -> tuple[Notice, int]:
+        """Record a notice of the registry's own; returns it and the log's size after it.
+
+        notice: gives it for the time at which it is recorded.
+        """
+
+        def once(connection: sa.Connection) -> tuple[Notice, int]:
+            made = notice(_rfc3339(self._clock.now_us()))
+            return made, append_notice(connection, made)[1]
+
+        return self._appended(once)
+
+    def _appended(self, once: Callable[[sa.Connection], T]) -> T:
         for _ in range(APPEND_TRIES):
             try:
                 with storage.translated(self.where), storage.writing(self._engine) as connection:
-                    desk = Desk(self.where, self._moderators, _rfc3339(self._clock.now_us()))
-                    return append_once(connection, draft, desk)
+                    return once(connection)
             except (LostRaceError, sa.exc.IntegrityError):
                 continue  # somebody else appended: read the head again
         raise RegistryError(f"expected to append to {self.where}, lost {APPEND_TRIES} races")
@@ -127,7 +219,7 @@ class Registry:
             rows = connection.execute(
                 sa.select(EVENTS.c.seq, EVENTS.c.leaf).order_by(EVENTS.c.seq)
             ).all()
-            parts = connection.execute(sa.select(MATCH_PARTS)).all()
+            opened = self._parts.every(connection, MATCH_PARTS)
         leaves = [blob(row.leaf) for row in rows]
         found = root([leaf_hash(leaf) for leaf in leaves])
         if [row.seq for row in rows] != list(range(head.size)) or found != blob(head.root):
@@ -135,8 +227,22 @@ class Registry:
                 f"expected {head.size} entries with root {blob(head.root).hex()} in {self.where},"
                 f" found {len(rows)} with {found.hex()}"
             )
-        opened = {row.seq: OpenedPart(blob(row.payload), blob(row.salt)) for row in parts}
-        return LogView(meta.origin, meta.matcher, meta.matcher_name, leaves, found.hex(), opened)
+        pinned = self._pinned(leaves, (meta.matcher, meta.matcher_name))
+        return LogView(meta.origin, *pinned, leaves, found.hex(), opened)
+
+    def _pinned(self, leaves: Sequence[bytes], row: tuple[str, str]) -> tuple[str, str]:
+        """Return fingerprint and name of the matcher that a log names. row: as the table has it.
+
+        Raises RegistryError where the two differ. Logs of an older recuse name none.
+        """
+        named = [n for _, n in notices(leaves, self.where) if isinstance(n, MatcherNotice)]
+        said = (named[-1].fingerprint, named[-1].name) if named else row
+        if said != row:
+            raise RegistryError(
+                f"expected the matcher {said[0][:16]} that the log of {self.where} names, found"
+                f" {row[0][:16] or 'none'}"
+            )
+        return said
 
     def matcher(self) -> tuple[str, str]:
         """Return fingerprint and name of the registry's matcher; empty until works have vectors."""
@@ -176,14 +282,20 @@ class Registry:
             raise ClaimError(f"expected the id of a claim in {self.where}, found {claim_id!r}")
         return found
 
-    def parts(self, claim_id: str) -> tuple[OpenedPart, OpenedPart]:
-        """Return the match part and the identity part of a claim, as committed to."""
-        seq = self.standing(claim_id).part_seq
+    def parts(self, claim_id: str) -> tuple[OpenedPart, OpenedPart | None]:
+        """Return the match part and the identity part of a claim, as committed to.
+
+        The second is null where who asks was erased. Raises ClaimError where all was.
+        """
+        standing = self.standing(claim_id)
+        seq = standing.part_seq
+        if standing.state == State.ERASED:
+            raise ClaimError(f"expected what claim {claim_id} says, found it erased")
         with storage.translated(self.where), storage.reading(self._engine) as connection:
-            match = stored(connection, MATCH_PARTS, seq)
-            identity = stored(connection, IDENTITY_PARTS, seq)
-        if match is None or identity is None:
-            raise RegistryError(f"expected the parts of claim {claim_id} in {self.where}")
+            match = self._parts.stored(connection, MATCH_PARTS, seq)
+            identity = self._parts.stored(connection, IDENTITY_PARTS, seq)
+        if match is None:
+            raise RegistryError(f"expected the match part of claim {claim_id} in {self.where}")
         return match, identity
 
     def rebuild(self) -> int:
@@ -200,24 +312,38 @@ class Registry:
                 raise RegistryError(f"expected {self.where} to rest meanwhile, found new entries")
             projection.clear(connection)
             for standing in standings.values():
-                projection.put(connection, standing, match_part(view, standing, self.where))
+                erased = standing.state == State.ERASED
+                part = None if erased else match_part(view, standing, self.where)
+                projection.put(connection, standing, part)
         return len(standings)
 
     def pin_matcher(self, fingerprint: str, name: str) -> None:
         """Name the registry's matcher. Raises ModelMismatchError where it has another one."""
-        with storage.translated(self.where), storage.writing(self._engine) as connection:
-            found = connection.execute(sa.select(REGISTRY.c.matcher)).scalar_one()
-            if found not in ("", fingerprint):
-                raise ModelMismatchError(
-                    f"expected vectors of matcher {found}, which {self.where} is pinned to,"
-                    f" found {fingerprint}"
-                )
-            connection.execute(sa.update(REGISTRY).values(matcher=fingerprint, matcher_name=name))
+        found, _ = self.matcher()
+        if found not in ("", fingerprint):
+            raise ModelMismatchError(
+                f"expected vectors of matcher {found}, which {self.where} is pinned to, found"
+                f" {fingerprint}"
+            )
+        if not found:
+            self.move_matcher(fingerprint, name)
 
     def move_matcher(self, fingerprint: str, name: str) -> None:
-        """Name another matcher: vectors of the one before stay recorded, and no longer judge."""
-        with storage.translated(self.where), storage.writing(self._engine) as connection:
+        """Name another matcher, by a notice in the log.
+
+        Vectors of the one before stay recorded, and no longer judge.
+        """
+
+        def once(connection: sa.Connection) -> None:
+            if connection.execute(sa.select(REGISTRY.c.matcher)).scalar_one() == fingerprint:
+                return
+            at = _rfc3339(self._clock.now_us())
+            append_notice(
+                connection, MatcherNotice(recorded_at=at, fingerprint=fingerprint, name=name)
+            )
             connection.execute(sa.update(REGISTRY).values(matcher=fingerprint, matcher_name=name))
+
+        self._appended(once)
 
 
 def match_part(view: LogView, standing: Standing, where: str) -> MatchPart:
@@ -231,6 +357,10 @@ def match_part(view: LogView, standing: Standing, where: str) -> MatchPart:
     shown = json.loads(view.leaves[standing.part_seq])["match"]
     part.check(shown, f"the match part of claim {standing.claim_id}")
     return open_match_part(part)
+
+
+def _any(connection: sa.Connection, column: sa.Column[Any], which: sa.ColumnElement[bool]) -> bool:
+    return connection.execute(sa.select(column).where(which).limit(1)).first() is not None
 
 
 def _rfc3339(at_us: int) -> str:

@@ -1,10 +1,11 @@
 """The log read from its beginning: what it says about every claim. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from optout.entry import Entry, parse_leaf
+from optout.entry import Entry
 from optout.guard import in_force
+from optout.leaf import entries
 from optout.lifecycle import (
     CARRYING,
     IN_FORCE,
@@ -77,6 +78,8 @@ def step(before: Standing | None, seq: int, entry: Entry) -> Standing:
     now = replace(before, state=state, seq=seq, entry_hash=entry_hash)
     if entry.type in CARRYING:  # another calibration: nobody has looked at that
         return replace(now, part_seq=seq, accepted=None)
+    if entry.type == Event.ERASE_IDENTITY:
+        return replace(now, part_seq=seq)
     if entry.level is not None:  # what was proved before counts no more, unless stated again
         return replace(now, level=entry.level, authorship=entry.authorship)
     return replace(now, accepted=entry.reason or before.accepted)
@@ -95,9 +98,16 @@ def _check_fields(entry: Entry) -> None:
         raise ClaimError(
             f"expected a reason on {Event.ACCEPT_STYLE} and nowhere else, found {entry.type}"
         )
-    carries = entry.type in CARRYING
-    if bool(entry.match) != carries or bool(entry.identity) != carries:
-        raise ClaimError(f"expected both commitments on {sorted(CARRYING)} and nowhere else")
+    carried = {
+        "match": entry.type in CARRYING or entry.type == Event.ERASE_IDENTITY,
+        "identity": entry.type in CARRYING,
+    }
+    for name, expected in carried.items():
+        if bool(getattr(entry, name)) != expected:
+            raise ClaimError(
+                f"expected {'a' if expected else 'no'} commitment to the {name} part on"
+                f" {entry.type}, found {getattr(entry, name) or 'none'}"
+            )
 
 
 def replay(leaves: Sequence[bytes], where: str) -> dict[str, Standing]:
@@ -112,9 +122,3 @@ def replay(leaves: Sequence[bytes], where: str) -> dict[str, Standing]:
         except ClaimError as e:
             raise RegistryError(f"entry {seq} of {where} should not be there: {e}") from e
     return standings
-
-
-def entries(leaves: Sequence[bytes], where: str) -> Iterable[tuple[int, Entry]]:
-    """Give each entry with its place in the log."""
-    for seq, leaf in enumerate(leaves):
-        yield seq, parse_leaf(leaf, f"entry {seq} of {where}")

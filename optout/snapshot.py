@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from optout.entry import parse_leaf
+from optout.erasure import withdrawn
+from optout.leaf import read_leaf
 from optout.refresh import as_judged, check_history
 from optout.registry import LogView, Registry, match_part
 from optout.replay import Standing, replay
@@ -45,7 +46,7 @@ def from_view(view: LogView, where: str, *, trust_local: bool) -> Snapshot:
     parts = [(s, as_judged(match_part(view, s, where), view.matcher)) for s in active]
     claims = claims_table(view, parts)
     works = works_table(parts)
-    newest = parse_leaf(view.leaves[-1], where).recorded_at if view.leaves else ""
+    newest = read_leaf(view.leaves[-1], where).recorded_at if view.leaves else ""
     header = SnapshotHeader(
         origin=view.origin,
         size=len(view.leaves),
@@ -55,6 +56,7 @@ def from_view(view: LogView, where: str, *, trust_local: bool) -> Snapshot:
         matcher_name=view.matcher_name,
         trust_local=trust_local,
         tables_sha256=tables_sha256(claims, works),
+        withdrawn=withdrawn(view.leaves, where),
     )
     return Snapshot(header, claims, works)
 

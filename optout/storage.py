@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from optout.entry import Random
 from optout.log.merkle import Frontier
 from optout.migrations import REVISIONS
-from optout.storage_tables import FORMAT, HEAD, REGISTRY, VERSION_TABLE
+from optout.storage_tables import FORMAT, HEAD, MATCH_PARTS, REGISTRY, VERSION_TABLE
 from schemas.errors import RegistryError
 
 SQLITE_MAGIC = b"SQLite format 3\x00"
@@ -61,6 +61,57 @@ def sqlite_path(url: sa.URL) -> Path | None:
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         return None
     return Path(url.database)
+
+
+def open_file(where: str, *, create: bool) -> sa.Engine:
+    """Return an engine on an SQLite file beside a registry, with the same guards; or :memory:.
+
+    Raises RegistryError where it is something else, and where there is none unless `create`.
+    """
+    path = sqlite_path(url := registry_url(where))
+    if path is not None:
+        _check_file(path, where, create=create)
+    return _engine(url)  # its journal is deleted after each transaction: none keeps what is gone
+
+
+def has_sealed_parts(engine: sa.Engine) -> bool:
+    """Say whether a registry holds parts that only the keys of their claims open."""
+    sealed = sa.func.length(MATCH_PARTS.c.salt) == 0
+    with reading(engine) as connection:
+        return (
+            connection.execute(sa.select(MATCH_PARTS.c.seq).where(sealed).limit(1)).first()
+            is not None
+        )
+
+
+def truncate(engine: sa.Engine, where: str) -> None:
+    """Bring what the write-ahead log of an SQLite file holds into it, and empty that log.
+
+    Only then is nothing left of what `secure_delete` has overwritten. Raises RegistryError where
+    somebody else reads meanwhile.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (busy, _, _) = cursor.fetchone() or (0, 0, 0)
+        cursor.close()
+    finally:
+        connection.close()
+    if busy:
+        raise RegistryError(
+            f"expected nobody else to read {where} while what was erased is overwritten; the"
+            " erasure is recorded, and opening the registry once more ends it"
+        )
+
+
+def blob(value: object) -> bytes:
+    """Return a stored blob; SQLite would give text where somebody put text."""
+    if not isinstance(value, bytes | memoryview):
+        raise RegistryError(f"expected bytes in the registry, found {type(value).__name__}")
+    return bytes(value)
 
 
 @contextmanager

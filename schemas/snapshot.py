@@ -22,6 +22,8 @@ class SnapshotHeader(BaseModel):
     matcher_name: str
     trust_local: bool  # control is taken as proved on a registry of one's own
     tables_sha256: str  # digest over the rows of both tables
+    withdrawn: tuple[tuple[int, int], ...] = ()
+    """Log sizes, first to last, whose snapshots hold what was erased since."""
 
 
 @dataclass(frozen=True, slots=True)

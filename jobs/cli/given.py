@@ -40,11 +40,11 @@ def opened(registry: str, moderators: AbstractSet[str] = frozenset()) -> "Regist
     moderators: public keys whose entries are taken as a moderator's.
     """
     from jobs.claimant_files import registry_at
-    from optout.registry import Registry
+    from jobs.registries import open_registry
     from pipeline.clock import clock_from_environment
 
     place = registry_at(registry)
-    return Registry.open(place, clock_from_environment(), moderators=moderators)
+    return open_registry(place, clock_from_environment(), moderators=moderators)
 
 
 def whole_id(found: "Registry", text: str) -> str:

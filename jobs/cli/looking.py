@@ -64,13 +64,15 @@ def show(
     if key is not None:
         if read_key(key).public != standing.claimant_key:
             raise ClaimError(f"expected the key of claim {standing.claim_id} in {key}")
-        who = open_identity_part(identity)
-        artist, contact = who.artist, who.contact
+        if identity is not None:
+            who = open_identity_part(identity)
+            artist, contact = who.artist, who.contact
     out = console()
     out.print(f"[bold]claim {standing.claim_id}[/] {safe(standing.state)}")
     say([f"submitted {standing.submitted_at} by the registry's clock; entry {standing.seq}"])
     out.print(claim_words.understood(part, artist))
     say([f"contact {contact}"] if contact else [])
+    say(["who asks was erased; works and style stay at work"] if identity is None else [])
     if standing.in_force:
         out.print(safe(claim_words.level_words(standing.level, trust_local=trust_local)))
         say(claim_words.moderated(standing))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import typer
 
 from jobs.cli.claiming import refresh, submit, try_style, withdraw
+from jobs.cli.erasing import erase
 from jobs.cli.lists import export, import_
 from jobs.cli.looking import list_claims, show, simulate, snapshot, verify_receipt
 from jobs.cli.review import review
@@ -18,6 +19,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "show": show,
     "refresh": refresh,
     "withdraw": withdraw,
+    "erase": erase,
     "verify-receipt": verify_receipt,
     "snapshot": snapshot,
     "export": export,

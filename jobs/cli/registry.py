@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from jobs.cli.console import console, safe
+from jobs.cli.erasing import backup
 from jobs.cli.given import REGISTRY, opened
 from jobs.cli.moderating import accept_style, moderator_key, review, verify
 from jobs.cli.witness import OF_WITNESSES
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 for title, command in (OF_MODERATORS | OF_WITNESSES).items():
     app.command(title)(command)
+app.command("backup")(backup)
 
 
 @app.command("matcher")

@@ -13,13 +13,13 @@ from jobs.claimant_files import read_key
 from jobs.cli import claim_words, simulation_words
 from jobs.cli.console import console, say
 from jobs.enrol import NO_MATCHER, Folder, Matcher, Tools
+from jobs.registries import open_registry
 from jobs.releases import is_release, open_release
 from jobs.submit import Order, Submitted
 from jobs.trial import Tried, facts, tried, try_style
 from jobs.vaults import open_vault
 from optout import storage
 from optout.intake import Wish
-from optout.registry import Registry
 from pipeline.clock import clock_from_environment
 from pipeline.report.simulation import render_simulation
 from pipeline.report.trial import render_trial
@@ -66,7 +66,7 @@ def try_out(wanted: Wanted, tools: Tools) -> int:
     own = read_key(wanted.key).public if wanted.key else ""
     near = _background(wanted.background, tools)
     if wanted.must_exist or _is_there(wanted.registry):
-        with Registry.open(wanted.registry, clock_from_environment()) as registry:
+        with open_registry(wanted.registry, clock_from_environment()) as registry:
             found = try_style(order, registry, tools, own, near)
         against = f"held against the claims of {wanted.registry}."
     else:

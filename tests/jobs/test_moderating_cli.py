@@ -137,7 +137,7 @@ def test_authorship_is_recorded_shown_and_says_what_it_changes(place):
     said = run(
         "registry", "verify", claim[:8], "--level", 2, "--authorship", "signature", "--key", key
     )
-    assert "entry 1 of the log" in said
+    assert "entry 2 of the log" in said
     for shown in (said, run("optout", "show", claim)):
         for words in ("level 2", "authorship: proved, since the files carry a signature",
                       "look-alikes: active"):  # fmt: skip

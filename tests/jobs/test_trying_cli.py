@@ -71,7 +71,7 @@ def test_a_trial_is_held_against_the_claims_of_a_registry_and_adds_none(place):
     code, said = run("test", works, OWN, "--key", place / "bo.pem")
     assert code == 0  # one's own claims do not count
     with Registry.open(str(place / "home" / "registry.db"), FixedClock()) as registry:
-        assert len(registry.view().leaves) == 1
+        assert len(registry.claims()) == 1
 
 
 def test_a_page_shows_works_nearest_pictures_and_the_line(place):

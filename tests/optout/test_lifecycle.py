@@ -45,5 +45,6 @@ def test_only_listed_moves_are_allowed():
                     move(state, event)
 
 
-def test_withdrawn_is_final():
-    assert not [1 for state, _ in MOVES if state == State.WITHDRAWN]
+def test_withdrawn_claims_can_only_be_erased_and_erased_is_final():
+    assert [event for state, event in MOVES if state == State.WITHDRAWN] == [Event.ERASE]
+    assert not [1 for state, _ in MOVES if state == State.ERASED]

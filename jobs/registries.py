@@ -1,0 +1,30 @@
+"""A registry opened from the command line: its database, and the file of its claims' keys."""
+
+import os
+from collections.abc import Set as AbstractSet
+
+from optout.entry import Random
+from optout.registry import Registry
+from schemas.ports import Clock
+
+KEYS_VARIABLE = "RECUSE_REGISTRY_KEYS"
+
+
+def open_registry(
+    where: str,
+    clock: Clock,
+    *,
+    random: Random | None = None,
+    create: bool = False,
+    moderators: AbstractSet[str] = frozenset(),
+) -> Registry:
+    """Return the registry at a path or SQLAlchemy URL, its keys as RECUSE_REGISTRY_KEYS says.
+
+    Without that variable the keys lie beside the database's file. Raises as `Registry.open`.
+    """
+    keys = os.environ.get(KEYS_VARIABLE, "")
+    if random is None:
+        return Registry.open(where, clock, create=create, moderators=moderators, keys=keys)
+    return Registry.open(
+        where, clock, random=random, create=create, moderators=moderators, keys=keys
+    )

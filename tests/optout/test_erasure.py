@@ -1,0 +1,317 @@
+"""What erasing destroys, what stays at work, and what every proof is worth afterwards."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from optout import projection, snapshot, storage
+from optout.claim_keys import ClaimKeys
+from optout.commitment import commit
+from optout.entry import Draft, draft_erase_identity, draft_move, draft_refresh, draft_submit
+from optout.erasure import is_withdrawn, without_identity
+from optout.lifecycle import Event, Signer, State
+from optout.log import merkle
+from optout.parts import open_identity_part, open_match_part
+from optout.registry import Registry
+from schemas.claim import IdentityPart
+from schemas.errors import ClaimError, RegistryError
+from schemas.verdict import Stance
+from tests.fakes import FixedClock
+from tests.optout.claims import MATCHER, match_part, random_bytes, signing_key, work
+
+MODERATOR = signing_key(99)
+NAME = "Zebulon Quillfeather"
+CONTACT = "zebulon@quillfeather.example"
+HOST = "quillfeather.example"
+
+
+def opened(where: Path, **options: object) -> Registry:
+    given = {"random": random_bytes(0), "create": True, "moderators": {MODERATOR.public}}
+    return Registry.open(str(where), FixedClock(step_us=1), **{**given, **options})
+
+
+@pytest.fixture
+def where(tmp_path) -> Path:
+    return tmp_path / "registry.db"
+
+
+@pytest.fixture
+def registry(where):
+    with opened(where) as found:
+        found.pin_matcher(MATCHER, "fake")
+        yield found
+
+
+def claim(seed: int = 1, **changes: object) -> Draft:
+    given = {"names": (NAME,), "hosts": (HOST,), "works": (work(seed), work(100 + seed))}
+    part = match_part(**{**given, **changes})
+    identity = IdentityPart(artist=NAME, contact=CONTACT)
+    return draft_submit(part, identity, signing_key(seed), random_bytes(1000 + seed))
+
+
+def erase_identity(registry: Registry, claim_id: str, seed: int = 1, **changes: object) -> None:
+    match, _ = registry.parts(claim_id)
+    left = without_identity(open_match_part(match)).model_copy(update=changes)
+    at = registry.standing(claim_id).entry_hash
+    registry.append(draft_erase_identity(left, claim_id, at, signing_key(seed), random_bytes(7)))
+
+
+def erase(registry: Registry, claim_id: str, seed: int = 1) -> None:
+    at = registry.standing(claim_id).entry_hash
+    registry.append(draft_move(Event.ERASE, claim_id, at, signing_key(seed)))
+
+
+def bytes_beside(where: Path) -> bytes:
+    """All files of a registry: database, claim keys, and the logs that SQLite keeps beside them."""
+    return b"".join(p.read_bytes() for p in sorted(where.parent.glob(f"{where.name}*")))
+
+
+def keys_of(registry: Registry) -> list[bytes]:
+    return list(registry._parts.keys.all().values())
+
+
+def test_who_asks_is_forgotten_and_works_stay_at_work(registry):
+    claim_id = registry.append(claim()).entry.claim
+    before = snapshot.take(registry, trust_local=True)
+    erase_identity(registry, claim_id)
+    match, identity = registry.parts(claim_id)
+    assert identity is None
+    left = open_match_part(match)
+    assert (left.names, left.hosts) == ((), ())
+    after = snapshot.take(registry, trust_local=True)
+    assert after.works.equals(before.works)
+    assert after.claims["names"].to_pylist() == [[]]
+    assert registry.standing(claim_id).in_force
+
+
+def test_erasing_all_ends_the_protection(registry):
+    claim_id = registry.append(claim()).entry.claim
+    erase(registry, claim_id)
+    assert registry.standing(claim_id).state == State.ERASED
+    assert snapshot.take(registry, trust_local=True).claims.num_rows == 0
+    with pytest.raises(ClaimError, match="erased"):
+        registry.parts(claim_id)
+    with pytest.raises(ClaimError, match="lifecycle"):
+        registry.append(
+            draft_move(Event.WITHDRAW, claim_id, registry.standing(claim_id).entry_hash,
+                       signing_key())
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("how", [erase_identity, erase])
+def test_neither_payload_nor_key_is_left_in_any_file(registry, where, how):
+    other = registry.append(claim(2, names=("Somebody Else",), hosts=())).entry.claim
+    said = claim()
+    claim_id = registry.append(said).entry.claim
+    (key,) = [k for (c, _), k in registry._parts.keys.all().items() if c == claim_id]
+    assert key in bytes_beside(where)
+    how(registry, claim_id)
+    left = bytes_beside(where)
+    for gone in (NAME.encode(), CONTACT.encode(), HOST.encode(), key, said.match.salt,
+                 said.identity.salt, said.match.payload[:64]):  # fmt: skip
+        assert gone not in left
+    if how is erase:
+        for gone in (work(1).sha256.encode(), bytes.fromhex(work(1).pdq[0])):
+            assert gone not in left
+    assert open_identity_part(registry.parts(other)[1]).artist == NAME
+
+
+def test_what_is_recorded_is_never_in_the_clear(registry, where):
+    registry.append(claim())
+    with storage.writing(registry._engine) as connection:
+        projection.clear(connection)  # for looking up, and made again from the parts
+    storage.truncate(registry._engine, str(where))
+    left = bytes_beside(where)
+    for secret in (NAME.encode(), CONTACT.encode(), work(1).sha256.encode()):
+        assert secret not in left
+
+
+def test_a_copy_of_the_database_without_the_keys_says_nothing(registry, where, tmp_path):
+    registry.append(claim())
+    copy = tmp_path / "copy.db"
+    with sqlite3.connect(where) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    with pytest.raises(RegistryError, match=r"copy\.db\.keys"):
+        opened(copy, create=False)
+    ClaimKeys.open(f"{copy}.keys", create=True).close()
+    with opened(copy, create=False) as found, pytest.raises(RegistryError, match="the key of"):
+        found.view()
+
+
+def test_a_copy_made_before_the_erasure_cannot_be_read_after_it(registry, where, tmp_path):
+    claim_id = registry.append(claim()).entry.claim
+    copy = tmp_path / "copy.db"
+    with sqlite3.connect(where) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    erase(registry, claim_id)
+    shutil.copy(f"{where}.keys", f"{copy}.keys")
+    with opened(copy, create=False) as found, pytest.raises(RegistryError, match="the key of"):
+        found.view()
+
+
+def test_a_right_guess_without_the_salt_opens_nothing(registry):
+    said = claim()
+    registry.append(said)
+    erase(registry, said.statement.claim)
+    shown = said.statement
+    guess = said.identity.payload  # the true one
+    assert commit(guess, said.identity.salt) == shown.identity
+    for salt in (bytes(32), said.match.salt, random_bytes(3)(32)):
+        assert commit(guess, salt) != shown.identity
+
+
+def test_proofs_of_others_and_of_the_erased_claim_hold_as_before(registry):
+    first, second = (registry.append(claim(seed)) for seed in (1, 2))
+    leaves = registry.leaf_hashes()
+    proof = merkle.inclusion_proof(leaves, second.seq)
+    erase(registry, first.entry.claim)
+    now = registry.leaf_hashes()
+    assert now[: len(leaves)] == leaves
+    leaf = merkle.leaf_hash(second.entry.leaf())
+    merkle.verify_inclusion(leaf, second.seq, len(leaves), proof, merkle.root(leaves))
+    consistent = merkle.consistency_proof(now, len(leaves))
+    merkle.verify_consistency(
+        len(leaves), len(now), merkle.root(leaves), merkle.root(now), consistent
+    )
+
+
+@pytest.mark.parametrize("event", [Event.ERASE, Event.ERASE_IDENTITY])
+def test_only_the_claimant_or_a_moderator_erases(registry, event):
+    claim_id = registry.append(claim()).entry.claim
+    at = registry.standing(claim_id).entry_hash
+    left = without_identity(open_match_part(registry.parts(claim_id)[0]))
+
+    def draft(key, by=Signer.CLAIMANT):
+        if event == Event.ERASE:
+            return draft_move(event, claim_id, at, key, by=by)
+        return draft_erase_identity(left, claim_id, at, key, random_bytes(7), by)
+
+    for forged in (draft(signing_key(5)), draft(signing_key(5), Signer.MODERATOR)):
+        with pytest.raises(ClaimError):
+            registry.append(forged)
+    assert open_identity_part(registry.parts(claim_id)[1]).artist == NAME
+    assert len(registry._parts.keys.numbers(claim_id)) == 1
+    registry.append(draft(MODERATOR, Signer.MODERATOR))
+
+
+def test_erasing_who_asks_changes_nothing_else(registry):
+    claim_id = registry.append(claim()).entry.claim
+    for changes in ({"works": (work(1),)}, {"names": ("Eve",)}, {"stance": Stance.OPT_IN}):
+        with pytest.raises(ClaimError, match="as they stand"):
+            erase_identity(registry, claim_id, **changes)
+
+
+def test_what_would_leave_nothing_at_work_is_refused():
+    with pytest.raises(ClaimError, match="--all"):
+        without_identity(match_part())
+    with pytest.raises(ClaimError, match="--all"):
+        without_identity(match_part(works=(work(1),), stance=Stance.OPT_IN, license="CC0"))
+
+
+def test_an_erased_identity_cannot_be_refreshed(registry):
+    claim_id = registry.append(claim()).entry.claim
+    erase_identity(registry, claim_id)
+    part = open_match_part(registry.parts(claim_id)[0])
+    at = registry.standing(claim_id).entry_hash
+    parts = part, IdentityPart(artist="Eve")
+    with pytest.raises(ClaimError, match="none to refresh"):
+        registry.append(draft_refresh(parts, claim_id, at, signing_key(), random_bytes(8)))
+
+
+def test_the_projection_can_be_made_again_after_erasures(registry):
+    first, second = (registry.append(claim(seed)).entry.claim for seed in (1, 2))
+    erase(registry, first)
+    erase_identity(registry, second, 2)
+    before = [tuple(row) for row in registry.claims()]
+    assert registry.rebuild() == 2
+    after = [tuple(row) for row in registry.claims()]
+    states = {row[0]: row[1] for row in after}
+    assert states == {row[0]: row[1] for row in before}
+    assert states[first] == State.ERASED
+
+
+def test_an_erasure_that_broke_off_is_ended_when_the_registry_is_opened(where, monkeypatch):
+    with opened(where) as registry:
+        claim_id = registry.append(claim(works=(work(1, matcher=""),))).entry.claim
+        (key,) = keys_of(registry)
+        monkeypatch.setattr(Registry, "_forget", broken_off)
+        with pytest.raises(KeyboardInterrupt):
+            erase(registry, claim_id)
+    assert key in bytes_beside(where)
+    monkeypatch.undo()
+    opened(where).close()
+    assert key not in bytes_beside(where)
+
+
+def broken_off(_self: Registry, _claim: str) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_key_of_a_refused_claim_is_not_kept(registry):
+    good = claim()
+    registry.append(good)
+    with pytest.raises(ClaimError):
+        registry.append(good)  # its id is in use
+    assert len(keys_of(registry)) == 1
+
+
+def test_parts_of_an_older_recuse_are_brought_under_keys(where):
+    said = claim(works=(work(1, matcher=""),))
+    with opened(where) as registry:
+        registry.append(said)
+        with storage.writing(registry._engine) as connection:
+            for table, part in (("match_parts", said.match), ("identity_parts", said.identity)):
+                connection.execute(
+                    sa.text(f"UPDATE {table} SET salt = :s, payload = :p"),  # noqa: S608
+                    {"s": part.salt, "p": part.payload},
+                )
+    Path(f"{where}.keys").unlink()
+    with opened(where, create=False) as registry:
+        match, identity = registry.parts(said.statement.claim)
+        assert (match, identity) == (said.match, said.identity)
+    assert CONTACT.encode() not in bytes_beside(where)
+
+
+def test_snapshots_that_held_the_claim_are_withdrawn_and_no_others(registry):
+    first = registry.append(claim(1)).entry.claim  # entry 1: the matcher is entry 0
+    second = registry.append(claim(2)).entry.claim
+    registry.append(claim(3))
+    erase(registry, second, 2)  # entry 4
+    at = registry.standing(first).entry_hash
+    registry.append(draft_move(Event.WITHDRAW, first, at, signing_key(1)))  # entry 5
+    registry.append(claim(4))
+    erase(registry, first, 1)  # entry 7
+    ranges = snapshot.take(registry, trust_local=False).header.withdrawn
+    assert ranges == ((2, 5),)
+    assert [is_withdrawn(size, ranges) for size in range(9)] == [
+        False, False, True, True, True, True, False, False, False,
+    ]  # fmt: skip
+
+
+def test_a_key_opens_only_its_own_part(registry):
+    first, second = (registry.append(claim(seed)) for seed in (1, 2))
+    with storage.writing(registry._engine) as connection:
+        body = connection.execute(
+            sa.text("SELECT payload FROM identity_parts WHERE seq = :s"), {"s": first.seq}
+        ).scalar_one()
+        connection.execute(
+            sa.text("UPDATE identity_parts SET payload = :p WHERE seq = :s"),
+            {"s": second.seq, "p": body},
+        )
+    with pytest.raises(RegistryError, match="does not open"):
+        registry.parts(second.entry.claim)
+
+
+def test_keys_of_one_claim_are_numbered(tmp_path):
+    with ClaimKeys.open(str(tmp_path / "k.keys"), create=True) as keys:
+        assert [keys.make("a", random_bytes(n)) for n in (1, 2)] == [1, 2]
+        keys.destroy("a", [1])
+        assert keys.numbers("a") == [2]
+        assert keys.get("a", 1) is None
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE t (x)")
+    with pytest.raises(RegistryError, match="claim keys"):
+        ClaimKeys.open(str(tmp_path / "other.db"), create=False)
