@@ -31,12 +31,14 @@ from optout.entry import Draft, Random
 from optout.leaf import notices
 from optout.lifecycle import ERASING, IN_FORCE, Event, State
 from optout.log.merkle import leaf_hash, root
-from optout.notice import MatcherNotice, Notice
+from optout.log.note import VerifierKey
+from optout.notice import MatcherNotice, Notice, rotated
 from optout.parts import Parts, open_match_part
 from optout.refresh import check_history
 from optout.replay import Standing, replay
 from optout.storage import blob
 from optout.storage_tables import (
+    CHECKPOINTS,
     CLAIMS,
     EVENTS,
     HEAD,
@@ -94,16 +96,18 @@ class Registry:
         create: bool = False,
         moderators: AbstractSet[str] = frozenset(),
         keys: str = "",
+        origin: str = "",
     ) -> "Registry":
         """Return the registry at a path or SQLAlchemy URL, brought to the newest revision.
 
         create: make one where there is none. moderators: public keys whose entries are taken as
         a moderator's; they come from whoever runs the registry, never from the registry. keys: the
-        file of claim keys, beside the database where empty.
+        file of claim keys, beside the database where empty. origin: name of the log of a registry
+        that is made, "" for a random one.
         Raises RegistryError where it is absent, something else, damaged or of a newer recuse.
         """
         place = keys or keys_path(where)
-        engine = storage.open_engine(where, random, create=create)
+        engine = storage.open_engine(where, random, create=create, origin=origin)
         try:
             found = ClaimKeys.open(place, create=create or not storage.has_sealed_parts(engine))
         except BaseException:
@@ -249,6 +253,60 @@ class Registry:
         with storage.translated(self.where), storage.reading(self._engine) as connection:
             row = connection.execute(sa.select(REGISTRY)).one()
         return row.matcher, row.matcher_name
+
+    def log_key(self) -> tuple[str, str]:
+        """Return the log's origin, and the verifier key that signs for it, "" for none yet."""
+        with storage.translated(self.where), storage.reading(self._engine) as connection:
+            row = connection.execute(sa.select(REGISTRY)).one()
+        return row.origin, row.log_key
+
+    def set_log_key(self, key: VerifierKey, rotation: str = "") -> None:
+        """Name the key that signs for the log; a later one only by a notice that rotates.
+
+        rotation: the signature by which the key before hands over, hex. Raises RegistryError where
+        that does not verify, or a rotation is expected and none given.
+        """
+
+        def once(connection: sa.Connection) -> None:
+            row = connection.execute(sa.select(REGISTRY)).one()
+            if row.log_key == str(key):
+                return
+            if key.name != row.origin:
+                raise RegistryError(
+                    f"expected a key named {row.origin}, as the log is, found {key.short}"
+                )
+            if row.log_key:
+                at = _rfc3339(self._clock.now_us())
+                append_notice(connection, rotated(row.log_key, str(key), rotation, at))
+            connection.execute(sa.update(REGISTRY).values(log_key=str(key)))
+
+        self._appended(once)
+
+    def head(self) -> tuple[int, bytes]:
+        """Return size and root of the log."""
+        with storage.translated(self.where), storage.reading(self._engine) as connection:
+            row = connection.execute(sa.select(HEAD)).one()
+        return row.size, blob(row.root)
+
+    def keep_checkpoint(self, size: int, body: bytes) -> None:
+        """Keep a signed checkpoint; one of the same size is replaced, as it gains signatures."""
+        with storage.translated(self.where), storage.writing(self._engine) as connection:
+            connection.execute(sa.delete(CHECKPOINTS).where(CHECKPOINTS.c.size == size))
+            connection.execute(sa.insert(CHECKPOINTS).values(size=size, body=body))
+
+    def checkpoints(self, above: int = 0) -> list[tuple[int, bytes]]:
+        """Return the kept checkpoints of logs larger than `above`, the smallest first."""
+        query = sa.select(CHECKPOINTS).where(CHECKPOINTS.c.size > above)
+        with storage.translated(self.where), storage.reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(CHECKPOINTS.c.size)).all()
+        return [(row.size, blob(row.body)) for row in rows]
+
+    def leaves(self, start: int, end: int) -> list[bytes]:
+        """Return the leaves of the log from one place up to another."""
+        query = sa.select(EVENTS.c.leaf).where(EVENTS.c.seq >= start, EVENTS.c.seq < end)
+        with storage.translated(self.where), storage.reading(self._engine) as connection:
+            found = connection.execute(query.order_by(EVENTS.c.seq)).scalars()
+            return [blob(value) for value in found]
 
     def leaf_hashes(self, size: int | None = None) -> list[bytes]:
         """Return the first `size` leaf hashes in log order; all of them by default."""
