@@ -3,7 +3,7 @@
 What they decide stands in pipeline/.
 
 source → identify → screen → lists → pages → sift → images → prepare → relate
-       → newest snapshots → redact → match → decide → release → evidence → seal
+       → newest snapshots → redact → match → decide → release → map → evidence → seal
 
 Where the source is the vault of a release, `readmit` stands for all from source to prepare: rows
 that were let in come whole, and nothing is asked.
@@ -123,6 +123,7 @@ class Build:
         matched = self.stage("match", self.tasks.match(redacted, prepared, final.ref))
         decided = self.stage("decide", self.tasks.decide(prepared, matched, related, final.ref))
         released = self.stage("release", self.tasks.release(redacted, prepared, matched, decided))
+        maps = self.stage("map", self.tasks.maps(released))
         evidence = self.stage("evidence", self.tasks.evidence(prepared))
         receipts = {
             "answers": answers,
@@ -132,6 +133,7 @@ class Build:
             "matched": matched,
             "decided": decided,
             "released": released,
+            "maps": maps,
         }
         return seal(self.job, Finished(context_at(self.work.root), receipts, final))
 

@@ -42,6 +42,7 @@ LABELS = {
     "match": "match claims",
     "decide": "decide",
     "release": "write release",
+    "map": "make maps",
     "evidence": "keep evidence",
 }
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from jobs.audit import checked
 from pipeline.manifest import MANIFEST_PATH, read_manifest
+from pipeline.release_maps import MAPPED, mapped
 from pipeline.shard import IMAGE_COLUMN, read_parquet
 from pipeline.tars import read_tar
 from schemas.config import BuildConfig
@@ -83,6 +84,11 @@ class Release:
         if path not in self.files:
             return Part(name, rows, rows.select(["uid"]))
         return Part(name, rows, read_parquet(checked(self.store, self.files, path)))
+
+    def mapped(self, name: str) -> pa.Table:
+        """Return the columns of a part that the maps speak of. Raises as `part`."""
+        body = checked(self.store, self.files, f"samples/{name}.parquet")
+        return mapped(read_parquet(body, MAPPED))
 
     def pictures(self, name: str, uids: Collection[str]) -> dict[str, bytes]:
         """Return the stored bytes of some rows of a part by uid; none of a URL-only release."""

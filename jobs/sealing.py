@@ -16,6 +16,7 @@ from jobs.context import PLAN_PATH, Context
 from jobs.lock import LOCK_PATH
 from jobs.planning import LOGS, Job, public_config
 from jobs.readmission import parent_of
+from optout.log.sparse import Subtree, joined
 from optout.tail import FLOOR_SHARE
 from pipeline.evidence import EVIDENCE_INDEX, public_evidence
 from pipeline.likeness import measured_styles
@@ -23,6 +24,7 @@ from pipeline.manifest import MANIFEST_PATH, assemble, manifest_bytes, row_count
 from pipeline.match import unjudged
 from pipeline.plan import ModelChoice, Receipt
 from pipeline.release import File
+from pipeline.release_maps import roots_of
 from pipeline.report.gallery import PICTURES, thin
 from pipeline.report.pages import ReportFacts, render_report, render_review
 from pipeline.report.tally import Tally, merge
@@ -42,7 +44,7 @@ from pipeline.vault import (
     stated_by,
     vault_digest,
 )
-from schemas.manifest import FileEntry, ListEntry, Manifest, ModelEntry
+from schemas.manifest import FileEntry, ListEntry, Manifest, ModelEntry, Roots
 from schemas.ports import Store
 from schemas.tables import DECIDED, DOCUMENTS
 
@@ -205,7 +207,16 @@ def draft_manifest(
             "claim_share": config.match.claim_share,
         },
         vault_sha256=vault_sha256,
+        roots=roots(finished),
     )
+
+
+def roots(finished: Finished) -> Roots:
+    """Return the roots of the maps that the tasks have made: pieces of rows, bands, ledger."""
+    work = finished.context.work
+    told = [json.loads(work.read(r.outputs["subtree"].path)) for r in finished.receipts["maps"]]
+    *pieces, bands, ledger = (Subtree(one["keys"], bytes.fromhex(one["hash"])) for one in told)
+    return roots_of(joined(pieces), bands, ledger)
 
 
 def model_entry(role: str, model: ModelChoice) -> ModelEntry:

@@ -199,6 +199,17 @@ class Tasks:
             for s in range(self.plan.shards)
         ]
 
+    def maps(self, released: list[Receipt]) -> list[Task]:
+        """Make the row map in pieces, by the first bits of its keys; the other two whole."""
+        depth = map_depth(self.plan)
+        entries = self.listed(outputs(released, "entries"))
+        pieces = [
+            Task("map", f"rows-{b:05d}", {"entries": entries, "bucket": b, "depth": depth})
+            for b in range(1 << depth)
+        ]
+        bands = Task("map", "bands", self.columns(released, "codes"))
+        return [*pieces, bands, Task("map", "ledger", self.columns(released, "leaves"))]
+
     def evidence(self, prepared: list[Receipt]) -> list[Task]:
         evidence = self.listed(outputs(prepared, "evidence"))
         return [
@@ -213,6 +224,14 @@ class Tasks:
     def columns(self, receipts: Sequence[Receipt], *names: str) -> dict[str, object]:
         """Return several named outputs of all receipts as task arguments."""
         return {name: self.listed(outputs(receipts, name)) for name in names}
+
+
+def map_depth(plan: Plan) -> int:
+    """Return in how many bits the keys of a piece of the row map agree: as many pieces as shards.
+
+    Always the same map: the number of pieces is nobody's but the scheduler's business.
+    """
+    return min(16, (plan.shards - 1).bit_length())
 
 
 def round_name(errand: Errand, number: int) -> str:

@@ -1,5 +1,6 @@
 """The document that makes files a release: counts that add up, and every file by its digest."""
 
+import re
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -7,6 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
+from optout.log.merkle import EMPTY_ROOT
+from optout.log.sparse import EMPTY
+from pipeline.release_maps import BAND_SPEC, LEDGER_SPEC, MAP_SPEC, ROW_SPEC
 from schemas import SCHEMA_VERSION
 from schemas.canonical import canonical_json
 from schemas.errors import SchemaError
@@ -15,6 +19,8 @@ from schemas.ports import Store
 from schemas.verdict import Verdict
 
 MANIFEST_PATH = "manifest.json"
+SPECS = (MAP_SPEC, ROW_SPEC, BAND_SPEC, LEDGER_SPEC)
+_ROOT = re.compile("[0-9a-f]{64}")
 
 
 def counts(decided: pa.Table) -> dict[str, dict[str, int]]:
@@ -37,6 +43,7 @@ def assemble(draft: Manifest, files: Iterable[FileEntry]) -> Manifest:
     if len(set(paths)) != len(paths):
         raise SchemaError(f"expected each file once, found {_twice(paths)} more than once")
     check_balance(draft)
+    check_roots(draft)
     finished = draft.model_copy(update={"files": entries})
     _check_rows(finished)
     return finished
@@ -59,6 +66,36 @@ def _check_rows(manifest: Manifest) -> None:
         rows = sum(f.rows or 0 for f in own if f.path.endswith(".parquet"))
         if rows != expected:
             raise SchemaError(f"expected {expected:,} rows in {folder}, found {rows:,}")
+
+
+def check_roots(manifest: Manifest) -> None:
+    """Raise SchemaError where the roots cannot be those of a release with these counts.
+
+    Whether they are its own only the samples tell.
+    """
+    roots = manifest.roots
+    specs = (roots.map_spec, roots.row_spec, roots.band_spec, roots.ledger_spec)
+    if specs != SPECS:
+        raise SchemaError(f"expected maps made by {', '.join(SPECS)}, found {', '.join(specs)}")
+    for name in ("rows", "bands", "ledger"):
+        if not _ROOT.fullmatch(root := getattr(roots, name)):
+            raise SchemaError(f"expected 64 hex digits as root of {name}, found {root!r:.80}")
+    out = sum(manifest.dropped.values()) + sum(manifest.held.values())
+    if roots.ledger_rows != out:
+        found = f"{roots.ledger_rows:,}"
+        raise SchemaError(f"expected {out:,} rows under the ledger root, found {found}")
+    if roots.row_keys < manifest.released:
+        raise SchemaError(
+            f"expected {manifest.released:,} uids or more under the row root, "
+            f"found {roots.row_keys:,} keys"
+        )
+    for name, keys, empty in (
+        ("rows", roots.row_keys, EMPTY),
+        ("bands", roots.band_keys, EMPTY),
+        ("ledger", roots.ledger_rows, EMPTY_ROOT),
+    ):
+        if (keys == 0) != (getattr(roots, name) == empty.hex()):
+            raise SchemaError(f"expected the empty root of {name} with no key and with no other")
 
 
 def _twice(paths: list[str]) -> str:
@@ -87,6 +124,7 @@ def parse_manifest(body: bytes) -> Manifest:
             f"expected schema_version {SCHEMA_VERSION}, found {manifest.schema_version}"
         )
     check_balance(manifest)
+    check_roots(manifest)
     if manifest_bytes(manifest) != body:
         raise SchemaError("expected a manifest as canonical JSON (RFC 8785), found other bytes")
     return manifest

@@ -1,3 +1,3 @@
 """What every table, file and message of recuse looks like. Imports nothing else of ours."""
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5

@@ -55,6 +55,21 @@ class ModelEntry(Entry):
     device: str
 
 
+class Roots(Entry):
+    """What the maps over the release come to, and how they are made: pipeline/release_maps.py."""
+
+    rows: str  # hex, of the map of all keys of the released rows
+    row_keys: int
+    bands: str  # hex, of the map of their perceptual codes
+    band_keys: int
+    ledger: str  # hex, RFC 6962, over the rows of the ledger in order of uid
+    ledger_rows: int
+    map_spec: str
+    row_spec: str
+    band_spec: str
+    ledger_spec: str
+
+
 class Manifest(Entry):
     """manifest.json: published last; without it there is no release."""
 
@@ -79,6 +94,7 @@ class Manifest(Entry):
     lists: list[ListEntry]
     thresholds: dict[str, float]
     vault_sha256: str
+    roots: Roots
     files: list[FileEntry] = Field(default_factory=list)
 
     def balanced(self) -> bool:

@@ -1,11 +1,13 @@
 """`recuse audit`: does a release keep what it promises, by its own evidence."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from jobs.cli.console import console, safe
+from jobs.cli.console import console, safe, say, say_error
+from schemas.errors import UsageError
 
 SHOWN = 20
 
@@ -58,3 +60,75 @@ def replay(
             out.print("[green]every verdict by signals follows from the evidence[/]")
     if not report.agrees:
         raise typer.Exit(1)
+
+
+@app.command("prove-absence")
+def prove_absence(
+    release: Annotated[str, typer.Argument(help="Folder or URL of the release.")],
+    image: Annotated[str, typer.Option("--image", help="The image that is not to be inside.")],
+    radius: Annotated[int, typer.Option("--radius", help="Bits of PDQ: 15 or 31.")] = 31,
+    out: Annotated[str, typer.Option("--out", help="(default NAME.absence.json, here)")] = "",
+) -> None:
+    """Prove that an image, and whatever looks like it, is not inside a release.
+
+    Exit code 0 with a proof, 1 where a copy is inside, 2 for an image that is too plain.
+    """
+    from jobs import absence  # noqa: PLC0415  # keeps the start quick
+    from jobs.progress import told as told_on_terminal  # noqa: PLC0415
+    from pipeline.absence import TOLERANCE, Near, covers  # noqa: PLC0415
+
+    if radius not in TOLERANCE:
+        raise UsageError(f"expected --radius 15 or 31, found {radius}")
+    with told_on_terminal("read") as told:
+        found = absence.prove_absence(release.rstrip("/"), image, radius, told)
+    if isinstance(found, Near):
+        what = "has the same bytes or pixels" if "pdq" not in found.kind else "looks like it"
+        say_error(
+            f"a copy is inside: row {found.uid} {what} ({found.kind}, {found.distance} bits away)"
+        )
+        raise typer.Exit(1)
+    path, body = Path(out or f"{Path(image).name}.absence.json"), found.to_bytes()
+    path.write_bytes(body)
+    say([f"not inside: {path} proves it ({len(body) / 1e6:.2f} MB)", *covers(radius)])
+
+
+@app.command("verify-absence")
+def verify_absence(
+    proof: Annotated[str, typer.Argument(help="What prove-absence wrote.")],
+    root_from: Annotated[
+        str, typer.Option("--root-from", help="RELEASE/manifest.json, from whom you trust.")
+    ] = "",
+    roots: Annotated[
+        list[str] | None, typer.Option("--root", help="rows=HEX and bands=HEX instead.")
+    ] = None,
+    image: Annotated[str, typer.Option("--image", help="The image, to compute its codes.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check a proof of absence by the roots of the release; nothing else is needed.
+
+    Exit code 0 where it holds, 1 where it does not.
+    """
+    from jobs import absence  # noqa: PLC0415  # keeps the start quick
+    from pipeline.absence import covers  # noqa: PLC0415
+
+    if bool(root_from) == bool(roots):
+        raise UsageError("expected either --root-from or --root rows=HEX --root bands=HEX")
+    known = absence.roots_from(root_from) if root_from else absence.roots_given(roots or [])
+    found = absence.verify_absence(proof, known, image)
+    if as_json:
+        typer.echo(absence.as_json(found))
+        return
+    about = (
+        "the codes are those of the image"
+        if found.of_image
+        else "whether the codes are those of your image was not checked: give --image FILE"
+    )
+    say(
+        [
+            f"verified: the image with sha256 {found.absence.subject.sha256} is not inside",
+            f"root of rows {known['rows']}",
+            f"root of bands {known['bands']}",
+            about,
+            *covers(found.absence.radius),
+        ]
+    )

@@ -5,19 +5,23 @@ Nothing is released by this: without its manifest, which comes last, a folder is
 
 import json
 
+import pyarrow as pa
+
 from jobs.context import Context
 from jobs.stages import Result
+from jobs.tasks import map_depth
 from pipeline.fetchstore import read_bodies
 from pipeline.likeness import by_row
-from pipeline.plan import Task
+from pipeline.plan import Ref, Task
 from pipeline.release import File, Form, Part, ShardTables, name_of, release_shard
+from pipeline.release_maps import ENTRIES, KINDS, MAPPED, bucket_of, entries, kinds, leaves, mapped
 from pipeline.report.gallery import shard_pictures
 from pipeline.report.tally import tally
-from pipeline.shard import write_parquet
+from pipeline.shard import read_parquet, write_parquet
 from pipeline.storage import open_store
 from pipeline.vault import EVIDENCE_ROWS, fetched_file, held_as_fetched, vault_of
 from schemas.canonical import canonical_json
-from schemas.tables import DECIDED
+from schemas.tables import DECIDED, LEDGER
 
 
 def run(context: Context, task: Task) -> Result:
@@ -54,8 +58,28 @@ def run(context: Context, task: Task) -> Result:
     outputs = {
         "files": context.publish(task.path("released", ".json"), canonical_json(listed)),
         "pictures": context.publish_table(task.path("pictures"), shown),
+        **for_maps(context, task, files.public),
     }
     return outputs, {"rows": tables.rows.num_rows}
+
+
+def for_maps(context: Context, task: Task, files: list[File]) -> dict[str, Ref]:
+    """Publish what the maps need to know of a shard, out of the very files that are released."""
+    tables = {f.path: f.body for f in files if f.path.endswith(".parquet")}
+    rows = {
+        path.split("/")[1].removesuffix(".parquet"): mapped(read_parquet(body, MAPPED))
+        for path, body in tables.items()
+        if path.startswith("samples/")
+    }
+    entered = pa.concat_tables([ENTRIES.empty_table(), *(entries(r, n) for n, r in rows.items())])
+    codes = kinds(pa.concat_tables(rows.values())) if rows else KINDS.empty_table()
+    ledger = [read_parquet(b, LEDGER.names) for p, b in tables.items() if p.startswith("ledger/")]
+    bucket = bucket_of(entered["key"], map_depth(context.plan))
+    return {
+        "entries": context.publish_buckets(task.path("entries"), entered, bucket),
+        "codes": context.publish_table(task.path("codes"), codes),
+        "leaves": context.publish_table(task.path("leaves"), leaves(pa.concat_tables(ledger))),
+    }
 
 
 def parts_of(context: Context, task: Task, shard: int) -> list[Part]:

@@ -28,7 +28,7 @@ import base64
 import binascii
 import hashlib
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,8 @@ class Proof:
         shape, text = value["shape"], value["hashes"]
         if not isinstance(shape, str) or not isinstance(text, str):
             raise ProofError("expected shape and hashes of a map proof as text")
+        if not shape or set(shape) - set(_PAYLOAD):
+            raise ProofError("expected n, k, e and h as shape of a map proof, found another")
         try:
             hashes = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError) as e:
@@ -85,6 +87,32 @@ class Proof:
         if base64.b64encode(hashes).decode() != text:
             raise ProofError("expected base64 in its one form, found stray bits")
         return cls(shape, hashes)
+
+
+@dataclass(frozen=True, slots=True)
+class Subtree:
+    """What those above need to know of a subtree: how many keys it has, and its hash."""
+
+    keys: int
+    hash: bytes
+
+
+def joined(subtrees: Sequence[Subtree]) -> Subtree:
+    """Return the map whose subtrees at one depth these are, in order of the bits before them.
+
+    So a map is made in pieces, wherever their keys are. Their number is a power of two.
+    """
+    level = list(subtrees)
+    while len(level) > 1:
+        level = [_above(a, b) for a, b in zip(level[::2], level[1::2], strict=True)]
+    return level[0]
+
+
+def _above(left: Subtree, right: Subtree) -> Subtree:
+    keys = left.keys + right.keys
+    if keys > 1:
+        return Subtree(keys, node_hash(left.hash, right.hash))
+    return left if left.keys else right
 
 
 class SparseMap:
@@ -108,6 +136,10 @@ class SparseMap:
     def root(self) -> bytes:
         """Return the root of the map."""
         return self._hash(0, (0, len(self)))
+
+    def below(self, depth: int) -> "Subtree":
+        """Return the map as a subtree at a depth; all of its keys agree in the bits before."""
+        return Subtree(len(self), self._hash(depth, (0, len(self))))
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value of a key, None where it has none."""

@@ -8,6 +8,10 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from optout.log.merkle import EMPTY_ROOT
+from optout.log.sparse import EMPTY, Subtree
+from pipeline.release_maps import roots_of
+from schemas.manifest import Roots
 from schemas.tables import SAMPLES, from_rows
 
 
@@ -42,6 +46,15 @@ def samples(count: int = 3) -> pa.Table:
     table = from_rows([sample(n) for n in range(count)], SAMPLES)
     table = table.append_column("extra.punsafe", pa.array(np.arange(count, dtype=np.float32)))
     return table.append_column("extra.width", pa.array(["w"] * count))
+
+
+def roots(released: int, out: int) -> Roots:
+    """Roots that may stand in the manifest of a release with so many rows."""
+    return roots_of(
+        Subtree(4 * released, bytes([1]) * 32 if released else EMPTY),
+        Subtree(32 * released, bytes([2]) * 32 if released else EMPTY),
+        Subtree(out, bytes([3]) * 32 if out else EMPTY_ROOT),
+    )
 
 
 def bodies(count: int = 3) -> pa.Array:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from optout.log.sparse import EMPTY
 from optout.signals.profiles import PROFILES
 from pipeline.manifest import (
     MANIFEST_PATH,
@@ -22,6 +23,7 @@ from schemas.errors import SchemaError, StorageError
 from schemas.manifest import FileEntry, Manifest
 from schemas.tables import DECIDED, from_rows
 from tests.fakes import MemoryStore
+from tests.pipeline.samples import roots
 
 FILES = [
     FileEntry(path="samples/00000.parquet", sha256="1" * 64, size_bytes=10, rows=4),
@@ -49,6 +51,7 @@ def draft(**values: Any) -> Manifest:
         "lists": [],
         "thresholds": {"share_cap": 3.0},
         "vault_sha256": "0" * 64,
+        "roots": roots(4, 3),
     }
     return Manifest(**base | values)
 
@@ -72,6 +75,29 @@ def test_files_that_contradict_the_counts_are_refused() -> None:
         assemble(draft(), FILES[:1])
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ledger_rows": 2}, "expected 3 rows under the ledger root, found 2"),
+        ({"row_keys": 3}, "expected 4 uids or more under the row root, found 3"),
+        ({"rows": "A" * 64}, "64 hex digits as root of rows"),
+        ({"bands": "0"}, "64 hex digits as root of bands"),
+        ({"bands": EMPTY.hex()}, "the empty root of bands"),
+        ({"band_keys": 0}, "the empty root of bands"),
+        ({"band_spec": "recuse/v1/bands/8x32"}, "maps made by"),
+    ],
+)
+def test_roots_that_no_release_with_these_counts_has_are_refused(
+    change: dict[str, Any], message: str
+) -> None:
+    odd = draft(roots=roots(4, 3).model_copy(update=change))
+    with pytest.raises(SchemaError, match=message):
+        assemble(odd, FILES)
+    body = manifest_bytes(odd.model_copy(update={"files": FILES}))
+    with pytest.raises(SchemaError, match=message):
+        parse_manifest(body)
+
+
 def test_a_path_that_occurs_twice_is_refused() -> None:
     with pytest.raises(SchemaError, match=r"found report\.html more than once"):
         assemble(draft(), [*FILES, FILES[2]])
@@ -81,7 +107,7 @@ def test_a_manifest_of_another_schema_is_refused() -> None:
     body = manifest_bytes(assemble(draft(), FILES))
     version = b'"schema_version":%d'
     other = body.replace(version % SCHEMA_VERSION, version % (SCHEMA_VERSION - 1))
-    with pytest.raises(SchemaError, match="expected schema_version 4, found 3"):
+    with pytest.raises(SchemaError, match="expected schema_version 5, found 4"):
         parse_manifest(other)
 
 

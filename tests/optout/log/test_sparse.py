@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optout.log import sparse
-from optout.log.sparse import EMPTY, Proof, SparseMap, verify, verify_many
+from optout.log.sparse import EMPTY, Proof, SparseMap, joined, verify, verify_many
 from schemas.errors import ProofError, SchemaError
 
 # Few first bytes and many zeros, so that keys run together for long.
@@ -50,6 +50,15 @@ def test_root_follows_from_the_pairs_and_not_from_their_order(pairs, rng) -> Non
     listed = list(pairs.items())
     rng.shuffle(listed)
     assert SparseMap(listed).root() == recursive_root(pairs)
+
+
+@given(MAPS, st.integers(0, 5))
+def test_a_map_made_in_pieces_is_the_same_map(pairs, depth) -> None:
+    pieces: list[list[tuple[bytes, bytes]]] = [[] for _ in range(1 << depth)]
+    for one, value in pairs.items():
+        pieces[int.from_bytes(one, "big") >> (256 - depth)].append((one, value))
+    whole = joined([SparseMap(piece).below(depth) for piece in pieces])
+    assert (whole.keys, whole.hash) == (len(pairs), SparseMap(pairs.items()).root())
 
 
 def test_a_map_without_keys_has_the_empty_root() -> None:
@@ -207,6 +216,12 @@ def test_base64_of_another_form_is_refused(text) -> None:
     with pytest.raises(ProofError):
         Proof.from_json({"shape": "e", "hashes": text})
     assert base64.b64encode(b"\x00") == b"AA=="
+
+
+@pytest.mark.parametrize("shape", ["", "x", "e ", "\ud800"])
+def test_shapes_of_other_letters_are_refused(shape) -> None:
+    with pytest.raises(ProofError, match="shape"):
+        Proof.from_json({"shape": shape, "hashes": ""})
 
 
 def test_pairs_of_another_size_and_keys_that_come_twice_are_refused() -> None:

@@ -18,6 +18,7 @@ from pipeline.report.tally import Tally
 from pipeline.report.words import FAMILY_TITLE, REASONS, Family, share, short, size, when
 from schemas.manifest import ListEntry, Manifest, ModelEntry
 from schemas.verdict import Reason
+from tests.pipeline.samples import roots
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u202e"
 
@@ -54,6 +55,7 @@ def manifest(**values: Any) -> Manifest:
         ],
         "thresholds": {"duplicate": 0.95},
         "vault_sha256": "v" * 64,
+        "roots": roots(90, 10),
     }  # fmt: skip
     return Manifest(**base | values)
 

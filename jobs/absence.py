@@ -1,0 +1,146 @@
+"""Proofs of absence at the rim: a release is read part by part, its maps are made again."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from jobs.releases import Release, open_release
+from optout.log.sparse import SparseMap
+from pipeline.absence import (
+    Absence,
+    Maps,
+    Near,
+    Subject,
+    nearest,
+    parse,
+    prove,
+    require_subject,
+    subject_of,
+    verify,
+)
+from pipeline.manifest import MANIFEST_PATH, parse_manifest
+from pipeline.release_maps import (
+    ENTRIES,
+    Codes,
+    band_pairs,
+    distinct_codes,
+    entries,
+    kinds,
+    row_pairs,
+)
+from pipeline.storage import open_store, read_anywhere
+from schemas.errors import ProofError, SchemaError, UsageError
+
+ROOTS = ("rows", "bands")
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A proof that holds, and the roots under which it does."""
+
+    absence: Absence
+    roots: dict[str, str]
+    of_image: bool  # the codes are those of an image at hand
+
+
+def prove_absence(
+    release: str,
+    image: str,
+    radius: int,
+    told: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Absence | Near:
+    """Return the proof that an image is not inside a release, or the row that looks like it.
+
+    told: of parts read and parts in all. Raises UsageError for an image that is too plain,
+    ProofError where the release is not the one that its manifest says, SchemaError, StorageError.
+    """
+    subject = subject_of(read_anywhere(image))
+    opened = open_release(open_store(release))
+    read = _read(opened, subject, told)
+    if read.near is not None and read.near.distance <= radius:
+        return read.near
+    maps = Maps(SparseMap(row_pairs(read.entries)), SparseMap(band_pairs(read.codes)), read.codes)
+    found = {"rows": maps.rows.root().hex(), "bands": maps.bands.root().hex()}
+    said = opened.manifest.roots
+    for name in ROOTS:
+        if found[name] != getattr(said, name):
+            raise ProofError(
+                f"{release}: expected the root of {name} in the manifest, "
+                f"{getattr(said, name)}, found {found[name]} by the samples"
+            )
+    return prove(subject, radius, maps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a release says of all its rows: their keys, their codes, and the nearest of them."""
+
+    entries: pa.Table
+    codes: dict[str, Codes]
+    near: Near | None
+
+
+def _read(release: Release, subject: Subject, told: Callable[[int, int], None]) -> _Read:
+    entered, codes = [ENTRIES.empty_table()], []
+    near: list[Near] = []
+    for number, name in enumerate(release.names, 1):
+        rows = release.mapped(name)
+        entered.append(entries(rows, name))
+        codes.append(kinds(rows))
+        if (found := nearest(rows, subject)) is not None:
+            near.append(found)
+        told(number, len(release.names))
+    first = min(near, key=lambda one: (one.distance, one.uid), default=None)
+    return _Read(pa.concat_tables(entered), distinct_codes(codes), first)
+
+
+def verify_absence(proof: str, roots: dict[str, str], image: str = "") -> Verified:
+    """Return what a proof shows under the roots `rows` and `bands`, in hex.
+
+    image: whose codes the proof must speak of; any without. Raises ProofError where it does not
+    hold.
+    """
+    absence = parse(read_anywhere(proof))
+    if image:
+        require_subject(absence, subject_of(read_anywhere(image)))
+    verify(absence, *(bytes.fromhex(roots[name]) for name in ROOTS))
+    return Verified(absence, roots, bool(image))
+
+
+def roots_given(texts: list[str]) -> dict[str, str]:
+    """Return roots from texts NAME=HEX. Raises UsageError unless both are there, each once."""
+    pairs = [text.partition("=") for text in texts]
+    found = {name: value for name, _, value in pairs}
+    if sorted(name for name, _, _ in pairs) != sorted(ROOTS):
+        raise UsageError("expected --root rows=HEX and --root bands=HEX, found others")
+    for name, value in found.items():
+        if len(value) != 64 or set(value) - set("0123456789abcdef"):  # noqa: PLR2004  # sha256
+            raise UsageError(f"expected 64 hex digits as root of {name}, found {value!r:.80}")
+    return found
+
+
+def roots_from(manifest: str) -> dict[str, str]:
+    """Return the roots in a manifest, or in that of a release. Raises UsageError, StorageError."""
+    path = manifest if manifest.endswith(".json") else f"{manifest.rstrip('/')}/{MANIFEST_PATH}"
+    try:
+        said = parse_manifest(read_anywhere(path)).roots
+    except SchemaError as e:
+        raise SchemaError(f"{path}: {e}") from e
+    return {name: getattr(said, name) for name in ROOTS}
+
+
+def as_json(verified: Verified) -> str:
+    """Return what was verified as JSON for programs."""
+    absence = verified.absence
+    return json.dumps(
+        {
+            "verified": True,
+            "sha256": absence.subject.sha256,
+            "radius": absence.radius,
+            "roots": verified.roots,
+            "codes_of_image": verified.of_image,
+        },
+        indent=2,
+    )
