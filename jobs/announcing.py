@@ -1,5 +1,6 @@
 """An entry of the log for a release: what its manifest says, read and checked."""
 
+from optout.log.merkle import root
 from optout.log.note import parse as parse_note
 from optout.notice import Applied, ReleaseNotice
 from optout.registry import Registry
@@ -7,8 +8,9 @@ from optout.signed_file import SUFFIX
 from pipeline.manifest import MANIFEST_PATH, parse_manifest
 from pipeline.storage import open_store
 from schemas.canonical import sha256_hex
-from schemas.errors import ProofError, RegistryError
+from schemas.errors import RegistryError
 from schemas.manifest import Manifest
+from schemas.ports import Store
 
 
 def announce(registry: Registry, where: str) -> tuple[ReleaseNotice, int]:
@@ -37,3 +39,29 @@ def announce(registry: Registry, where: str) -> tuple[ReleaseNotice, int]:
     made, size = registry.note(notice)
     assert isinstance(made, ReleaseNotice)  # noqa: S101  # what `notice` gives
     return made, size - 1
+
+
+def applied(registry: Registry, manifest: Manifest) -> Applied | None:
+    """Return the state of this registry that a release used. Raises RegistryError for no such."""
+    origin, _ = registry.log_key()
+    for one in manifest.lists:
+        if not one.used or one.origin != origin or one.size is None or one.root is None:
+            continue
+        leaves = registry.leaf_hashes(one.size)
+        if len(leaves) < one.size or root(leaves).hex() != one.root:
+            raise RegistryError(
+                f"expected a state of {origin} in the manifest, found root {one.root} at"
+                f" {one.size} entries, which {registry.where} never had"
+            )
+        return Applied(size=one.size, root=one.root)
+    return None
+
+
+def signer_of(note: bytes) -> str:
+    """Return the key that claims to have signed a manifest, NAME+ID: unverified."""
+    first = parse_note(note).signatures[0]
+    return f"{first.name}+{first.key_id}"
+
+
+def _is_signed(store: Store) -> bool:
+    return store.exists(f"{MANIFEST_PATH}{SUFFIX}")

@@ -74,9 +74,9 @@ def verify_receipt(
     head = held.proved.checkpoint
     with opened(registry) as asked:
         leaves = asked.leaf_hashes(head.size)
+        if len(leaves) < head.size or root(leaves) != head.root:
+            raise RollbackError(f"expected the log of the receipt in {registry}, found another one")
         standing = asked.standing(held.receipt.claim)
-    if len(leaves) < head.size or root(leaves) != head.root:
-        raise RollbackError(f"expected the log of the receipt in {registry}, found another one")
     say([f"verified: {registry} still has that log. The claim is {standing.state} there."])
 
 
