@@ -37,22 +37,25 @@ def files_at(path: Path) -> ReceiptFiles:
     return ReceiptFiles(path.with_name(name + PROOF), path.with_name(name + OPENED))
 
 
-def signer_of(registry: Registry, random: Random = secrets.token_bytes) -> SignerKey | None:
-    """Return the key that signs for a registry's log, null where it is not in its usual place.
-
-    Where the log has no key yet, one is made and named in the registry.
-    """
+def signer_at_hand(registry: Registry) -> SignerKey | None:
+    """Return the key that signs for a registry's log, null where it is not in its usual place."""
     origin, known = registry.log_key()
     path = log_key_path(registry.where, origin)
-    if path.exists():
-        signer = read_signer(path)
-        if not known:
-            registry.set_log_key(signer.verifier)
-        return signer if known in ("", str(signer.verifier)) else None
-    if known:
+    if not known or not path.exists():
         return None
-    signer = SignerKey(origin, random(SEED_BYTES))
-    write_signer(signer, path)
+    signer = read_signer(path)
+    return signer if known == str(signer.verifier) else None
+
+
+def signer_of(registry: Registry, random: Random = secrets.token_bytes) -> SignerKey | None:
+    """Return the same key; where the log has none yet, one is made and named in the registry."""
+    origin, known = registry.log_key()
+    if known:
+        return signer_at_hand(registry)
+    path = log_key_path(registry.where, origin)
+    if not path.exists():  # else a run broke off between the file and the registry
+        write_signer(SignerKey(origin, random(SEED_BYTES)), path)
+    signer = read_signer(path)
     registry.set_log_key(signer.verifier)
     return signer
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jobs.list_files import file_name
+from jobs.receipts import signer_at_hand
 from optout import signed_list, snapshot
 from optout.log.note import SignerKey, VerifierKey
 from optout.registry import Registry
@@ -27,7 +28,7 @@ def export_list(registry: Registry, key: SignerKey, store: Store, clock: Clock) 
     Raises RegistryError where the registry does not hold, or where the place has a list of another
     registry; RollbackError where it has one of a longer log: subscribers would refuse this one.
     """
-    taken = snapshot.take(registry, trust_local=False)
+    taken = snapshot.take(registry, trust_local=False, signer=signer_at_hand(registry))
     at = datetime.fromtimestamp(clock.now_us() // 1_000_000, UTC)
     body = signed_list.sign_list(taken, at, key)
     if store.exists(NOTE_FILE):

@@ -2,6 +2,8 @@
 
     list.note        a signed note (optout.log.note) whose text is below
     snapshot.json    header of the snapshot, canonical JSON; the note holds its sha256
+    checkpoint       of the log, signed by the log's key; where there is none, nothing says that
+                     others are shown the same log
     claims.parquet   works.parquet: the tables, whose digest the header holds
 
 The note is written last and read first; what it does not vouch for is not used. Nothing here

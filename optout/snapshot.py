@@ -6,6 +6,7 @@ It follows from the log alone: two people who take it at the same size hold the 
 import hashlib
 import struct
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,29 +14,40 @@ import pyarrow.parquet as pq
 
 from optout.erasure import withdrawn
 from optout.leaf import read_leaf
+from optout.log import checkpoint
+from optout.log.checkpoint import Checkpoint
+from optout.log.note import SignerKey
 from optout.refresh import as_judged, check_history
 from optout.registry import LogView, Registry, match_part
 from optout.replay import Standing, replay
+from optout.status import epochs
 from optout.works import decode_points, decode_vector
 from schemas import SCHEMA_VERSION
 from schemas.canonical import canonical_json
 from schemas.claim import MatchPart
-from schemas.errors import CurationError, RegistryError, SchemaError
+from schemas.errors import CurationError, ProofError, RegistryError, SchemaError
 from schemas.ports import Store
 from schemas.snapshot import Snapshot, SnapshotHeader
 from schemas.tables import SNAPSHOT_CLAIMS, WORKS, from_rows, require
 
 HEADER_FILE = "snapshot.json"
+CHECKPOINT_FILE = "checkpoint"
 CLAIMS_FILE = "claims.parquet"
 WORKS_FILE = "works.parquet"
 
 
-def take(registry: Registry, *, trust_local: bool) -> Snapshot:
+def take(registry: Registry, *, trust_local: bool, signer: SignerKey | None = None) -> Snapshot:
     """Return the claims in force, after checking the log, its signatures and the match parts.
 
-    Raises RegistryError where any of them does not hold.
+    signer: the key that signs for the log, where it is at hand; else a checkpoint of just this size
+    is there only if one was published. Raises RegistryError where anything does not hold.
     """
-    return from_view(registry.view(), registry.where, trust_local=trust_local)
+    taken = from_view(registry.view(), registry.where, trust_local=trust_local)
+    header = taken.header
+    kept = dict(registry.checkpoints(header.size - 1)).get(header.size)
+    if kept is None and signer is not None:
+        kept = checkpoint.sign(_head(header), signer)
+    return replace(taken, checkpoint=kept or b"")
 
 
 def from_view(view: LogView, where: str, *, trust_local: bool) -> Snapshot:
@@ -47,6 +59,7 @@ def from_view(view: LogView, where: str, *, trust_local: bool) -> Snapshot:
     claims = claims_table(view, parts)
     works = works_table(parts)
     newest = read_leaf(view.leaves[-1], where).recorded_at if view.leaves else ""
+    numbers = [said.number for _, said in epochs(view.leaves, where)]
     header = SnapshotHeader(
         origin=view.origin,
         size=len(view.leaves),
@@ -57,6 +70,7 @@ def from_view(view: LogView, where: str, *, trust_local: bool) -> Snapshot:
         trust_local=trust_local,
         tables_sha256=tables_sha256(claims, works),
         withdrawn=withdrawn(view.leaves, where),
+        epoch=max(numbers, default=None),
     )
     return Snapshot(header, claims, works)
 
@@ -68,6 +82,10 @@ def save(snapshot: Snapshot, store: Store, folder: str) -> None:
     """
     store.publish(at(folder, CLAIMS_FILE), _parquet(snapshot.claims))
     store.publish(at(folder, WORKS_FILE), _parquet(snapshot.works))
+    if snapshot.checkpoint:
+        store.publish(at(folder, CHECKPOINT_FILE), snapshot.checkpoint)
+    elif store.exists(at(folder, CHECKPOINT_FILE)):  # of an earlier state
+        store.delete(at(folder, CHECKPOINT_FILE))
     store.publish(at(folder, HEADER_FILE), header_bytes(snapshot.header))
 
 
@@ -92,7 +110,33 @@ def load(store: Store, folder: str) -> Snapshot:
             f"expected tables of digest {header.tables_sha256} in {store.root}/{folder},"
             f" found {found}"
         )
-    return Snapshot(header, claims, works)
+    return Snapshot(header, claims, works, _checkpoint(store, folder, header))
+
+
+def _checkpoint(store: Store, folder: str, header: SnapshotHeader) -> bytes:
+    """Return the checkpoint beside a snapshot. Raises RegistryError where it is of another state.
+
+    Whether the log's key has signed it, is for whoever has a policy to ask.
+    """
+    path = at(folder, CHECKPOINT_FILE)
+    if not store.exists(path):
+        return b""
+    body = store.read(path)
+    try:
+        found = checkpoint.parse(body)
+    except ProofError as e:
+        raise RegistryError(f"expected a checkpoint in {store.root}/{path}: {e}") from e
+    if found != _head(header):
+        raise RegistryError(
+            f"expected a checkpoint of {header.origin} at {header.size} entries in"
+            f" {store.root}/{path}, found one of {found.origin} at {found.size}, root"
+            f" {found.root.hex()}"
+        )
+    return body
+
+
+def _head(header: SnapshotHeader) -> Checkpoint:
+    return Checkpoint(header.origin, header.size, bytes.fromhex(header.root))
 
 
 def tables_sha256(claims: pa.Table, works: pa.Table) -> str:

@@ -65,11 +65,16 @@ def sqlite_path(url: sa.URL) -> Path | None:
 
 
 def open_file(where: str, *, create: bool) -> sa.Engine:
-    """Return an engine on an SQLite file beside a registry, with the same guards; or :memory:.
+    """Return an engine on the SQLite file of claim keys, with a registry's guards; or :memory:.
 
     Raises RegistryError where it is something else, and where there is none unless `create`.
     """
     path = sqlite_path(url := registry_url(where))
+    if path is not None and not path.exists() and not create:
+        raise RegistryError(
+            f"expected the file of claim keys at {where}, found none: without it nobody can read"
+            " what the claims say (RECUSE_REGISTRY_KEYS names another place)"
+        )
     if path is not None:
         _check_file(path, where, create=create)
     return _engine(url)  # its journal is deleted after each transaction: none keeps what is gone

@@ -28,7 +28,7 @@ VAULT_FORMAT = "vault"
 
 TRACELESS = {
     "workers": None,
-    "output": ("hold_days", "keep_store"),
+    "output": ("hold_days", "keep_store", "key"),
     "registry": ("url", "pin", "max_age_days"),
     "match": ("matcher",),  # a place; the fingerprint is what has to stay
     "fetch": (
