@@ -11,6 +11,7 @@ from jobs.releases import open_release
 from pipeline.absence import (
     Absence,
     Near,
+    covers,
     nearest,
     parse,
     prove,
@@ -106,6 +107,7 @@ def as_json(verified: Verified) -> str:
             "radius": absence.radius,
             "roots": verified.roots,
             "codes_of_image": verified.of_image,
+            "covers": covers(absence.radius),
         },
         indent=2,
     )
