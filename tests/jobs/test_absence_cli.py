@@ -113,6 +113,7 @@ def test_a_proof_needs_nothing_but_the_roots(place, tmp_path):
     told = json.loads(said)
     assert (told["verified"], told["radius"], told["codes_of_image"]) == (True, 15, False)
     assert told["roots"] == own
+    assert told["covers"] == covers(15)
     _, said = run("verify-absence", proof, *given)
     assert "was not checked" in said
     with pytest.raises(ProofError, match="map root"):
