@@ -99,11 +99,11 @@ def with_images(samples: pa.Table, bodies: pa.Array, encode_format: str) -> pa.T
 def without_images(samples: pa.Table) -> pa.Table:
     """Return SAMPLES with source columns under their own names: the URL-only release."""
     require(samples, SAMPLES)
-    plain = samples.rename_columns(_plain_names(samples.column_names))
+    plain = samples.rename_columns(plain_names(samples.column_names))
     return plain.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)})
 
 
-def _plain_names(names: list[str]) -> list[str]:
+def plain_names(names: list[str]) -> list[str]:
     """Return names without `extra.`; one that is ours already becomes `source_<name>`."""
     taken = {n for n in names if not n.startswith(EXTRA)} | {IMAGE_COLUMN, "key", "status"}
     taken |= {"error_message"}  # columns of img2dataset's layout
