@@ -27,16 +27,18 @@ from optout.signed_file import SUFFIX, open_note, require_same
 from pipeline import audit
 from pipeline.audit import ABOUT, Check, Name, Status, failed, judged, needs, verified
 from pipeline.image.canonical import CanonicalHasher
-from pipeline.image.resize import ResizeMode
 from pipeline.manifest import MANIFEST_KIND, MANIFEST_PATH
 from pipeline.release_maps import MAPPED, mapped
 from pipeline.shard import read_parquet
 from pipeline.storage import open_store
 from pipeline.vault import ROWS_FOLDER, vault_of
 from schemas.canonical import sha256_hex
+from schemas.config import ResizeMode
 from schemas.errors import CurationError, ProofError, SchemaError, StorageError
 from schemas.ports import Embedder, Store
 from schemas.tables import LEDGER, VAULTED
+
+WHOLE_IMAGES = (ResizeMode.NO, ResizeMode.KEEP_RATIO, ResizeMode.KEEP_RATIO_LARGEST)
 
 Told = Callable[[int, int], None]
 Loaded = Callable[[], Embedder | None]
@@ -231,7 +233,7 @@ def vectors(release: Release, held: Held, told: Told) -> Check:
         return needs(Name.VECTORS, "bytes: this release has addresses only")
     if not any(path.startswith("embeddings/") for path in release.files):
         return needs(Name.VECTORS, "vectors: this release has none")
-    if release.config.decode.resize_mode not in (ResizeMode.KEEP_RATIO, ResizeMode.NO):
+    if release.config.decode.resize_mode not in WHOLE_IMAGES:
         return needs(Name.VECTORS, "bytes as fetched: stored images are cut or padded")
     embedder = held.embedder()
     if embedder is None:
@@ -259,9 +261,10 @@ def _vector_faults(release: Release, some: Drawn, embedder: Embedder) -> tuple[l
     if places.null_count:
         missing = uids[places.to_pylist().index(None)]
         return [f"row {missing}: expected vectors, found none"], 0
-    pixels = [canonical_pixels(Decoder(b, read_header(b))) for b in map(some.pictures.get, uids) if b]
+    bodies = [some.pictures[uid] for uid in uids]
+    pixels = [canonical_pixels(Decoder(body, read_header(body))) for body in bodies]
     again = embedder.images(pixels)
-    names = [name for name in ("cpy", "sty") if name in table.column_names and name in again]
+    names = sorted({"cpy", "sty"} & set(table.column_names) & again.keys())
     stored = {
         name: np.array(table[name].take(places).to_pylist(), np.float32).reshape(len(uids), -1)
         for name in names
@@ -292,8 +295,7 @@ def logs(release: Release, held: Held) -> Check:
     wrong = [
         fault
         for entry in entries
-        if entry.origin in known
-        and (fault := log_fault(entry, known[entry.origin].leaf_hashes()))
+        if entry.origin in known and (fault := log_fault(entry, known[entry.origin].leaf_hashes()))
     ]
     if wrong:
         return failed(Name.LOG, wrong)

@@ -6,7 +6,7 @@ it carries, and how old it was; with the log, that it really had that state and 
 
 from collections.abc import Collection, Sequence
 
-from optout.log import merkle
+from optout.log import checkpoint, merkle
 from optout.log import policy as policies
 from optout.log.checkpoint import Checkpoint
 from optout.log.policy import Policy
@@ -57,7 +57,7 @@ def _checkpoint_fault(entry: ListEntry, policy: Policy | None) -> str:
         found = (
             policies.opened(body, policy).checkpoint
             if policy is not None
-            else policies.checkpoint.parse(body)
+            else checkpoint.parse(body)
         )
     except ProofError as e:
         return f"checkpoint of {entry.origin}: {e}"

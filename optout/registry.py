@@ -234,13 +234,32 @@ class Registry:
         pinned = self._pinned(leaves, (meta.matcher, meta.matcher_name))
         return LogView(meta.origin, *pinned, leaves, found.hex(), opened)
 
+    def view_at(self, size: int) -> LogView:
+        """Return the log as it was at a size, with the match parts that are still there.
+
+        Raises RegistryError as `view`, and where the log never was so long.
+        """
+        whole = self.view()
+        if not 0 <= size <= len(whole.leaves):
+            raise RegistryError(
+                f"expected {size} log entries or more in {self.where}, found {len(whole.leaves)}"
+            )
+        leaves = whole.leaves[:size]
+        named, ever = _matchers(leaves, self.where), _matchers(whole.leaves, self.where)
+        # A log of an older recuse names no matcher: then it is the one that never changed.
+        unnamed = ("", "") if ever else (whole.matcher, whole.matcher_name)
+        fingerprint, name = named[-1] if named else unnamed
+        found = root([leaf_hash(leaf) for leaf in leaves])
+        parts = {seq: part for seq, part in whole.match_parts.items() if seq < size}
+        return LogView(whole.origin, fingerprint, name, leaves, found.hex(), parts)
+
     def _pinned(self, leaves: Sequence[bytes], row: tuple[str, str]) -> tuple[str, str]:
         """Return fingerprint and name of the matcher that a log names. row: as the table has it.
 
         Raises RegistryError where the two differ. Logs of an older recuse name none.
         """
-        named = [n for _, n in notices(leaves, self.where) if isinstance(n, MatcherNotice)]
-        said = (named[-1].fingerprint, named[-1].name) if named else row
+        named = _matchers(leaves, self.where)
+        said = named[-1] if named else row
         if said != row:
             raise RegistryError(
                 f"expected the matcher {said[0][:16]} that the log of {self.where} names, found"
@@ -415,6 +434,12 @@ def match_part(view: LogView, standing: Standing, where: str) -> MatchPart:
     shown = json.loads(view.leaves[standing.part_seq])["match"]
     part.check(shown, f"the match part of claim {standing.claim_id}")
     return open_match_part(part)
+
+
+def _matchers(leaves: Sequence[bytes], where: str) -> list[tuple[str, str]]:
+    """Return fingerprint and name of the matchers that a log names, in order."""
+    said = (notice for _, notice in notices(leaves, where))
+    return [(n.fingerprint, n.name) for n in said if isinstance(n, MatcherNotice)]
 
 
 def _any(connection: sa.Connection, column: sa.Column[Any], which: sa.ColumnElement[bool]) -> bool:

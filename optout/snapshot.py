@@ -6,6 +6,7 @@ It follows from the log alone: two people who take it at the same size hold the 
 import hashlib
 import struct
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 import pyarrow as pa
@@ -50,10 +51,30 @@ def take(registry: Registry, *, trust_local: bool, signer: SignerKey | None = No
     return replace(taken, checkpoint=kept or b"")
 
 
-def from_view(view: LogView, where: str, *, trust_local: bool) -> Snapshot:
-    """Return the snapshot of one state of a log; pure. Raises RegistryError as `take` does."""
+def past(registry: Registry, size: int, *, trust_local: bool) -> tuple[Snapshot, list[str]]:
+    """Return the snapshot at an earlier size, and the claims in it that were erased since.
+
+    Of those nothing is left, so they are not in its tables, and its digest is another then.
+    Raises RegistryError as `take` does.
+    """
+    view = registry.view_at(size)
+    standings = replay(view.leaves, registry.where).values()
+    gone = [s for s in standings if s.in_force and s.part_seq not in view.match_parts]
+    without = frozenset(s.claim_id for s in gone)
+    taken = from_view(view, registry.where, trust_local=trust_local, without=without)
+    return taken, sorted(without)
+
+
+def from_view(
+    view: LogView, where: str, *, trust_local: bool, without: AbstractSet[str] = frozenset()
+) -> Snapshot:
+    """Return the snapshot of one state of a log; pure. Raises RegistryError as `take` does.
+
+    without: claims that are left out.
+    """
     standings = replay(view.leaves, where)
-    active = sorted((s for s in standings.values() if s.in_force), key=lambda s: s.claim_id)
+    acting = [s for s in standings.values() if s.in_force and s.claim_id not in without]
+    active = sorted(acting, key=lambda s: s.claim_id)
     check_history(view.leaves, view.match_parts, where)
     parts = [(s, as_judged(match_part(view, s, where), view.matcher)) for s in active]
     claims = claims_table(view, parts)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +18,7 @@ from pipeline.vault import commitment
 from schemas.canonical import sha256_hex
 from schemas.errors import ImageError
 from schemas.manifest import Manifest
+from schemas.ports import Vectors
 from schemas.verdict import Verdict
 
 SAMPLED_ROWS = 9_206
@@ -146,7 +146,7 @@ def row_faults(manifest: Manifest, samples: Iterable[pa.Table], ledger: pa.Table
         for reason in sorted(said.keys() | found.keys()):
             expected, seen = said.get(reason, 0), found.get(reason, 0)
             if expected != seen:
-                wrong.append(f"expected {expected:,} rows of {reason} in the ledger, found {seen:,}")
+                wrong.append(f"expected {expected:,} ledger rows of {reason}, found {seen:,}")
     return wrong
 
 
@@ -164,11 +164,11 @@ def ledger_faults(ledger: pa.Table, vaulted: pa.Table) -> list[str]:
             continue
         if commitment(kept) != row["commitment"]:
             wrong.append(f"ledger row {row['uid']} commits to something else than the vault holds")
-        for name in ("stage", "verdict", "reason"):
-            if kept[name] != row[name]:
-                wrong.append(
-                    f"ledger row {row['uid']}: expected {name} {kept[name]}, found {row[name]}"
-                )
+        wrong += [
+            f"ledger row {row['uid']}: expected {name} {kept[name]}, found {row[name]}"
+            for name in ("stage", "verdict", "reason")
+            if kept[name] != row[name]
+        ]
     return [*wrong, *(f"row {uid} of the vault is not in the ledger" for uid in sorted(held))]
 
 
@@ -211,8 +211,8 @@ def byte_faults(rows: pa.Table, bodies: Mapping[str, bytes], pdq: Pdq) -> list[s
 
 def vector_faults(
     uids: Sequence[str],
-    stored: Mapping[str, npt.NDArray[np.floating]],
-    again: Mapping[str, npt.NDArray[np.floating]],
+    stored: Mapping[str, Vectors],
+    again: Mapping[str, Vectors],
 ) -> list[str]:
     """Return the rows whose stored vectors are not those of their stored images.
 
@@ -223,9 +223,9 @@ def vector_faults(
         a, b = (side[name].astype(np.float64) for side in (stored, again))
         with np.errstate(invalid="ignore", divide="ignore"):
             cosine = (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
-        for place in np.flatnonzero(~(cosine >= LEAST_AGREEMENT)):
-            wrong.append(
-                f"row {uids[place]}: expected the vector {name} of its image, found one with cosine"
-                f" {cosine[place]:.3f} (at least {LEAST_AGREEMENT})"
-            )
+        wrong += [
+            f"row {uids[place]}: expected the vector {name} of its image, found one with cosine"
+            f" {cosine[place]:.3f} (at least {LEAST_AGREEMENT})"
+            for place in np.flatnonzero(~(cosine >= LEAST_AGREEMENT)).tolist()
+        ]
     return wrong

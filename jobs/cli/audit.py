@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from jobs.cli.auditing import verify
 from jobs.cli.console import console, safe, say, say_error
 from schemas.errors import UsageError
 
@@ -17,6 +18,9 @@ app = typer.Typer(no_args_is_help=True, help="Check what a release says, by its 
 @app.callback()
 def root() -> None:
     """Check what a release says, by its own evidence."""
+
+
+app.command("verify")(verify)
 
 
 @app.command("replay-signals")
