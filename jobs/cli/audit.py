@@ -1,5 +1,6 @@
 """`recuse audit`: does a release keep what it promises, by its own evidence."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 from rich.table import Table
 
 from jobs.cli.auditing import verify
+from jobs.cli.auditing_rows import delta, diff, explain, verify_delta
 from jobs.cli.console import console, safe, say, say_error
 from schemas.errors import UsageError
 
@@ -20,7 +22,15 @@ def root() -> None:
     """Check what a release says, by its own evidence."""
 
 
-app.command("verify")(verify)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "verify": verify,
+    "explain": explain,
+    "delta": delta,
+    "verify-delta": verify_delta,
+    "diff": diff,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 
 
 @app.command("replay-signals")
