@@ -5,7 +5,7 @@ It follows from the log alone: two people who take it at the same size hold the 
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
@@ -115,12 +115,21 @@ def header_bytes(header: SnapshotHeader) -> bytes:
     return canonical_json(header.model_dump())
 
 
-def load(store: Store, folder: str) -> Snapshot:
-    """Return the snapshot under a folder. Raises RegistryError unless it is what was saved."""
+def load(
+    store: Store, folder: str, vouched: Callable[[SnapshotHeader], None] = lambda _header: None
+) -> Snapshot:
+    """Return the snapshot under a folder. Raises RegistryError unless it is what was saved.
+
+    vouched: is shown the header as it was read, once, before anything that it names is looked at.
+    """
     try:
         header = SnapshotHeader.model_validate_json(store.read(at(folder, HEADER_FILE)))
         if header.schema_version != SCHEMA_VERSION:
             raise SchemaError(f"schema_version {header.schema_version}, not {SCHEMA_VERSION}")
+    except (CurationError, ValueError, pa.ArrowException, OSError) as e:
+        raise RegistryError(f"expected a snapshot in {store.root}/{folder}: {e}") from e
+    vouched(header)
+    try:
         claims = _table(store.read(at(folder, CLAIMS_FILE)), SNAPSHOT_CLAIMS)
         works = _table(store.read(at(folder, WORKS_FILE)), WORKS)
     except (CurationError, ValueError, pa.ArrowException, OSError) as e:
