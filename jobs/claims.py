@@ -13,6 +13,8 @@ from typing import Any
 
 from jobs.receipts import signer_at_hand
 from jobs.registries import open_registry
+from jobs.seen import keep
+from jobs.signed_lists import seen_head
 from optout import signed_list, snapshot, union
 from optout.erasure import is_withdrawn
 from optout.log.note import parse_verifier_key
@@ -91,6 +93,7 @@ def newest(config: RegistryConfig, created: str = "") -> tuple[Member, ...]:
     for one in config.subscribed:
         try:
             signed = _read(open_list_store(one.location), one)
+            keep(seen_head(signed))
             if created:
                 at = datetime.fromisoformat(created)
                 require_fresh(signed.note, at, config.max_age_days)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from jobs.list_files import file_name
 from jobs.receipts import signer_at_hand
+from jobs.seen import Head, keep
 from optout import signed_list, snapshot
 from optout.log.note import SignerKey, VerifierKey
 from optout.registry import Registry
@@ -38,6 +39,12 @@ def export_list(registry: Registry, key: SignerKey, store: Store, clock: Clock) 
     return signed_list.read(store, key.verifier)
 
 
+def seen_head(found: SignedList) -> Head:
+    """Return the state of a list's log as this machine remembers it."""
+    note = found.note
+    return Head(note.origin, note.size, note.root, found.snapshot.checkpoint or found.body)
+
+
 def import_list(source: Store, key: VerifierKey, home: Store) -> Kept:
     """Keep a verified list in a folder of its origin's name below `home`.
 
@@ -60,5 +67,6 @@ def import_list(source: Store, key: VerifierKey, home: Store) -> Kept:
                 f"expected the list of {held.origin} by key {key.short}, as held in {home.root},"
                 f" found that of {found.note.origin}: one key signs for one registry"
             )
+    keep(seen_head(found))
     signed_list.publish(found.snapshot, found.body, home, folder)
     return Kept(found, folder, before)

@@ -2,8 +2,10 @@
 
 import os
 import tempfile
+from itertools import count
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -14,5 +16,14 @@ settings.register_profile(
 )
 settings.load_profile("shared")
 
-# No test makes a key in the home of whoever runs it.
-os.environ.setdefault("RECUSE_BUILDER_KEY", str(Path(tempfile.mkdtemp()) / "builder.key"))
+# No test writes into the home of whoever runs it, nor reads what is there.
+HOME = Path(tempfile.mkdtemp())
+os.environ["RECUSE_BUILDER_KEY"] = str(HOME / "builder.key")
+os.environ["XDG_DATA_HOME"] = str(HOME / "modules")
+NUMBERS = count()
+
+
+@pytest.fixture(autouse=True)
+def own_data_folder(monkeypatch):
+    """A data folder for each test: what one has seen of a log is nothing to another."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(HOME / str(next(NUMBERS))))

@@ -106,6 +106,27 @@ def prove_absence(
     say([f"not inside: {path} proves it ({len(body) / 1e6:.2f} MB)", *covers(radius)])
 
 
+@app.command("verify-fork")
+def verify_fork(
+    proof: Annotated[Path, typer.Argument(help="Two signed states of a log.")],
+    policy: Annotated[Path, typer.Option("--policy", help="File that says whose keys count.")],
+) -> None:
+    """Check a proof that a log shows two histories; only the log itself can have made it.
+
+    Exit code 0 where it is proved, 1 where not.
+    """
+    from jobs.receipts import read_policy  # noqa: PLC0415  # keeps the start quick
+    from optout.log import fork  # noqa: PLC0415
+
+    try:
+        body = proof.read_bytes()
+    except OSError as e:
+        raise UsageError(f"expected a proof in {proof}: {e.strerror or e}") from e
+    found = fork.verify(fork.parse(body), read_policy(policy))
+    sizes = " and ".join(f"{head.size} entries, root {head.root.hex()}" for head in found)
+    say([f"proved: the log {found[0].origin} shows two histories: {sizes}"])
+
+
 @app.command("verify-absence")
 def verify_absence(
     proof: Annotated[str, typer.Argument(help="What prove-absence wrote.")],

@@ -61,12 +61,16 @@ def verify_receipt(
     """
     from jobs import receipts
     from jobs.cli import proof_words
+    from jobs.seen import Head, require_known
     from optout.log.merkle import root
     from schemas.errors import RollbackError
 
     files = receipts.files_at(receipt)
     place = policy or files.opened.with_name(receipts.POLICY_FILE)
     held = receipts.verify(files, trusted := receipts.read_policy(place))
+    proved = held.proved.checkpoint
+    body = receipts.read(files)[1].checkpoint
+    require_known(Head(proved.origin, proved.size, proved.root.hex(), body))
     say(proof_words.receipt(held, trusted, str(place)))
     if not registry:
         say([proof_words.NEEDS_REGISTRY])
