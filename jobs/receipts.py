@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.claimant_files import OWNER_ONLY, claimant_folder, write_private
+from jobs.claimant_files import OWNER_ONLY, claimant_folder, registry_at, write_private
 from jobs.list_files import log_key_path, read_signer, write_signer
 from jobs.publishing import newest_checkpoint, sign_head
 from optout import receipt
@@ -90,6 +90,12 @@ def replace_proof(files: ReceiptFiles, shown: proofs.LogProof) -> None:
 def policy_beside(registry: str) -> Path:
     """Return where the policy of a registry of one's own is kept."""
     return claimant_folder(registry) / POLICY_FILE
+
+
+def policy_near(files: ReceiptFiles) -> Path:
+    """Return the policy that goes with a receipt: beside it, else where the registry keeps one."""
+    beside = files.opened.with_name(POLICY_FILE)
+    return beside if beside.exists() else policy_beside(registry_at(""))
 
 
 def write_policy(path: Path, key: VerifierKey) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from jobs.claimant_files import key_path, read_key, receipt_path, write_private
 from jobs.enrol import Enrolled, Folder, Matcher, Tools, contrast, enrol, other_claims
 from jobs.receipts import (
+    POLICY_FILE,
     ReceiptFiles,
     files_at,
     log_key_of,
@@ -99,7 +100,8 @@ def write_receipt(
     write(files, made, shown)
     key = log_key_of(registry)
     if key is not None:
-        write_policy(policy_beside(registry.where), key)
+        for path in (policy_beside(registry.where), files.opened.with_name(POLICY_FILE)):
+            write_policy(path, key)
     return shown is not None
 
 

@@ -66,7 +66,7 @@ def verify_receipt(
     from schemas.errors import RollbackError
 
     files = receipts.files_at(receipt)
-    place = policy or files.opened.with_name(receipts.POLICY_FILE)
+    place = policy or receipts.policy_near(files)
     held = receipts.verify(files, trusted := receipts.read_policy(place))
     proved = held.proved.checkpoint
     body = receipts.read(files)[1].checkpoint
