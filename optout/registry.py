@@ -7,19 +7,17 @@ and `rebuild` makes the projection again from nothing else. Private keys never c
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import sqlalchemy as sa
 
 from optout import projection, storage
 from optout.append import (
     Desk,
-    LostRaceError,
     Recorded,
     append_notice,
     append_once,
@@ -31,14 +29,13 @@ from optout.entry import Draft, Random
 from optout.leaf import notices
 from optout.lifecycle import ERASING, IN_FORCE, Event, State
 from optout.log.merkle import leaf_hash, root
-from optout.log.note import VerifierKey
-from optout.notice import MatcherNotice, Notice, rotated
+from optout.log_table import LogTable
+from optout.notice import MatcherNotice
 from optout.parts import Parts, open_match_part
 from optout.refresh import check_history
 from optout.replay import Standing, replay
 from optout.storage import blob
 from optout.storage_tables import (
-    CHECKPOINTS,
     CLAIMS,
     EVENTS,
     HEAD,
@@ -51,10 +48,6 @@ from schemas.claim import MatchPart
 from schemas.errors import ClaimError, ModelMismatchError, RegistryError
 from schemas.ports import Clock
 from schemas.verdict import Stance
-
-T = TypeVar("T")
-
-APPEND_TRIES = 50  # each lost race means that somebody else appended
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +62,7 @@ class LogView:
     match_parts: Mapping[int, OpenedPart]  # by seq
 
 
-class Registry:
+class Registry(LogTable):
     """A registry's database. Opened by `Registry.open`, closed by `close` or `with`."""
 
     def __init__(
@@ -80,9 +73,7 @@ class Registry:
         parts: Parts,
         moderators: AbstractSet[str] = frozenset(),
     ) -> None:
-        self.where = where
-        self._engine = engine
-        self._clock = clock
+        super().__init__(engine, where, clock)
         self._parts = parts
         self._moderators = moderators
 
@@ -176,7 +167,7 @@ class Registry:
             number = self._parts.keys.make(claim_id, self._parts.random)
 
         def once(connection: sa.Connection) -> Recorded:
-            at = _rfc3339(self._clock.now_us())
+            at = self._now()
             desk = Desk(self.where, self._moderators, self._parts, at, number)
             return append_once(connection, draft, desk)
 
@@ -189,27 +180,6 @@ class Registry:
         if event in ERASING:
             self._forget(claim_id)
         return recorded
-
-    def note(self, notice: Callable[[str], Notice]) -> tuple[Notice, int]:
-        """Record a notice of the registry's own; returns it and the log's size after it.
-
-        notice: gives it for the time at which it is recorded.
-        """
-
-        def once(connection: sa.Connection) -> tuple[Notice, int]:
-            made = notice(_rfc3339(self._clock.now_us()))
-            return made, append_notice(connection, made)[1]
-
-        return self._appended(once)
-
-    def _appended(self, once: Callable[[sa.Connection], T]) -> T:
-        for _ in range(APPEND_TRIES):
-            try:
-                with storage.translated(self.where), storage.writing(self._engine) as connection:
-                    return once(connection)
-            except (LostRaceError, sa.exc.IntegrityError):
-                continue  # somebody else appended: read the head again
-        raise RegistryError(f"expected to append to {self.where}, lost {APPEND_TRIES} races")
 
     def view(self) -> LogView:
         """Return the whole log and the match parts, in one state.
@@ -266,72 +236,6 @@ class Registry:
                 f" {row[0][:16] or 'none'}"
             )
         return said
-
-    def matcher(self) -> tuple[str, str]:
-        """Return fingerprint and name of the registry's matcher; empty until works have vectors."""
-        with storage.translated(self.where), storage.reading(self._engine) as connection:
-            row = connection.execute(sa.select(REGISTRY)).one()
-        return row.matcher, row.matcher_name
-
-    def log_key(self) -> tuple[str, str]:
-        """Return the log's origin, and the verifier key that signs for it, "" for none yet."""
-        with storage.translated(self.where), storage.reading(self._engine) as connection:
-            row = connection.execute(sa.select(REGISTRY)).one()
-        return row.origin, row.log_key
-
-    def set_log_key(self, key: VerifierKey, rotation: str = "") -> None:
-        """Name the key that signs for the log; a later one only by a notice that rotates.
-
-        rotation: the signature by which the key before hands over, hex. Raises RegistryError where
-        that does not verify, or a rotation is expected and none given.
-        """
-
-        def once(connection: sa.Connection) -> None:
-            row = connection.execute(sa.select(REGISTRY)).one()
-            if row.log_key == str(key):
-                return
-            if key.name != row.origin:
-                raise RegistryError(
-                    f"expected a key named {row.origin}, as the log is, found {key.short}"
-                )
-            if row.log_key:
-                at = _rfc3339(self._clock.now_us())
-                append_notice(connection, rotated(row.log_key, str(key), rotation, at))
-            connection.execute(sa.update(REGISTRY).values(log_key=str(key)))
-
-        self._appended(once)
-
-    def head(self) -> tuple[int, bytes]:
-        """Return size and root of the log."""
-        with storage.translated(self.where), storage.reading(self._engine) as connection:
-            row = connection.execute(sa.select(HEAD)).one()
-        return row.size, blob(row.root)
-
-    def keep_checkpoint(self, size: int, body: bytes) -> None:
-        """Keep a signed checkpoint; one of the same size is replaced, as it gains signatures."""
-        with storage.translated(self.where), storage.writing(self._engine) as connection:
-            connection.execute(sa.delete(CHECKPOINTS).where(CHECKPOINTS.c.size == size))
-            connection.execute(sa.insert(CHECKPOINTS).values(size=size, body=body))
-
-    def checkpoints(self, above: int = 0) -> list[tuple[int, bytes]]:
-        """Return the kept checkpoints of logs larger than `above`, the smallest first."""
-        query = sa.select(CHECKPOINTS).where(CHECKPOINTS.c.size > above)
-        with storage.translated(self.where), storage.reading(self._engine) as connection:
-            rows = connection.execute(query.order_by(CHECKPOINTS.c.size)).all()
-        return [(row.size, blob(row.body)) for row in rows]
-
-    def leaves(self, start: int, end: int) -> list[bytes]:
-        """Return the leaves of the log from one place up to another."""
-        query = sa.select(EVENTS.c.leaf).where(EVENTS.c.seq >= start, EVENTS.c.seq < end)
-        with storage.translated(self.where), storage.reading(self._engine) as connection:
-            found = connection.execute(query.order_by(EVENTS.c.seq)).scalars()
-            return [blob(value) for value in found]
-
-    def leaf_hashes(self, size: int | None = None) -> list[bytes]:
-        """Return the first `size` leaf hashes in log order; all of them by default."""
-        query = sa.select(EVENTS.c.leaf_hash).order_by(EVENTS.c.seq).limit(size)
-        with storage.translated(self.where), storage.reading(self._engine) as connection:
-            return [blob(value) for value in connection.execute(query).scalars()]
 
     def claims(self) -> list[sa.Row[tuple[object, ...]]]:
         """Return the projected claims in the order of submission; see storage_tables.CLAIMS."""
@@ -414,7 +318,7 @@ class Registry:
         def once(connection: sa.Connection) -> None:
             if connection.execute(sa.select(REGISTRY.c.matcher)).scalar_one() == fingerprint:
                 return
-            at = _rfc3339(self._clock.now_us())
+            at = self._now()
             append_notice(
                 connection, MatcherNotice(recorded_at=at, fingerprint=fingerprint, name=name)
             )
@@ -444,8 +348,3 @@ def _matchers(leaves: Sequence[bytes], where: str) -> list[tuple[str, str]]:
 
 def _any(connection: sa.Connection, column: sa.Column[Any], which: sa.ColumnElement[bool]) -> bool:
     return connection.execute(sa.select(column).where(which).limit(1)).first() is not None
-
-
-def _rfc3339(at_us: int) -> str:
-    seconds, micros = divmod(at_us, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
