@@ -1,15 +1,16 @@
 """`recuse audit` explain, delta, verify-delta and diff on releases that were really built."""
 
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from jobs.cli import audit
+from jobs.cli import audit, optout, registry
 from jobs.demo.run import gather
-from schemas.errors import ProofError, UsageError
+from schemas.errors import ProofError, RegistryError, UsageError
 from tests.e2e.builds import build, recuse, rows_in, url_list
 from tests.e2e.generated_site import cache_folder
 from tests.servers import Answer, Asked, serve
@@ -58,7 +59,11 @@ def place(tmp_path_factory) -> Path:
 
 
 def run(*args: object, code: int = 0) -> str:
-    result = RUNNER.invoke(audit.app, [str(a) for a in args], env={"COLUMNS": "200"})
+    return ran(audit.app, *args, code=code)
+
+
+def ran(app, *args: object, code: int = 0) -> str:
+    result = RUNNER.invoke(app, [str(a) for a in args], env={"COLUMNS": "200"})
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == code, result.output
@@ -147,3 +152,42 @@ def test_what_changed_adds_up_and_names_the_claim(place):
     assert move["claim_id"] == receipt["claim"]
     back = json.loads(run("diff", place / "two", place / "one", *vaults, "--json"))
     assert (back["added"], back["removed"]) == (1, 0)
+
+
+def test_an_announced_release_shows_in_the_status_of_its_claims(place, tmp_path):
+    where = tmp_path / "registry.db"
+    for suffix in ("", ".keys", ".log-key"):
+        shutil.copy(f"{place / 'registry.db'}{suffix}", f"{where}{suffix}")
+    claims = [
+        json.loads((place / f"{name}.receipt.json").read_text())["claim"]
+        for name in ("Adalind", "Berthold")
+    ]
+    for name in ("one", "two"):
+        said = keep("announce", place / name, "--registry", where)
+        assert "it says it was made by this registry at" in said
+    first, second = (ask("status", claim, "--registry", where) for claim in claims)
+    assert first.count("the claim in it") == 2
+    assert second.count("the claim in it") == 1
+    assert second.count("before the claim was there") == 1
+    other = tmp_path / "other.db"
+    keep("init", "--registry", other)
+    assert "made without this registry" in keep("announce", place / "one", "--registry", other)
+
+
+def test_a_release_that_names_a_state_that_never_was_is_not_announced(place, tmp_path):
+    copy = tmp_path / "release"
+    copy.mkdir()
+    body = (place / "one" / "manifest.json").read_bytes()
+    (entry,) = json.loads(body)["lists"]
+    changed = body.replace(entry["root"].encode(), b"0" * 64)
+    (copy / "manifest.json").write_bytes(changed)
+    with pytest.raises(RegistryError, match="never had"):
+        keep("announce", copy, "--registry", place / "registry.db")
+
+
+def keep(*args: object) -> str:
+    return ran(registry.app, *args)
+
+
+def ask(*args: object) -> str:
+    return ran(optout.app, *args)
