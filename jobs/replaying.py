@@ -8,6 +8,7 @@ auditor does not hold is told, claim by claim: only N of N is complete.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,10 +16,12 @@ import pyarrow.compute as pc
 from jobs.audit import checked
 from jobs.releases import Release
 from jobs.vaults import Vault, open_vault
-from optout import index, snapshot, style_search, union
+from optout import index, match, snapshot, style, style_search, union
 from optout.cohort import Cohort
 from optout.lifecycle import STYLE_RULES
+from optout.match import Candidates
 from optout.registry import Registry
+from optout.style import Search
 from pipeline import recall, reread
 from pipeline.models.matcher_files import load_cohort
 from pipeline.recall import Found, Lacking, Means, Unjudged
@@ -134,14 +137,22 @@ def _erased(taken: Sequence[Taken]) -> frozenset[str]:
     return frozenset(claim for one in taken for claim in one.erased)
 
 
+def _searches() -> tuple[Candidates, Search]:
+    """Return the fast twins where FAISS is installed, else the references: the same answers."""
+    if find_spec("faiss") is None:
+        return match.candidates, style.near_styles
+    return index.candidates, style_search.near_styles
+
+
 def _judged(release: Release, vault: Vault | None, grounds: Grounds) -> Replayed:
+    search, near = _searches()
     means = Means(
         honoured=grounds.honoured,
         config=release.config,
         cohort=grounds.cohort,
         recaption=lambda decoded, _vectors, _captions: decoded,  # a change of wording is a fault
-        search=index.candidates,
-        near=style_search.near_styles,
+        search=search,
+        near=near,
     )
     keys = _url_keys(vault)
     released = [_of_part(release, name, means, keys) for name in release.names]

@@ -121,12 +121,12 @@ def _held(
 
 def _embedder(release: str, name: str) -> "Embedder | None":
     """Return the model of a release's vectors, null where another one or none is at hand."""
-    from jobs.cli.given import matcher_of
+    from jobs.cli.given import can_load_models, matcher_of
     from jobs.releases import open_release
     from pipeline.storage import open_store
 
     wanted = open_release(open_store(release)).matcher
-    if not name or wanted is None:
+    if not name or wanted is None or not can_load_models():
         return None
     found = matcher_of(name)
     if found is None or found.embedder.card.fingerprint != wanted.fingerprint:
