@@ -4,6 +4,8 @@ Who asks to leave out an address means the image that lies there, whoever else p
 grant by such an address would let anybody in who redirects to it, so only denials look here.
 """
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +15,9 @@ from pipeline.columns import combined
 from pipeline.identify import addresses
 from schemas.errors import UsageError
 from schemas.tables import ROWS, TEXT, F
+
+REDIRECT = "redirect"
+"""Key of a stop's detail: the address at which a claim was met, where it is not the row's own."""
 
 LED = pa.schema([F("at", pa.int64()), *(ROWS.field(name) for name in ("url", "url_key", "host"))])
 """One further address of a row. at: place of the row. url, url_key: the same, canonical."""
@@ -61,6 +66,38 @@ def hops_before(observed: pa.Table) -> pa.Array:
     return pa.ListArray.from_arrays(
         pa.array(offsets), urls.filter(before), mask=combined(hops.is_null())
     )
+
+
+def with_hops(judged: pa.Table, traced: pa.Table, evidence: pa.Table) -> pa.Table:
+    """Return JUDGED with the hops that private evidence tells, where they are not known.
+
+    judged: of a release or its vault, which say where redirects ended and not how they got there.
+    traced: TRACED. evidence: EVIDENCED; what it lacks stays unknown.
+    """
+    answers = evidence.filter(pc.equal(evidence["kind"], "answer"))
+    digests, bodies = (answers[name].to_pylist() for name in ("sha256", "body"))
+    by_digest = {
+        digest: [hop[0] for hop in json.loads(body)["hops"]]
+        for digest, body in zip(digests, bodies, strict=True)
+    }
+    columns = (traced[name].to_pylist() for name in ("uid", "answer"))
+    by_uid = {uid: by_digest.get(answer) for uid, answer in zip(*columns, strict=True)}
+    told = pa.array([by_uid.get(uid) for uid in judged["uid"].to_pylist()], pa.list_(TEXT))
+    return _with_column(judged, pc.coalesce(combined(judged["hops"]), told))
+
+
+def with_told_hops(judged: pa.Table, details: pa.ChunkedArray) -> pa.Table:
+    """Return JUDGED of a vault's rows with the address at which a claim was met on the way.
+
+    details: of VAULTED, n rows in the order of judged. So the same claims meet these rows again.
+    """
+    told = [json.loads(detail).get(REDIRECT) if detail else None for detail in details.to_pylist()]
+    return _with_column(judged, pa.array([[url] if url else None for url in told], pa.list_(TEXT)))
+
+
+def _with_column(judged: pa.Table, hops: pa.Array) -> pa.Table:
+    place = judged.schema.get_field_index("hops")
+    return judged.set_column(place, judged.schema.field(place), hops)
 
 
 def _key(url: str | None) -> str | None:

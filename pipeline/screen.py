@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from optout.lifecycle import Rule
 from optout.urls import accounts_above, canonical_url, host_of, is_address, twin_url
 from pipeline.identify import addresses
-from pipeline.led import LED, led
+from pipeline.led import LED, REDIRECT, led
 from pipeline.listed import Listed, listed, listed_names
 from pipeline.wording import Met, Wording, names_met, wordings
 from schemas.errors import UsageError
@@ -35,9 +35,6 @@ REASONS = {
     Rule.ACCOUNT: Reason.OPTOUT_ACCOUNT,
     Rule.NAME: Reason.OPTOUT_NAME,
 }
-REDIRECT = "redirect"
-"""Key of a stop's detail that says at which address a claim was met, if not at the row's own."""
-
 _BY_ADDRESS = (Rule.URL, Rule.HOST, Rule.ACCOUNT)
 
 Denials = dict[int, tuple[Rule, str, dict[str, str]]]

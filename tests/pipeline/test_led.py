@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optout.urls import canonical_url
-from pipeline.led import hops_before, led
+from pipeline.judge import judge
+from pipeline.led import hops_before, led, with_hops, with_told_hops
 from pipeline.redact import redact
 from pipeline.screen import denier, grants, screen
-from schemas.tables import JUDGED, OBSERVED, from_rows
+from schemas.tables import EVIDENCED, JUDGED, OBSERVED, from_rows
 from schemas.verdict import Outcome
 from tests.pipeline.test_screen import claims, rows
-from tests.pipeline.worlds import World
+from tests.pipeline.worlds import POLICY, World
 
 SHORT, MIDDLE, LAST = "http://short.example/x", "http://ada.example/1.jpg", "http://cdn.example/1"
 
@@ -175,3 +176,23 @@ def test_a_judged_row_says_where_it_led() -> None:
     told = led(table, from_rows([first], JUDGED))
     assert told["url"].to_pylist() == [MIDDLE, LAST]
     assert told["host"].to_pylist() == ["ada.example", "cdn.example"]
+
+
+def test_hops_are_read_back_from_private_evidence_and_from_what_stopped_a_row() -> None:
+    world = World().row(SHORT).row(LAST)
+    world.answer(SHORT, (SHORT, 302, None), (MIDDLE, 302, None), (LAST, 200, None))
+    rows_, facts = world.tables()
+    found_ = judge(rows_, facts, POLICY)
+    stored = from_rows([{"uid": f"{n:032x}", "final_url": LAST} for n in range(2)], JUDGED)
+    table, ada = rows({"url": SHORT}, {"url": LAST}), {"hosts": ["ada.example"]}
+    assert found(table, stored, ada) == [None, None]
+    again = with_hops(stored, found_.traced, found_.evidence.table())
+    assert again.schema.equals(JUDGED, check_metadata=True)
+    assert again["hops"].to_pylist() == [[SHORT, MIDDLE, LAST], None]
+    assert found(table, again, ada) == ["optout_host", None]
+    assert with_hops(stored, found_.traced, EVIDENCED.empty_table()).equals(stored)
+
+    stopped = screen(table, claims(ada), again)
+    told = with_told_hops(stored, stopped["stop_detail"])
+    assert told["hops"].to_pylist() == [[MIDDLE], None]
+    assert screen(table, claims(ada), told).equals(stopped)
