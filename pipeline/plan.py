@@ -20,7 +20,7 @@ from schemas.canonical import canonical_json, digest
 from schemas.config import BuildConfig
 from schemas.errors import PlanError, SchemaError
 
-STAGE_VERSION = 7
+STAGE_VERSION = 8
 """Raised whenever a stage would give other bytes for the same arguments."""
 
 VAULT_FORMAT = "vault"

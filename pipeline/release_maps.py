@@ -6,8 +6,8 @@ others; || joins bytes, JSON is canonical (RFC 8785). Both maps are those of opt
 
 *Rows.* Key: SHA-256("recuse/v1/rows/" || kind || 0x00 || value in UTF-8). Kinds: `uid`; `sha256`,
 `stored_sha256` and `pixel_sha256` in hex; `url` and `final_url`, in the canonical form
-(optout/urls.py), or as the text stands where it has none. Claims act on `url`; `final_url` is
-where redirects led, and a key for whoever looks for an address of theirs. Value of a uid:
+(optout/urls.py), or as the text stands where it has none. `final_url` is where redirects
+led; claims by address act on both (pipeline/led.py). Value of a uid:
 SHA-256("recuse/v1/row" || JSON of the row's columns MAPPED and `part`, the name of the file that
 holds it); of all other kinds: SHA-256("recuse/v1/uids" || JSON of the sorted uids that have it).
 
