@@ -7,7 +7,7 @@ auditor does not hold is told, claim by claim: only N of N is complete.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 import pyarrow as pa
@@ -22,12 +22,12 @@ from optout.lifecycle import STYLE_RULES
 from optout.match import Candidates
 from optout.registry import Registry
 from optout.style import Search
-from pipeline import recall, reread
+from pipeline import led, recall, reread
 from pipeline.models.matcher_files import load_cohort
 from pipeline.recall import Found, Lacking, Means, Unjudged
 from pipeline.release import name_of
 from pipeline.shard import read_parquet
-from pipeline.vault import EVIDENCE_ROWS, ROWS_FOLDER
+from pipeline.vault import EVIDENCE_ROWS, PRIVATE_EVIDENCE, ROWS_FOLDER
 from schemas.canonical import sha256_hex
 from schemas.errors import ModelMismatchError, RegistryError, UsageError
 from schemas.manifest import ListEntry
@@ -154,8 +154,8 @@ def _judged(release: Release, vault: Vault | None, grounds: Grounds) -> Replayed
         search=search,
         near=near,
     )
-    keys = _url_keys(vault)
-    released = [_of_part(release, name, means, keys) for name in release.names]
+    paths = _addresses(vault)
+    released = [_of_part(release, name, means, paths) for name in release.names]
     beside = [_of_vault(vault, shard, means) for shard in range(vault.shards)] if vault else []
     threshold = release.manifest.thresholds["duplicate_similarity"]
     edges = vault.edges if vault else None
@@ -193,20 +193,36 @@ def _cohort(matcher: str) -> Cohort | None:
     return found if found.matcher == matcher else None
 
 
-def _url_keys(vault: Vault | None) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """What the vault alone knows of rows' addresses: canonical keys, and hops of redirects."""
+
+    keys: Mapping[str, str]
+    hops: Mapping[str, list[str]]
+
+
+def _addresses(vault: Vault | None) -> Addresses:
     if vault is None:
-        return {}
+        return Addresses({}, {})
+    store = vault.store
+    told: dict[str, list[str]] = {}
+    for path in store.paths(PRIVATE_EVIDENCE):
+        told |= led.told_hops(read_parquet(store.read(path)))
     keys: dict[str, str] = {}
-    for path in vault.store.paths(EVIDENCE_ROWS):
-        table = read_parquet(vault.store.read(path), TRACED.names)
-        keys |= dict(zip(*(table[n].to_pylist() for n in ("uid", "url_key")), strict=True))
-    return keys
+    hops: dict[str, list[str]] = {}
+    for path in store.paths(EVIDENCE_ROWS):
+        traced = read_parquet(store.read(path), TRACED.names)
+        keys |= dict(zip(*(traced[n].to_pylist() for n in ("uid", "url_key")), strict=True))
+        hops |= led.hops_by_row(traced, told)
+    return Addresses(keys, hops)
 
 
-def _of_part(release: Release, name: str, means: Means, keys: Mapping[str, str]) -> Found:
+def _of_part(release: Release, name: str, means: Means, known: Addresses) -> Found:
     body = checked(release.store, release.files, f"samples/{name}.parquet")
     samples = reread.samples_of(reread.read_rows(body))
-    return recall.find(reread.of_samples(samples, release.part(name).vectors, keys), means)
+    rows = reread.of_samples(samples, release.part(name).vectors, known.keys)
+    judged = led.with_hops(rows.judged, known.hops)
+    return recall.find(replace(rows, judged=judged), means)
 
 
 def _of_vault(vault: Vault, shard: int, means: Means) -> Found:

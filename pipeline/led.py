@@ -5,6 +5,7 @@ grant by such an address would let anybody in who redirects to it, so only denia
 """
 
 import json
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -68,21 +69,32 @@ def hops_before(observed: pa.Table) -> pa.Array:
     )
 
 
-def with_hops(judged: pa.Table, traced: pa.Table, evidence: pa.Table) -> pa.Table:
-    """Return JUDGED with the hops that private evidence tells, where they are not known.
+def told_hops(evidence: pa.Table) -> dict[str, list[str]]:
+    """Return the addresses asked for each answer that redirects led to, by its digest.
 
-    judged: of a release or its vault, which say where redirects ended and not how they got there.
-    traced: TRACED. evidence: EVIDENCED; what it lacks stays unknown.
+    evidence: EVIDENCED, any part of it.
     """
     answers = evidence.filter(pc.equal(evidence["kind"], "answer"))
     digests, bodies = (answers[name].to_pylist() for name in ("sha256", "body"))
-    by_digest = {
+    told = {
         digest: [hop[0] for hop in json.loads(body)["hops"]]
         for digest, body in zip(digests, bodies, strict=True)
     }
+    return {digest: hops for digest, hops in told.items() if len(hops) > 1}
+
+
+def hops_by_row(traced: pa.Table, told: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Return the addresses on the way of rows that redirects led, by uid. traced: TRACED."""
     columns = (traced[name].to_pylist() for name in ("uid", "answer"))
-    by_uid = {uid: by_digest.get(answer) for uid, answer in zip(*columns, strict=True)}
-    told = pa.array([by_uid.get(uid) for uid in judged["uid"].to_pylist()], pa.list_(TEXT))
+    return {uid: told[answer] for uid, answer in zip(*columns, strict=True) if answer in told}
+
+
+def with_hops(judged: pa.Table, known: Mapping[str, list[str]]) -> pa.Table:
+    """Return JUDGED with the hops of rows, where they are not known.
+
+    judged: of a release or its vault, which say where redirects ended and not how they got there.
+    """
+    told = pa.array([known.get(uid) for uid in judged["uid"].to_pylist()], pa.list_(TEXT))
     return _with_column(judged, pc.coalesce(combined(judged["hops"]), told))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from optout.urls import canonical_url
 from pipeline.judge import judge
-from pipeline.led import hops_before, led, with_hops, with_told_hops
+from pipeline.led import hops_before, hops_by_row, led, told_hops, with_hops, with_told_hops
 from pipeline.redact import redact
 from pipeline.screen import denier, grants, screen
 from schemas.tables import EVIDENCED, JUDGED, OBSERVED, from_rows
@@ -186,11 +186,13 @@ def test_hops_are_read_back_from_private_evidence_and_from_what_stopped_a_row() 
     stored = from_rows([{"uid": f"{n:032x}", "final_url": LAST} for n in range(2)], JUDGED)
     table, ada = rows({"url": SHORT}, {"url": LAST}), {"hosts": ["ada.example"]}
     assert found(table, stored, ada) == [None, None]
-    again = with_hops(stored, found_.traced, found_.evidence.table())
+    told = told_hops(found_.evidence.table())
+    again = with_hops(stored, hops_by_row(found_.traced, told))
     assert again.schema.equals(JUDGED, check_metadata=True)
     assert again["hops"].to_pylist() == [[SHORT, MIDDLE, LAST], None]
     assert found(table, again, ada) == ["optout_host", None]
-    assert with_hops(stored, found_.traced, EVIDENCED.empty_table()).equals(stored)
+    nothing = told_hops(EVIDENCED.empty_table())
+    assert with_hops(stored, hops_by_row(found_.traced, nothing)).equals(stored)
 
     stopped = screen(table, claims(ada), again)
     told = with_told_hops(stored, stopped["stop_detail"])
