@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from jobs.releases import Release, open_release
-from optout.log.sparse import SparseMap
+from jobs.maps import found_roots, ledger_of, read_samples, require_roots
+from jobs.releases import open_release
 from pipeline.absence import (
     Absence,
-    Maps,
     Near,
-    Subject,
+    covers,
     nearest,
     parse,
     prove,
@@ -21,17 +20,8 @@ from pipeline.absence import (
     verify,
 )
 from pipeline.manifest import MANIFEST_PATH, parse_manifest
-from pipeline.release_maps import (
-    ENTRIES,
-    Codes,
-    band_pairs,
-    distinct_codes,
-    entries,
-    kinds,
-    row_pairs,
-)
 from pipeline.storage import open_store, read_anywhere
-from schemas.errors import ProofError, SchemaError, UsageError
+from schemas.errors import SchemaError, UsageError
 
 ROOTS = ("rows", "bands")
 
@@ -58,42 +48,18 @@ def prove_absence(
     """
     subject = subject_of(read_anywhere(image))
     opened = open_release(open_store(release))
-    read = _read(opened, subject, told)
-    if read.near is not None and read.near.distance <= radius:
-        return read.near
-    maps = Maps(SparseMap(row_pairs(read.entries)), SparseMap(band_pairs(read.codes)), read.codes)
-    found = {"rows": maps.rows.root().hex(), "bands": maps.bands.root().hex()}
-    said = opened.manifest.roots
-    for name in ROOTS:
-        if found[name] != getattr(said, name):
-            raise ProofError(
-                f"{release}: expected the root of {name} in the manifest, "
-                f"{getattr(said, name)}, found {found[name]} by the samples"
-            )
-    return prove(subject, radius, maps)
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What a release says of all its rows: their keys, their codes, and the nearest of them."""
-
-    entries: pa.Table
-    codes: dict[str, Codes]
-    near: Near | None
-
-
-def _read(release: Release, subject: Subject, told: Callable[[int, int], None]) -> _Read:
-    entered, codes = [ENTRIES.empty_table()], []
     near: list[Near] = []
-    for number, name in enumerate(release.names, 1):
-        rows = release.mapped(name)
-        entered.append(entries(rows, name))
-        codes.append(kinds(rows))
-        if (found := nearest(rows, subject)) is not None:
+
+    def look(rows: pa.Table) -> None:
+        if (found := nearest(rows, subject)) is not None and found.distance <= radius:
             near.append(found)
-        told(number, len(release.names))
-    first = min(near, key=lambda one: (one.distance, one.uid), default=None)
-    return _Read(pa.concat_tables(entered), distinct_codes(codes), first)
+
+    entered = read_samples(opened, told, look)
+    if near:
+        return min(near, key=lambda one: (one.distance, one.uid))
+    maps = entered.maps()
+    require_roots(opened, found_roots(maps, ledger_of(opened)))
+    return prove(subject, radius, maps)
 
 
 def verify_absence(proof: str, roots: dict[str, str], image: str = "") -> Verified:
@@ -141,6 +107,7 @@ def as_json(verified: Verified) -> str:
             "radius": absence.radius,
             "roots": verified.roots,
             "codes_of_image": verified.of_image,
+            "covers": covers(absence.radius),
         },
         indent=2,
     )

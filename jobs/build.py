@@ -16,7 +16,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from jobs.claims import Pinned, newest, pin, pinned_at, require_comparable, require_forward
+from jobs.claims import (
+    Pinned,
+    newest,
+    pin,
+    pinned_at,
+    require_comparable,
+    require_forward,
+    require_not_withdrawn,
+)
 from jobs.context import context_at
 from jobs.engine import DaskEngine, Engine, SerialEngine
 from jobs.lock import locked
@@ -116,7 +124,10 @@ class Build:
         screened, prepared, answers = gathered.screened, gathered.prepared, gathered.answers
         related = self.stage("relate", self.tasks.relate(prepared))
         final = start
-        if not self.job.config.registry.pin:
+        if self.job.config.registry.pin:
+            now = newest(self.job.config.registry)
+            require_not_withdrawn(start.members, now)
+        else:
             final = self.newest_claims()
             require_forward(start.members, final.members)
         redacted = self.stage("redact", self.tasks.redact(screened, prepared, final.ref))

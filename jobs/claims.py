@@ -11,8 +11,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from jobs.receipts import signer_at_hand
 from jobs.registries import open_registry
+from jobs.seen import keep
+from jobs.signed_lists import seen_head
 from optout import signed_list, snapshot, union
+from optout.erasure import is_withdrawn
 from optout.log.note import parse_verifier_key
 from optout.signed_list import SignedList, require_fresh, require_no_rollback
 from pipeline.clock import clock_from_environment
@@ -73,21 +77,26 @@ def require_usable(config: RegistryConfig) -> None:
         open_registry(config.url, clock_from_environment()).close()
 
 
-def newest(config: RegistryConfig, created: str) -> tuple[Member, ...]:
+def newest(config: RegistryConfig, created: str = "") -> tuple[Member, ...]:
     """Return the registry's snapshot as it is now, and each list that is subscribed to.
 
-    created: the plan's time, against which lists are old.
+    created: the plan's time, against which lists are old; "" where any age will do.
     Raises RegistryError where one cannot be read or does not verify, StaleSnapshotError for a list
     that is too old.
     """
     members = []
     if config.url:
         with open_registry(config.url, clock_from_environment()) as registry:
-            members.append(Member("", snapshot.take(registry, trust_local=config.trust_local)))
+            signer = signer_at_hand(registry)
+            taken = snapshot.take(registry, trust_local=config.trust_local, signer=signer)
+            members.append(Member("", taken))
     for one in config.subscribed:
         try:
             signed = _read(open_list_store(one.location), one)
-            require_fresh(signed.note, datetime.fromisoformat(created), config.max_age_days)
+            keep(seen_head(signed))
+            if created:
+                at = datetime.fromisoformat(created)
+                require_fresh(signed.note, at, config.max_age_days)
         except CurationError as e:
             e.add_note(f"list {one.name!r}: {WHAT_TO_DO}")
             raise
@@ -151,6 +160,19 @@ def require_forward(before: Sequence[Member], after: Sequence[Member]) -> None:
         if member.name in held:
             where = f"list {member.name!r}" if member.name else "the registry"
             require_no_rollback(held[member.name], member.snapshot.header, where)
+
+
+def require_not_withdrawn(held: Sequence[Member], newest: Sequence[Member]) -> None:
+    """Raise RegistryError where a snapshot that is held has a claim that was erased since."""
+    ranges = {member.name: member.snapshot.header.withdrawn for member in newest}
+    for member in held:
+        header = member.snapshot.header
+        if is_withdrawn(header.size, ranges.get(member.name, ())):
+            raise RegistryError(
+                f"expected a snapshot of {header.origin} that is in force, found the one at"
+                f" {header.size} entries, withdrawn since: it holds a claim that was erased. Delete"
+                " it, and build by a newer one"
+            )
 
 
 def open_list_store(location: str) -> Store:

@@ -25,7 +25,10 @@ from pipeline.judge import Facts, stale_before_us
 from pipeline.lists import declared_contents
 from pipeline.plan import ModelChoice, Plan, Ref, Task
 from pipeline.safety import SafetyLists
+from pipeline.screen import denier
 from pipeline.storage import open_store, read_anywhere
+from pipeline.web.claimed import ClaimedGates
+from pipeline.web.gates import Gates
 from schemas.canonical import canonical_json, sha256_hex
 from schemas.config import BuildConfig
 from schemas.errors import StorageError
@@ -53,6 +56,17 @@ class Context:
     @cached_property
     def policy(self) -> SignalPolicy:
         return SignalPolicy.from_config(self.config)
+
+    @cached_property
+    def image_gates(self) -> Gates:
+        """What may be asked of images, wherever redirects lead: nothing that claims deny already.
+
+        The claims are those at the start; a finished run may have forgotten them.
+        """
+        ref = Ref.from_json(self.plan.claims) if self.plan.claims else None
+        if ref is None or not self.work.exists(ref.path):
+            return self.policy
+        return ClaimedGates(self.policy, denier(self.honoured(ref).claims))
 
     @cached_property
     def created_us(self) -> int:

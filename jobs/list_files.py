@@ -4,11 +4,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from jobs.claimant_files import data_folder, write_private
+from optout import storage
 from optout.log.note import ED25519, SignerKey, parse_signer_key
 from schemas.errors import UsageError
 
 LISTS = "lists"
 KEYS = "registry-keys"
+LOG_KEY = ".log-key"
 
 
 def lists_folder() -> Path:
@@ -19,6 +21,12 @@ def lists_folder() -> Path:
 def signer_path(name: str) -> Path:
     """Return where a signing key is written unless the publisher says otherwise."""
     return data_folder() / KEYS / f"{file_name(name)}.key"
+
+
+def log_key_path(registry: str, origin: str) -> Path:
+    """Return where the key that signs for a registry's log lies: beside its file, else here."""
+    path = storage.sqlite_path(storage.registry_url(registry))
+    return signer_path(origin) if path is None else path.with_name(f"{path.name}{LOG_KEY}")
 
 
 def file_name(text: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.claimant_files import read_key, write_private
+from jobs.claimant_files import read_key
 from jobs.enrol import (
     Folder,
     Matcher,
@@ -20,9 +20,10 @@ from jobs.enrol import (
     with_vectors,
     with_views,
 )
+from jobs.receipts import ReceiptFiles, files_at
 from jobs.registries import open_registry
-from jobs.submit import Rim, require_matcher
-from optout import intake, receipt
+from jobs.submit import Rim, require_matcher, write_receipt
+from optout import intake
 from optout.append import Recorded
 from optout.enrol import Other, Works, calibrate
 from optout.entry import draft_refresh
@@ -69,6 +70,8 @@ class Refreshed:
     added: int
     missing: int
     strange: tuple[str, ...]
+    receipt: ReceiptFiles
+    proved: bool  # whether the proof of the receipt is there already
 
 
 def refresh(order: Order, tools: Tools, matcher: Matcher, rim: Rim) -> Refreshed:
@@ -108,12 +111,12 @@ def refresh(order: Order, tools: Tools, matcher: Matcher, rim: Rim) -> Refreshed
         draft = draft_refresh(parts, standing.claim_id, standing.entry_hash, key, rim.random)
         recorded = registry.append(draft)
         style = registry.standing(standing.claim_id).style(part.style)
-        leaves = registry.leaf_hashes(recorded.size)
-        proof = receipt.make(registry.view().origin, draft, recorded, leaves)
-    write_private(order.receipt, proof.to_bytes())
+        files = files_at(order.receipt)
+        proved = write_receipt(registry, files, draft, recorded, rim.random)
     missing = sum(work.matcher != fingerprint for work in part.works)
     ended = standing.accepted is not None
-    return Refreshed(part, style, ended, recorded, len(found.places), missing, found.strange)
+    counts = len(found.places), missing, found.strange
+    return Refreshed(part, style, ended, recorded, *counts, files, proved)
 
 
 def shown(part: MatchPart, works: Folder, tools: Tools, fingerprint: str) -> Found:

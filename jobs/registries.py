@@ -1,6 +1,7 @@
 """A registry opened from the command line: its database, and the file of its claims' keys."""
 
 import os
+import secrets
 from collections.abc import Set as AbstractSet
 
 from optout.entry import Random
@@ -14,17 +15,21 @@ def open_registry(
     where: str,
     clock: Clock,
     *,
-    random: Random | None = None,
+    random: Random = secrets.token_bytes,
     create: bool = False,
     moderators: AbstractSet[str] = frozenset(),
+    origin: str = "",
 ) -> Registry:
     """Return the registry at a path or SQLAlchemy URL, its keys as RECUSE_REGISTRY_KEYS says.
 
     Without that variable the keys lie beside the database's file. Raises as `Registry.open`.
     """
-    keys = os.environ.get(KEYS_VARIABLE, "")
-    if random is None:
-        return Registry.open(where, clock, create=create, moderators=moderators, keys=keys)
     return Registry.open(
-        where, clock, random=random, create=create, moderators=moderators, keys=keys
+        where,
+        clock,
+        random=random,
+        create=create,
+        moderators=moderators,
+        keys=os.environ.get(KEYS_VARIABLE, ""),
+        origin=origin,
     )

@@ -23,6 +23,7 @@ READ = [
     "url",
     "caption",
     "host",
+    "final_url",
     "sha256",
     "pixel_sha256",
     "pdq",

@@ -11,16 +11,25 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from jobs.builder_key import builder_key
 from jobs.claims import Member, Pinned
 from jobs.context import PLAN_PATH, Context
 from jobs.lock import LOCK_PATH
 from jobs.planning import LOGS, Job, public_config
 from jobs.readmission import parent_of
+from optout.log.note import SignerKey
 from optout.log.sparse import Subtree, joined
+from optout.signed_file import SUFFIX, sign_file
 from optout.tail import FLOOR_SHARE
 from pipeline.evidence import EVIDENCE_INDEX, public_evidence
 from pipeline.likeness import measured_styles
-from pipeline.manifest import MANIFEST_PATH, assemble, manifest_bytes, row_counts
+from pipeline.manifest import (
+    MANIFEST_KIND,
+    MANIFEST_PATH,
+    assemble,
+    manifest_bytes,
+    row_counts,
+)
 from pipeline.match import unjudged
 from pipeline.plan import ModelChoice, Receipt
 from pipeline.release import File
@@ -90,7 +99,7 @@ def seal(job: Job, finished: Finished) -> Manifest:
     manifest = assemble(draft, files)
     forget_strays(out, {f.path for f in files})
     forget_strays(vault, {f.path for f in private} | {REVIEW_PATH})
-    out.publish(MANIFEST_PATH, manifest_bytes(manifest))
+    sign_release(out, manifest_bytes(manifest), builder_key(job.config.output.key))
     if not job.config.output.keep_store:
         forget(finished.context.work)
     return manifest
@@ -234,7 +243,8 @@ def model_entry(role: str, model: ModelChoice) -> ModelEntry:
 def lists(job: Job, finished: Finished) -> list[ListEntry]:
     """Return the registries that were honoured, at which checkpoint, and those declined."""
     registry, matcher = job.config.registry, finished.context.plan.matcher.fingerprint
-    honoured = [used(m, matcher, pinned=registry.pin) for m in finished.claims.members]
+    created = datetime.fromisoformat(finished.context.plan.created)
+    honoured = [used(m, matcher, created, pinned=registry.pin) for m in finished.claims.members]
     declined = [
         ListEntry(name=one.name, origin=one.origin, used=False, reason=one.reason)
         for one in registry.lists
@@ -243,7 +253,7 @@ def lists(job: Job, finished: Finished) -> list[ListEntry]:
     return [*honoured, *declined]
 
 
-def used(member: Member, matcher: str, *, pinned: bool) -> ListEntry:
+def used(member: Member, matcher: str, created: datetime, *, pinned: bool) -> ListEntry:
     """Return what a manifest says about a registry whose claims were honoured."""
     header, signed = member.snapshot.header, member.signed
     return ListEntry(
@@ -254,6 +264,9 @@ def used(member: Member, matcher: str, *, pinned: bool) -> ListEntry:
         root=header.root,
         recorded_at=header.recorded_at,
         exported_at=signed.note.exported_at if signed else None,
+        age_days=round(signed.note.age_days(created), 3) if signed else None,
+        checkpoint=member.snapshot.checkpoint.decode() or None,
+        epoch=header.epoch,
         key=signed.key.short if signed else None,
         snapshot_sha256=member.sha256,
         trust_local=header.trust_local,
@@ -261,6 +274,15 @@ def used(member: Member, matcher: str, *, pinned: bool) -> ListEntry:
         claims_active=member.snapshot.claims.num_rows,
         claims_not_judged_by_similarity=unjudged(member.snapshot.works, matcher),
     )
+
+
+def sign_release(out: Store, body: bytes, key: SignerKey) -> None:
+    """Publish a manifest and, before it, the note by which its builder stands for it.
+
+    The manifest comes last: without it there is no release.
+    """
+    out.publish(f"{MANIFEST_PATH}{SUFFIX}", sign_file(MANIFEST_KIND, body, key, {}))
+    out.publish(MANIFEST_PATH, body)
 
 
 def forget_strays(store: Store, known: set[str]) -> None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jobs.list_files import file_name
+from jobs.receipts import signer_at_hand
+from jobs.seen import Head, keep
 from optout import signed_list, snapshot
 from optout.log.note import SignerKey, VerifierKey
 from optout.registry import Registry
@@ -27,7 +29,7 @@ def export_list(registry: Registry, key: SignerKey, store: Store, clock: Clock) 
     Raises RegistryError where the registry does not hold, or where the place has a list of another
     registry; RollbackError where it has one of a longer log: subscribers would refuse this one.
     """
-    taken = snapshot.take(registry, trust_local=False)
+    taken = snapshot.take(registry, trust_local=False, signer=signer_at_hand(registry))
     at = datetime.fromtimestamp(clock.now_us() // 1_000_000, UTC)
     body = signed_list.sign_list(taken, at, key)
     if store.exists(NOTE_FILE):
@@ -35,6 +37,12 @@ def export_list(registry: Registry, key: SignerKey, store: Store, clock: Clock) 
         require_no_rollback(held, taken.header, store.root)
     signed_list.publish(taken, body, store)
     return signed_list.read(store, key.verifier)
+
+
+def seen_head(found: SignedList) -> Head:
+    """Return the state of a list's log as this machine remembers it."""
+    note = found.note
+    return Head(note.origin, note.size, note.root, found.snapshot.checkpoint or found.body)
 
 
 def import_list(source: Store, key: VerifierKey, home: Store) -> Kept:
@@ -59,5 +67,6 @@ def import_list(source: Store, key: VerifierKey, home: Store) -> Kept:
                 f"expected the list of {held.origin} by key {key.short}, as held in {home.root},"
                 f" found that of {found.note.origin}: one key signs for one registry"
             )
+    keep(seen_head(found))
     signed_list.publish(found.snapshot, found.body, home, folder)
     return Kept(found, folder, before)

@@ -7,11 +7,22 @@ from pathlib import Path
 
 from jobs.claimant_files import key_path, read_key, receipt_path, write_private
 from jobs.enrol import Enrolled, Folder, Matcher, Tools, contrast, enrol, other_claims
+from jobs.receipts import (
+    POLICY_FILE,
+    ReceiptFiles,
+    files_at,
+    log_key_of,
+    policy_beside,
+    prove,
+    signer_of,
+    write,
+    write_policy,
+)
 from jobs.registries import open_registry
 from optout import receipt
 from optout.append import Recorded
 from optout.enrol import Other
-from optout.entry import Random, draft_submit
+from optout.entry import Draft, Random, draft_submit
 from optout.hot import Listed
 from optout.intake import Wish, understand
 from optout.keys import SEED_BYTES, SigningKey
@@ -42,7 +53,8 @@ class Submitted:
     recorded: Recorded
     key: Path
     key_is_new: bool
-    receipt: Path
+    receipt: ReceiptFiles
+    proved: bool  # whether the proof is there already
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +85,24 @@ def submit(order: Order, tools: Tools, rim: Rim) -> Submitted:
         if not kept:
             write_private(key_file, key.to_pem())
         recorded = _or_unlink(lambda: registry.append(draft), None if kept else key_file)
-        leaves = registry.leaf_hashes(recorded.size)
-        proof = receipt.make(registry.view().origin, draft, recorded, leaves)
-    receipt_file = order.receipt or receipt_path(order.registry, claim_id)
-    write_private(receipt_file, proof.to_bytes())
-    return Submitted(enrolled, recorded, key_file, not kept, receipt_file)
+        files = files_at(order.receipt or receipt_path(order.registry, claim_id))
+        proved = write_receipt(registry, files, draft, recorded, rim.random)
+    return Submitted(enrolled, recorded, key_file, not kept, files, proved)
+
+
+def write_receipt(
+    registry: Registry, files: ReceiptFiles, draft: Draft, recorded: Recorded, random: Random
+) -> bool:
+    """Write the receipt of what was just recorded; returns whether its proof is there already."""
+    signer = signer_of(registry, random)
+    made = receipt.make(registry.log_key()[0], draft, recorded.entry, recorded.seq)
+    shown = prove(registry, recorded.seq, signer)
+    write(files, made, shown)
+    key = log_key_of(registry)
+    if key is not None:
+        for path in (policy_beside(registry.where), files.opened.with_name(POLICY_FILE)):
+            write_policy(path, key)
+    return shown is not None
 
 
 def tested(order: Order, registry: Registry | None, tools: Tools, own_key: str) -> Enrolled:

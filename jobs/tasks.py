@@ -138,7 +138,7 @@ class Tasks:
                 {
                     "rows": rows.as_json(),
                     "snapshot": snapshot.as_json(),
-                    **{k: receipt.outputs[k].as_json() for k in ("decoded", "vectors")},
+                    **{k: receipt.outputs[k].as_json() for k in ("judged", "decoded", "vectors")},
                 },
             )
             for s, (rows, receipt) in enumerate(

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from jobs.claimant_files import OWNER_ONLY
-from optout.log import witness
+from optout.log import checkpoint, fork, witness
 from optout.log.merkle import HASH_BYTES
 from optout.log.note import SignerKey, VerifierKey, to_base64
+from optout.log.policy import Log, Policy
 from optout.log.witness import CALL, MAX_REQUEST_BYTES, Answer, Head, Move
-from schemas.errors import StorageError, UsageError
+from schemas.errors import ProofError, StorageError, UsageError
 from schemas.ports import Clock
 
 LOST_RACES = 3
@@ -41,7 +42,9 @@ LOCKED_S = 10.0
 FILE_MARK = 0x72777431  # SQLite's application id: says that a file is a witness's store
 TABLES = """
 CREATE TABLE witness (key TEXT NOT NULL);
-CREATE TABLE heads (origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL) STRICT;
+CREATE TABLE heads (
+    origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL, signed BLOB NOT NULL
+) STRICT;
 CREATE TRIGGER heads_only_grow BEFORE UPDATE ON heads
 WHEN NEW.size < OLD.size OR (NEW.size = OLD.size AND NEW.root <> OLD.root)
 BEGIN SELECT RAISE(ABORT, 'a head only grows'); END;
@@ -61,6 +64,9 @@ class Heads(Protocol):
 
         It may have been stored also where this raises.
         """
+
+    def signed(self, origin: str) -> bytes:
+        """Return the checkpoint of the head as the log has signed it; empty where none was."""
 
 
 class HeadFile:
@@ -92,11 +98,17 @@ class HeadFile:
             if _head(found, move.origin) != move.before:
                 return False
             found.execute(
-                "INSERT INTO heads VALUES (?, ?, ?) ON CONFLICT (origin)"
-                " DO UPDATE SET size = excluded.size, root = excluded.root",
-                (move.origin, move.after.size, move.after.root),
+                "INSERT INTO heads VALUES (?, ?, ?, ?) ON CONFLICT (origin) DO UPDATE"
+                " SET size = excluded.size, root = excluded.root, signed = excluded.signed",
+                (move.origin, move.after.size, move.after.root, move.signed),
             )
         return True
+
+    def signed(self, origin: str) -> bytes:
+        """Return the checkpoint of the head of a log as the log has signed it."""
+        with self._opened() as found:
+            row = found.execute("SELECT signed FROM heads WHERE origin = ?", (origin,)).fetchone()
+        return bytes(row[0]) if row else b""
 
     def all(self) -> dict[str, Head]:
         """Return the heads of all logs."""
@@ -145,7 +157,10 @@ class HeadFile:
 
 @dataclass(frozen=True)
 class Witness:
-    """A witness at work. told: takes a line for each cosignature, and each refusal worth one."""
+    """A witness at work. told: takes a line for each cosignature, and each refusal worth one.
+
+    A log that shows two heads of one size gives the proof of it away, and that is told in full.
+    """
 
     key: SignerKey
     logs: tuple[VerifierKey, ...]
@@ -160,7 +175,7 @@ class Witness:
             try:
                 found = witness.judge(body, self.logs, self.heads.head)
                 if isinstance(found, Answer):
-                    self._tell_refused(found)
+                    self._tell_refused(found, body)
                     return found
                 stored = self.heads.move(found)
             except StorageError as e:
@@ -176,10 +191,20 @@ class Witness:
         head = move.after
         self.told(f"cosigned {move.origin} {head.size} {to_base64(head.root)} at {when}")
 
-    def _tell_refused(self, answer: Answer) -> None:
+    def _tell_refused(self, answer: Answer, body: bytes) -> None:
         # Another size than the one seen is how a client learns of it, and no news.
-        if answer.content_type != witness.SIZE:
-            self.told(f"refused {answer.status}: {answer.body.decode().strip()}")
+        if answer.content_type == witness.SIZE:
+            return
+        self.told(f"refused {answer.status}: {answer.body.decode().strip()}")
+        if answer.status == witness.CONFLICT:
+            asked = witness.parse_request(body).checkpoint
+            origin = checkpoint.parse(asked).origin
+            known = Policy(tuple(map(Log, self.logs)))
+            # No proof where the head has moved since, or its key is no longer known.
+            with contextlib.suppress(ProofError):
+                if forked := fork.of_heads(self.heads.signed(origin), asked, known):
+                    proof = forked.to_bytes().decode()
+                    self.told(f"{origin} shows two histories; the proof:\n{proof}")
 
 
 class WitnessServer(ThreadingHTTPServer):

@@ -9,7 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
+from optout.keys import verifies
+from optout.log.note import parse_verifier_key
 from schemas.canonical import canonical_json
+from schemas.errors import RegistryError
 
 ROTATE_PREFIX = b"recuse/v1/rotate\n"
 
@@ -98,6 +101,17 @@ _ANY: TypeAdapter[Notice] = TypeAdapter(Annotated[Notice, Field(discriminator="t
 def parse_notice(value: Any) -> Notice:
     """Return the notice of a JSON value. Raises ValueError for anything else."""
     return _ANY.validate_python(value)
+
+
+def rotated(before: str, after: str, signature: str, recorded_at: str) -> RotateNotice:
+    """Return the notice of a rotation. Raises RegistryError where the key before has not signed."""
+    key = parse_verifier_key(before)
+    if not verifies(key.public.hex(), rotation_bytes(before, after), signature):
+        raise RegistryError(
+            f"expected the key before, {key.short}, to hand over to another, found no signature by"
+            " it"
+        )
+    return RotateNotice(recorded_at=recorded_at, before=before, after=after, signature=signature)
 
 
 def rotation_bytes(before: str, after: str) -> bytes:

@@ -1,18 +1,27 @@
-"""The claimant's receipt: what they said, where it stands in the log, and the proof of it.
+"""The claimant's receipt: a proof in an open format, and beside it what the proof is about. Pure.
 
-It opens the commitments of one claim and belongs to the claimant alone. That the registry shows
-the same log to everybody else, a receipt of this form cannot say: nobody has signed its root.
+    CLAIM.tlog-proof      that the entry is in the log, by a checkpoint that others can verify
+                          (C2SP tlog-proof); says nothing of the claim
+    CLAIM.receipt.json    the entry, the two parts that it commits to, and their salts; belongs to
+                          the claimant alone
+
+Both hold without the registry: what they prove depends on the keys of a policy file and on nothing
+else. The proof can be had again, with more cosignatures; what it is about stays as it is.
 """
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from optout.append import Recorded
 from optout.commitment import OpenedPart
 from optout.entry import Draft, Entry
-from optout.log import merkle
+from optout.leaf import read_leaf
+from optout.log import checkpoint, merkle, proof
+from optout.log.policy import Policy
+from optout.log.proof import LogProof, Proved
 from schemas.canonical import canonical_json
 from schemas.errors import CurationError, ProofError
 
@@ -36,20 +45,17 @@ class Parts(BaseModel):
 
 
 class Receipt(BaseModel):
-    """A receipt as it is written to a file."""
+    """What a proof is about, as it is written to a file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal["recuse-receipt/1"] = "recuse-receipt/1"
+    format: Literal["recuse-receipt/2"] = "recuse-receipt/2"
     origin: str
     claim: str
     entry: Entry
     parts: Parts
     salts: Salts
     seq: Annotated[int, Field(ge=0)]
-    size: Annotated[int, Field(ge=1)]
-    root: str
-    proof: tuple[str, ...]  # inclusion of the entry, hex
 
     def to_bytes(self) -> bytes:
         """Return the receipt as JSON for a file."""
@@ -57,30 +63,45 @@ class Receipt(BaseModel):
         return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def make(origin: str, draft: Draft, recorded: Recorded, leaves: list[bytes]) -> Receipt:
-    """Return the receipt of a submitted claim.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A receipt that holds: what it is about, and what its proof has shown."""
 
-    leaves: leaf hashes of the log at `recorded.size`. Raises ProofError where they do not lead to
-    the recorded root.
+    receipt: Receipt
+    proved: Proved
+
+
+def make(origin: str, draft: Draft, entry: Entry, seq: int) -> Receipt:
+    """Return what the proof of a recorded claim is about. Raises ProofError where a part is absent.
+
+    seq: the entry's place in the log.
     """
     if draft.match is None or draft.identity is None:
         raise ProofError("expected a draft with both parts")
-    proof = merkle.inclusion_proof(leaves[: recorded.size], recorded.seq)
     receipt = Receipt(
         origin=origin,
-        claim=recorded.entry.claim,
-        entry=recorded.entry,
+        claim=entry.claim,
+        entry=entry,
         parts=Parts(
             match=json.loads(draft.match.payload), identity=json.loads(draft.identity.payload)
         ),
         salts=Salts(match=draft.match.salt.hex(), identity=draft.identity.salt.hex()),
-        seq=recorded.seq,
-        size=recorded.size,
-        root=recorded.root,
-        proof=tuple(node.hex() for node in proof),
+        seq=seq,
     )
     check(receipt)
     return receipt
+
+
+def prove(seq: int, leaf_hashes: Sequence[bytes], signed: bytes) -> LogProof:
+    """Return the proof that an entry is in the log that a signed checkpoint speaks of.
+
+    leaf_hashes: of that log. Raises ProofError where they do not lead to the checkpoint's root.
+    """
+    head = checkpoint.parse(signed)
+    own = leaf_hashes[: head.size]
+    hashes = merkle.inclusion_proof(own, seq)
+    merkle.verify_inclusion(own[seq], seq, head.size, hashes, head.root)
+    return LogProof(seq, tuple(hashes), signed)
 
 
 def parse(body: bytes, where: str) -> Receipt:
@@ -92,19 +113,34 @@ def parse(body: bytes, where: str) -> Receipt:
 
 
 def check(receipt: Receipt) -> None:
-    """Raise ProofError unless parts, commitments, signature, entry and root belong together."""
+    """Raise ProofError unless parts, commitments and signature belong to the entry."""
     entry = receipt.entry
     if entry.claim != receipt.claim:
         raise ProofError(f"expected an entry of claim {receipt.claim}, found {entry.claim}")
     try:
         entry.check_signature()
         salts = {n: bytes.fromhex(getattr(receipt.salts, n)) for n in ("match", "identity")}
-        proof = [bytes.fromhex(node) for node in receipt.proof]
-        root = bytes.fromhex(receipt.root)
         for name, salt in salts.items():
             payload = canonical_json(getattr(receipt.parts, name))
             OpenedPart(payload, salt).check(getattr(entry, name), f"the {name} part")
     except (ValueError, CurationError) as e:
         raise ProofError(f"receipt of {receipt.claim} does not hold: {e}") from e
-    leaf = merkle.leaf_hash(entry.leaf())
-    merkle.verify_inclusion(leaf, receipt.seq, receipt.size, proof, root)
+
+
+def verify(receipt: Receipt, shown: LogProof, policy: Policy) -> Held:
+    """Return what a receipt proves by a policy.
+
+    Raises ProofError unless the parts belong to the entry, and the entry is in a log of the policy
+    at the place that the receipt names. An unmet quorum is told, not raised.
+    """
+    check(receipt)
+    if shown.index != receipt.seq:
+        raise ProofError(f"expected the proof of entry {receipt.seq}, found that of {shown.index}")
+    leaf = receipt.entry.leaf()
+    read_leaf(leaf, "the receipt")
+    found = proof.verify(leaf, shown, policy)
+    if found.checkpoint.origin != receipt.origin:
+        raise ProofError(
+            f"expected a proof of the log {receipt.origin}, found one of {found.checkpoint.origin}"
+        )
+    return Held(receipt, found)

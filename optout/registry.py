@@ -7,19 +7,17 @@ and `rebuild` makes the projection again from nothing else. Private keys never c
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import sqlalchemy as sa
 
 from optout import projection, storage
 from optout.append import (
     Desk,
-    LostRaceError,
     Recorded,
     append_notice,
     append_once,
@@ -31,7 +29,8 @@ from optout.entry import Draft, Random
 from optout.leaf import notices
 from optout.lifecycle import ERASING, IN_FORCE, Event, State
 from optout.log.merkle import leaf_hash, root
-from optout.notice import MatcherNotice, Notice
+from optout.log_table import LogTable
+from optout.notice import MatcherNotice
 from optout.parts import Parts, open_match_part
 from optout.refresh import check_history
 from optout.replay import Standing, replay
@@ -50,10 +49,6 @@ from schemas.errors import ClaimError, ModelMismatchError, RegistryError
 from schemas.ports import Clock
 from schemas.verdict import Stance
 
-T = TypeVar("T")
-
-APPEND_TRIES = 50  # each lost race means that somebody else appended
-
 
 @dataclass(frozen=True, slots=True)
 class LogView:
@@ -67,7 +62,7 @@ class LogView:
     match_parts: Mapping[int, OpenedPart]  # by seq
 
 
-class Registry:
+class Registry(LogTable):
     """A registry's database. Opened by `Registry.open`, closed by `close` or `with`."""
 
     def __init__(
@@ -78,9 +73,7 @@ class Registry:
         parts: Parts,
         moderators: AbstractSet[str] = frozenset(),
     ) -> None:
-        self.where = where
-        self._engine = engine
-        self._clock = clock
+        super().__init__(engine, where, clock)
         self._parts = parts
         self._moderators = moderators
 
@@ -94,16 +87,18 @@ class Registry:
         create: bool = False,
         moderators: AbstractSet[str] = frozenset(),
         keys: str = "",
+        origin: str = "",
     ) -> "Registry":
         """Return the registry at a path or SQLAlchemy URL, brought to the newest revision.
 
         create: make one where there is none. moderators: public keys whose entries are taken as
         a moderator's; they come from whoever runs the registry, never from the registry. keys: the
-        file of claim keys, beside the database where empty.
+        file of claim keys, beside the database where empty. origin: name of the log of a registry
+        that is made, "" for a random one.
         Raises RegistryError where it is absent, something else, damaged or of a newer recuse.
         """
         place = keys or keys_path(where)
-        engine = storage.open_engine(where, random, create=create)
+        engine = storage.open_engine(where, random, create=create, origin=origin)
         try:
             found = ClaimKeys.open(place, create=create or not storage.has_sealed_parts(engine))
         except BaseException:
@@ -172,7 +167,7 @@ class Registry:
             number = self._parts.keys.make(claim_id, self._parts.random)
 
         def once(connection: sa.Connection) -> Recorded:
-            at = _rfc3339(self._clock.now_us())
+            at = self._now()
             desk = Desk(self.where, self._moderators, self._parts, at, number)
             return append_once(connection, draft, desk)
 
@@ -185,27 +180,6 @@ class Registry:
         if event in ERASING:
             self._forget(claim_id)
         return recorded
-
-    def note(self, notice: Callable[[str], Notice]) -> tuple[Notice, int]:
-        """Record a notice of the registry's own; returns it and the log's size after it.
-
-        notice: gives it for the time at which it is recorded.
-        """
-
-        def once(connection: sa.Connection) -> tuple[Notice, int]:
-            made = notice(_rfc3339(self._clock.now_us()))
-            return made, append_notice(connection, made)[1]
-
-        return self._appended(once)
-
-    def _appended(self, once: Callable[[sa.Connection], T]) -> T:
-        for _ in range(APPEND_TRIES):
-            try:
-                with storage.translated(self.where), storage.writing(self._engine) as connection:
-                    return once(connection)
-            except (LostRaceError, sa.exc.IntegrityError):
-                continue  # somebody else appended: read the head again
-        raise RegistryError(f"expected to append to {self.where}, lost {APPEND_TRIES} races")
 
     def view(self) -> LogView:
         """Return the whole log and the match parts, in one state.
@@ -230,31 +204,38 @@ class Registry:
         pinned = self._pinned(leaves, (meta.matcher, meta.matcher_name))
         return LogView(meta.origin, *pinned, leaves, found.hex(), opened)
 
+    def view_at(self, size: int) -> LogView:
+        """Return the log as it was at a size, with the match parts that are still there.
+
+        Raises RegistryError as `view`, and where the log never was so long.
+        """
+        whole = self.view()
+        if not 0 <= size <= len(whole.leaves):
+            raise RegistryError(
+                f"expected {size} log entries or more in {self.where}, found {len(whole.leaves)}"
+            )
+        leaves = whole.leaves[:size]
+        named, ever = _matchers(leaves, self.where), _matchers(whole.leaves, self.where)
+        # A log of an older recuse names no matcher: then it is the one that never changed.
+        unnamed = ("", "") if ever else (whole.matcher, whole.matcher_name)
+        fingerprint, name = named[-1] if named else unnamed
+        found = root([leaf_hash(leaf) for leaf in leaves])
+        parts = {seq: part for seq, part in whole.match_parts.items() if seq < size}
+        return LogView(whole.origin, fingerprint, name, leaves, found.hex(), parts)
+
     def _pinned(self, leaves: Sequence[bytes], row: tuple[str, str]) -> tuple[str, str]:
         """Return fingerprint and name of the matcher that a log names. row: as the table has it.
 
         Raises RegistryError where the two differ. Logs of an older recuse name none.
         """
-        named = [n for _, n in notices(leaves, self.where) if isinstance(n, MatcherNotice)]
-        said = (named[-1].fingerprint, named[-1].name) if named else row
+        named = _matchers(leaves, self.where)
+        said = named[-1] if named else row
         if said != row:
             raise RegistryError(
                 f"expected the matcher {said[0][:16]} that the log of {self.where} names, found"
                 f" {row[0][:16] or 'none'}"
             )
         return said
-
-    def matcher(self) -> tuple[str, str]:
-        """Return fingerprint and name of the registry's matcher; empty until works have vectors."""
-        with storage.translated(self.where), storage.reading(self._engine) as connection:
-            row = connection.execute(sa.select(REGISTRY)).one()
-        return row.matcher, row.matcher_name
-
-    def leaf_hashes(self, size: int | None = None) -> list[bytes]:
-        """Return the first `size` leaf hashes in log order; all of them by default."""
-        query = sa.select(EVENTS.c.leaf_hash).order_by(EVENTS.c.seq).limit(size)
-        with storage.translated(self.where), storage.reading(self._engine) as connection:
-            return [blob(value) for value in connection.execute(query).scalars()]
 
     def claims(self) -> list[sa.Row[tuple[object, ...]]]:
         """Return the projected claims in the order of submission; see storage_tables.CLAIMS."""
@@ -337,7 +318,7 @@ class Registry:
         def once(connection: sa.Connection) -> None:
             if connection.execute(sa.select(REGISTRY.c.matcher)).scalar_one() == fingerprint:
                 return
-            at = _rfc3339(self._clock.now_us())
+            at = self._now()
             append_notice(
                 connection, MatcherNotice(recorded_at=at, fingerprint=fingerprint, name=name)
             )
@@ -359,10 +340,11 @@ def match_part(view: LogView, standing: Standing, where: str) -> MatchPart:
     return open_match_part(part)
 
 
+def _matchers(leaves: Sequence[bytes], where: str) -> list[tuple[str, str]]:
+    """Return fingerprint and name of the matchers that a log names, in order."""
+    said = (notice for _, notice in notices(leaves, where))
+    return [(n.fingerprint, n.name) for n in said if isinstance(n, MatcherNotice)]
+
+
 def _any(connection: sa.Connection, column: sa.Column[Any], which: sa.ColumnElement[bool]) -> bool:
     return connection.execute(sa.select(column).where(which).limit(1)).first() is not None
-
-
-def _rfc3339(at_us: int) -> str:
-    seconds, micros = divmod(at_us, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"

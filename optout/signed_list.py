@@ -2,6 +2,8 @@
 
     list.note        a signed note (optout.log.note) whose text is below
     snapshot.json    header of the snapshot, canonical JSON; the note holds its sha256
+    checkpoint       of the log, signed by the log's key; where there is none, nothing says that
+                     others are shown the same log
     claims.parquet   works.parquet: the tables, whose digest the header holds
 
 The note is written last and read first; what it does not vouch for is not used. Nothing here
@@ -135,14 +137,13 @@ def read(store: Store, key: VerifierKey, folder: str = "") -> SignedList:
         note = parse_text(opened(body, [key]).text)
     except ProofError as e:
         raise ProofError(f"{where}/{NOTE_FILE}: {e}") from e
-    taken = snapshots.load(store, folder)
-    _require_vouched(note, taken.header, where)
+    # Of the header as it was read, once: a mirror may answer a second question differently.
+    taken = snapshots.load(store, folder, lambda header: _require_vouched(note, header, where))
     require_sound(taken)
     return SignedList(key, note, taken, body)
 
 
 def _require_vouched(note: ListNote, header: SnapshotHeader, where: str) -> None:
-    # Of the header as it was read, once: a mirror may answer a second question differently.
     if (found := sha256_hex(snapshots.header_bytes(header))) != note.snapshot_sha256:
         raise ProofError(
             f"expected {snapshots.HEADER_FILE} of sha256 {note.snapshot_sha256} in {where}, found"

@@ -5,7 +5,9 @@ It follows from the log alone: two people who take it at the same size hold the 
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,40 +15,72 @@ import pyarrow.parquet as pq
 
 from optout.erasure import withdrawn
 from optout.leaf import read_leaf
+from optout.log import checkpoint
+from optout.log.checkpoint import Checkpoint
+from optout.log.note import SignerKey
 from optout.refresh import as_judged, check_history
 from optout.registry import LogView, Registry, match_part
 from optout.replay import Standing, replay
+from optout.status import epochs
 from optout.works import decode_points, decode_vector
 from schemas import SCHEMA_VERSION
 from schemas.canonical import canonical_json
 from schemas.claim import MatchPart
-from schemas.errors import CurationError, RegistryError, SchemaError
+from schemas.errors import CurationError, ProofError, RegistryError, SchemaError
 from schemas.ports import Store
 from schemas.snapshot import Snapshot, SnapshotHeader
 from schemas.tables import SNAPSHOT_CLAIMS, WORKS, from_rows, require
 
 HEADER_FILE = "snapshot.json"
+CHECKPOINT_FILE = "checkpoint"
 CLAIMS_FILE = "claims.parquet"
 WORKS_FILE = "works.parquet"
 
 
-def take(registry: Registry, *, trust_local: bool) -> Snapshot:
+def take(registry: Registry, *, trust_local: bool, signer: SignerKey | None = None) -> Snapshot:
     """Return the claims in force, after checking the log, its signatures and the match parts.
 
-    Raises RegistryError where any of them does not hold.
+    signer: the key that signs for the log, where it is at hand; else a checkpoint of just this size
+    is there only if one was published. Raises RegistryError where anything does not hold.
     """
-    return from_view(registry.view(), registry.where, trust_local=trust_local)
+    taken = from_view(registry.view(), registry.where, trust_local=trust_local)
+    header = taken.header
+    kept = dict(registry.checkpoints(header.size - 1)).get(header.size)
+    if kept is None and signer is not None:
+        kept = checkpoint.sign(_head(header), signer)
+    return replace(taken, checkpoint=kept or b"")
 
 
-def from_view(view: LogView, where: str, *, trust_local: bool) -> Snapshot:
-    """Return the snapshot of one state of a log; pure. Raises RegistryError as `take` does."""
+def past(registry: Registry, size: int, *, trust_local: bool) -> tuple[Snapshot, list[str]]:
+    """Return the snapshot at an earlier size, and the claims in it that were erased since.
+
+    Of those nothing is left, so they are not in its tables, and its digest is another then.
+    Raises RegistryError as `take` does.
+    """
+    view = registry.view_at(size)
+    standings = replay(view.leaves, registry.where).values()
+    gone = [s for s in standings if s.in_force and s.part_seq not in view.match_parts]
+    without = frozenset(s.claim_id for s in gone)
+    taken = from_view(view, registry.where, trust_local=trust_local, without=without)
+    return taken, sorted(without)
+
+
+def from_view(
+    view: LogView, where: str, *, trust_local: bool, without: AbstractSet[str] = frozenset()
+) -> Snapshot:
+    """Return the snapshot of one state of a log; pure. Raises RegistryError as `take` does.
+
+    without: claims that are left out.
+    """
     standings = replay(view.leaves, where)
-    active = sorted((s for s in standings.values() if s.in_force), key=lambda s: s.claim_id)
+    acting = [s for s in standings.values() if s.in_force and s.claim_id not in without]
+    active = sorted(acting, key=lambda s: s.claim_id)
     check_history(view.leaves, view.match_parts, where)
     parts = [(s, as_judged(match_part(view, s, where), view.matcher)) for s in active]
     claims = claims_table(view, parts)
     works = works_table(parts)
     newest = read_leaf(view.leaves[-1], where).recorded_at if view.leaves else ""
+    numbers = [said.number for _, said in epochs(view.leaves, where)]
     header = SnapshotHeader(
         origin=view.origin,
         size=len(view.leaves),
@@ -57,6 +91,7 @@ def from_view(view: LogView, where: str, *, trust_local: bool) -> Snapshot:
         trust_local=trust_local,
         tables_sha256=tables_sha256(claims, works),
         withdrawn=withdrawn(view.leaves, where),
+        epoch=max(numbers, default=None),
     )
     return Snapshot(header, claims, works)
 
@@ -68,6 +103,10 @@ def save(snapshot: Snapshot, store: Store, folder: str) -> None:
     """
     store.publish(at(folder, CLAIMS_FILE), _parquet(snapshot.claims))
     store.publish(at(folder, WORKS_FILE), _parquet(snapshot.works))
+    if snapshot.checkpoint:
+        store.publish(at(folder, CHECKPOINT_FILE), snapshot.checkpoint)
+    elif store.exists(at(folder, CHECKPOINT_FILE)):  # of an earlier state
+        store.delete(at(folder, CHECKPOINT_FILE))
     store.publish(at(folder, HEADER_FILE), header_bytes(snapshot.header))
 
 
@@ -76,12 +115,21 @@ def header_bytes(header: SnapshotHeader) -> bytes:
     return canonical_json(header.model_dump())
 
 
-def load(store: Store, folder: str) -> Snapshot:
-    """Return the snapshot under a folder. Raises RegistryError unless it is what was saved."""
+def load(
+    store: Store, folder: str, vouched: Callable[[SnapshotHeader], None] = lambda _header: None
+) -> Snapshot:
+    """Return the snapshot under a folder. Raises RegistryError unless it is what was saved.
+
+    vouched: is shown the header as it was read, once, before anything that it names is looked at.
+    """
     try:
         header = SnapshotHeader.model_validate_json(store.read(at(folder, HEADER_FILE)))
         if header.schema_version != SCHEMA_VERSION:
             raise SchemaError(f"schema_version {header.schema_version}, not {SCHEMA_VERSION}")
+    except (CurationError, ValueError, pa.ArrowException, OSError) as e:
+        raise RegistryError(f"expected a snapshot in {store.root}/{folder}: {e}") from e
+    vouched(header)
+    try:
         claims = _table(store.read(at(folder, CLAIMS_FILE)), SNAPSHOT_CLAIMS)
         works = _table(store.read(at(folder, WORKS_FILE)), WORKS)
     except (CurationError, ValueError, pa.ArrowException, OSError) as e:
@@ -92,7 +140,33 @@ def load(store: Store, folder: str) -> Snapshot:
             f"expected tables of digest {header.tables_sha256} in {store.root}/{folder},"
             f" found {found}"
         )
-    return Snapshot(header, claims, works)
+    return Snapshot(header, claims, works, _checkpoint(store, folder, header))
+
+
+def _checkpoint(store: Store, folder: str, header: SnapshotHeader) -> bytes:
+    """Return the checkpoint beside a snapshot. Raises RegistryError where it is of another state.
+
+    Whether the log's key has signed it, is for whoever has a policy to ask.
+    """
+    path = at(folder, CHECKPOINT_FILE)
+    if not store.exists(path):
+        return b""
+    body = store.read(path)
+    try:
+        found = checkpoint.parse(body)
+    except ProofError as e:
+        raise RegistryError(f"expected a checkpoint in {store.root}/{path}: {e}") from e
+    if found != _head(header):
+        raise RegistryError(
+            f"expected a checkpoint of {header.origin} at {header.size} entries in"
+            f" {store.root}/{path}, found one of {found.origin} at {found.size}, root"
+            f" {found.root.hex()}"
+        )
+    return body
+
+
+def _head(header: SnapshotHeader) -> Checkpoint:
+    return Checkpoint(header.origin, header.size, bytes.fromhex(header.root))
 
 
 def tables_sha256(claims: pa.Table, works: pa.Table) -> str:

@@ -24,10 +24,11 @@ OWNER_ONLY = 0o600
 PRAGMAS = ("foreign_keys = ON", "secure_delete = ON", f"busy_timeout = {BUSY_MS}")
 
 
-def open_engine(where: str, random: Random, *, create: bool) -> sa.Engine:
+def open_engine(where: str, random: Random, *, create: bool, origin: str = "") -> sa.Engine:
     """Return an engine on a registry at the newest revision; makes one only if asked.
 
-    where: a path or an SQLAlchemy URL. Raises RegistryError where there is none, where it is
+    where: a path or an SQLAlchemy URL. origin: name of the log of one that is made, "" for a random
+    one. Raises RegistryError where there is none, where it is
     something else, or where it was written by a newer recuse.
     """
     url = registry_url(where)
@@ -37,7 +38,7 @@ def open_engine(where: str, random: Random, *, create: bool) -> sa.Engine:
     with translated(where):
         engine = _engine(url)
         try:
-            _check_and_migrate(engine, where, random, create=create)
+            _check_and_migrate(engine, where, origin or random_origin(random), create=create)
         except BaseException:
             engine.dispose()
             raise
@@ -64,11 +65,16 @@ def sqlite_path(url: sa.URL) -> Path | None:
 
 
 def open_file(where: str, *, create: bool) -> sa.Engine:
-    """Return an engine on an SQLite file beside a registry, with the same guards; or :memory:.
+    """Return an engine on the SQLite file of claim keys, with a registry's guards; or :memory:.
 
     Raises RegistryError where it is something else, and where there is none unless `create`.
     """
     path = sqlite_path(url := registry_url(where))
+    if path is not None and not path.exists() and not create:
+        raise RegistryError(
+            f"expected the file of claim keys at {where}, found none: without it nobody can read"
+            " what the claims say (RECUSE_REGISTRY_KEYS names another place)"
+        )
     if path is not None:
         _check_file(path, where, create=create)
     return _engine(url)  # its journal is deleted after each transaction: none keeps what is gone
@@ -191,7 +197,7 @@ def _check_file(path: Path, where: str, *, create: bool) -> None:
         raise RegistryError(f"expected a registry at {where}, found an empty file")
 
 
-def _check_and_migrate(engine: sa.Engine, where: str, random: Random, *, create: bool) -> None:
+def _check_and_migrate(engine: sa.Engine, where: str, origin: str, *, create: bool) -> None:
     with reading(engine) as connection:
         revision = _revision(connection, where)
     if revision == REVISIONS[-1]:
@@ -204,7 +210,7 @@ def _check_and_migrate(engine: sa.Engine, where: str, random: Random, *, create:
         if revision != REVISIONS[-1]:
             _upgrade(connection)
         if revision is None:
-            _fill(connection, random)
+            _fill(connection, origin)
     _write_ahead(engine)
 
 
@@ -256,9 +262,13 @@ def _upgrade(connection: sa.Connection) -> None:
     upgrade(config, "head")
 
 
-def _fill(connection: sa.Connection, random: Random) -> None:
+def random_origin(random: Random) -> str:
+    """Return the name of a log that nobody has named."""
+    return f"local/{random(ORIGIN_BYTES).hex()}"
+
+
+def _fill(connection: sa.Connection, origin: str) -> None:
     empty = Frontier()
-    origin = f"local/{random(ORIGIN_BYTES).hex()}"
     connection.execute(
         sa.insert(REGISTRY).values(id=1, format=FORMAT, origin=origin, matcher="", matcher_name="")
     )

@@ -21,6 +21,14 @@ REGISTRY = sa.Table(
     sa.Column("origin", sa.Text, nullable=False),  # the log's name
     sa.Column("matcher", sa.Text, nullable=False),  # fingerprint; "" until works have vectors
     sa.Column("matcher_name", sa.Text, nullable=False),
+    sa.Column("log_key", sa.Text, nullable=False, server_default=""),  # NAME+ID+BASE64, "" for none
+)
+
+CHECKPOINTS = sa.Table(
+    "checkpoints",
+    METADATA,
+    sa.Column("size", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),  # the signed note, with its cosignatures
 )
 
 HEAD = sa.Table(

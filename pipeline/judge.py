@@ -25,6 +25,7 @@ from optout.signals.signal import Signal
 from pipeline.columns import timestamps
 from pipeline.evidence import Evidence, Library
 from pipeline.facts import ANSWER, PAGE, Answer, answers_of
+from pipeline.led import hops_before
 from pipeline.standing import VERDICT_OF
 from schemas.canonical import canonical_json
 from schemas.tables import (
@@ -425,6 +426,7 @@ def _table(
     """Assemble JUDGED; a slot of null is a row that was stopped before."""
     columns: dict[str, Any] = {"uid": rows["uid"]}
     columns |= {name: observed[name] for name in _FROM_ANSWER}
+    columns["hops"] = hops_before(observed)
     columns["signals"] = signals_array([f.signals for f in found]).take(slots)
     unchecked = pa.array([list(f.unchecked) for f in found], pa.list_(TEXT))
     columns["unchecked"] = unchecked.take(slots)

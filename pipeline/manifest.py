@@ -19,6 +19,8 @@ from schemas.ports import Store
 from schemas.verdict import Verdict
 
 MANIFEST_PATH = "manifest.json"
+MANIFEST_KIND = "recuse-manifest/1"
+"""What its note says it vouches for (optout.signed_file)."""
 SPECS = (MAP_SPEC, ROW_SPEC, BAND_SPEC, LEDGER_SPEC)
 _ROOT = re.compile("[0-9a-f]{64}")
 

@@ -20,7 +20,7 @@ from schemas.canonical import canonical_json, digest
 from schemas.config import BuildConfig
 from schemas.errors import PlanError, SchemaError
 
-STAGE_VERSION = 7
+STAGE_VERSION = 8
 """Raised whenever a stage would give other bytes for the same arguments."""
 
 VAULT_FORMAT = "vault"
@@ -28,7 +28,7 @@ VAULT_FORMAT = "vault"
 
 TRACELESS = {
     "workers": None,
-    "output": ("hold_days", "keep_store"),
+    "output": ("hold_days", "keep_store", "key"),
     "registry": ("url", "pin", "max_age_days"),
     "match": ("matcher",),  # a place; the fingerprint is what has to stay
     "fetch": (

@@ -105,11 +105,11 @@ def find(
     """
     given = rows.rows if before is None else overlaid(rows.rows, before)
     claims = means.honoured.claims
-    worded = redact(given, claims)
+    worded = redact(given, claims, rows.judged)
     originals, spoken = worded.originals, worded.rows
     if before is not None and before.num_rows:
         lifted = _lifted(before, originals)
-        again = redact(rows.rows.filter(pc.is_in(rows.rows["uid"], lifted)), claims)
+        again = redact(rows.rows.filter(pc.is_in(rows.rows["uid"], lifted)), claims, rows.judged)
         spoken = overlaid(spoken, again.rows.select(_wording(again.rows)))
         kept = before.filter(pc.is_in(before["uid"], lifted)).select(originals.column_names)
         fresh = originals.filter(pc.invert(pc.is_in(originals["uid"], lifted)))

@@ -35,12 +35,13 @@ class Redacted:
     named: pa.Table
 
 
-def redact(rows: pa.Table, claims: pa.Table) -> Redacted:
+def redact(rows: pa.Table, claims: pa.Table, judged: pa.Table | None = None) -> Redacted:
     """Return rows, screened by claims, without the names that are to be redacted.
 
-    rows: ROWS as identified. claims: CLAIMS of a snapshot.
+    rows: ROWS as identified. claims: CLAIMS of a snapshot. judged: where redirects led, as of
+    `screen`.
     """
-    screened, worded = screen_and_word(rows, claims)
+    screened, worded = screen_and_word(rows, claims, judged)
     places = sorted(worded)
     uids = rows["uid"].take(pa.array(places, pa.int64())).to_pylist()
     originals = _originals(rows, places, worded)

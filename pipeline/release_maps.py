@@ -5,8 +5,9 @@ that a key or a look-alike is not inside (pipeline/absence.py). A prefix tells e
 others; || joins bytes, JSON is canonical (RFC 8785). Both maps are those of optout/log/sparse.py.
 
 *Rows.* Key: SHA-256("recuse/v1/rows/" || kind || 0x00 || value in UTF-8). Kinds: `uid`; `sha256`,
-`stored_sha256` and `pixel_sha256` in hex; `url`, for the canonical form of `url` and of
-`final_url` (optout/urls.py), or the text as it stands where it has none. Value of a uid:
+`stored_sha256` and `pixel_sha256` in hex; `url` and `final_url`, in the canonical form
+(optout/urls.py), or as the text stands where it has none. `final_url` is where redirects
+led; claims by address act on both (pipeline/led.py). Value of a uid:
 SHA-256("recuse/v1/row" || JSON of the row's columns MAPPED and `part`, the name of the file that
 holds it); of all other kinds: SHA-256("recuse/v1/uids" || JSON of the sorted uids that have it).
 
@@ -53,6 +54,7 @@ MAPPED = [
 ]
 """The columns of SAMPLES that the maps speak of."""
 HASHES = ("sha256", "stored_sha256", "pixel_sha256")
+URLS = ("url", "final_url")
 CODES = ("pdq", "stored_pdq")
 BANDS = 16
 BAND_BYTES = 2
@@ -72,7 +74,7 @@ Pair = tuple[bytes, bytes]
 
 
 def row_key(kind: str, value: str) -> bytes:
-    """Return the key of a value of one kind: uid, sha256, stored_sha256, pixel_sha256, url."""
+    """Return the key of a value of one kind: uid, one of HASHES, or one of URLS (`url_form`)."""
     return hashlib.sha256(b"recuse/v1/rows/" + kind.encode() + b"\x00" + value.encode()).digest()
 
 
@@ -105,8 +107,7 @@ def entries(rows: pa.Table, part: str) -> pa.Table:
     values: list[bytes | None] = []
     for row in rows.select(MAPPED).to_pylist():
         own = [row_key(kind, row[kind]) for kind in HASHES if row[kind]]
-        urls = {url_form(url) for url in (row["url"], row["final_url"]) if url}
-        own += [row_key("url", url) for url in sorted(urls)]
+        own += [row_key(kind, url_form(row[kind])) for kind in URLS if row[kind]]
         keys += [row_key("uid", row["uid"]), *own]
         uids += [row["uid"]] * (1 + len(own))
         values += [row_hash(row, part), *[None] * len(own)]

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from optout.urls import GIVEN, canonical_url
+from pipeline.led import with_told_hops
 from pipeline.shard import IMAGE_COLUMN, plain_names, read_parquet
 from schemas.errors import SchemaError, UsageError
 from schemas.tables import (
@@ -190,9 +191,8 @@ def of_vaulted(vaulted: pa.Table) -> Reread:
     late = [None if stop and stop[0] == SOURCE else stop for stop in stops]
     outcome = pa.array([str(Outcome.OK)] * rows.num_rows, TEXT)
     found = _reread(rows, vectors.filter(seen), {"outcome": outcome})
-    return Reread(
-        _stopped(found.rows, early), _stopped(found.judged, late), found.decoded, found.vectors
-    )
+    judged = with_told_hops(found.judged, rows["detail"])
+    return Reread(_stopped(found.rows, early), _stopped(judged, late), found.decoded, found.vectors)
 
 
 SOURCE = "source"

@@ -1,22 +1,26 @@
-"""What a registry denies before any request: listed URLs, hosts, accounts, and names in captions.
+"""What a registry denies by address and caption: listed URLs, hosts, accounts, and names.
+
+Before any request it is the address that the source gave; once it was asked, every address to
+which redirects led counts as well (pipeline.led), for a denial. A grant is by the row's own alone.
 
 Only claims that may act do (optout.lifecycle.ACTS_FROM): the others wait for proof of control.
 A listed URL also means the same address under the other of http and https, and an account the
 same path in other capitals, for a denial; a grant is taken at its word. Of several findings the
-first in the order URL, host, account, name stands, and of several claims the smallest claim id. A
-name that its claim asks to redact stops a row only where the row cannot be released without it
-(pipeline.wording).
+first in the order URL, host, account, name stands, of each a row's own address before others, and
+of several claims the smallest claim id. A name that its claim asks to redact stops a row only where
+the row cannot be released without it (pipeline.wording).
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from optout.lifecycle import Rule
-from optout.urls import accounts_above, canonical_url, is_address, twin_url
+from optout.urls import accounts_above, canonical_url, host_of, is_address, twin_url
 from pipeline.identify import addresses
+from pipeline.led import LED, REDIRECT, led
 from pipeline.listed import Listed, listed, listed_names
 from pipeline.wording import Met, Wording, names_met, wordings
 from schemas.errors import UsageError
@@ -37,28 +41,26 @@ Denials = dict[int, tuple[Rule, str, dict[str, str]]]
 """Place of a row -> the rule, the claim and the detail that stop it."""
 
 
-def screen(rows: pa.Table, claims: pa.Table) -> pa.Table:
+def screen(rows: pa.Table, claims: pa.Table, judged: pa.Table | None = None) -> pa.Table:
     """Return ROWS with the stops of opt-out claims; the same rows in the same order.
 
-    rows: ROWS, of which stopped ones stay as they are. claims: CLAIMS.
+    rows: ROWS, of which stopped ones stay as they are. claims: CLAIMS. judged: where redirects led
+    (see `led`); None before anything was asked.
     """
-    return screen_and_word(rows, claims)[0]
+    return screen_and_word(rows, claims, judged)[0]
 
 
-def screen_and_word(rows: pa.Table, claims: pa.Table) -> tuple[pa.Table, dict[int, Wording]]:
+def screen_and_word(
+    rows: pa.Table, claims: pa.Table, judged: pa.Table | None = None
+) -> tuple[pa.Table, dict[int, Wording]]:
     """Return what `screen` does, and how the captions of rows that stay are to be worded, by place.
 
     Rows that nothing asks to redact have no wording.
     """
     require(rows, ROWS)
     require(claims, CLAIMS)
-    denied: Denials = {}
-    for rule in _BY_ADDRESS:
-        left = _left(rows, denied)
-        keys = listed(claims, rule, Stance.OPT_OUT)
-        if left and keys:
-            for at, one in _find(rule, rows.take(left), keys, twins=True):
-                denied[left[at]] = (rule, one.claim_id, {str(rule): one.key})
+    way = LED.empty_table() if judged is None else led(rows, judged)
+    denied = _by_address(rows, way, claims)
     left = _left(rows, denied)
     names = listed_names(claims, Captions.DROP)
     for at, met in names_met(_captions(rows, left), names).items():
@@ -70,6 +72,29 @@ def screen_and_word(rows: pa.Table, claims: pa.Table) -> tuple[pa.Table, dict[in
             denied[left[at]] = _named(wording.stop, captions=str(Captions.REDACT))
     stay = {left[at]: wording for at, wording in worded.items() if wording.stop is None}
     return (_stopped(rows, denied) if denied else rows), stay
+
+
+def denier(claims: pa.Table) -> Callable[[str], bool]:
+    """Return what says of a canonical URL whether opt-out claims deny it. claims: CLAIMS."""
+    require(claims, CLAIMS)
+    closed = {
+        rule: {
+            form
+            for one in listed(claims, rule, Stance.OPT_OUT)
+            for form in _forms(rule, one.key, twins=True)
+        }
+        for rule in _BY_ADDRESS
+    }
+
+    def denies(url: str) -> bool:
+        return any(
+            key in closed[rule]
+            for rule in _BY_ADDRESS
+            if closed[rule]
+            for key in _covering(rule, host_of(url) if rule == Rule.HOST else url, twins=True)
+        )
+
+    return denies
 
 
 def grants(rows: pa.Table, claims: pa.Table) -> pa.Table:
@@ -85,6 +110,36 @@ def grants(rows: pa.Table, claims: pa.Table) -> pa.Table:
     ordered = sorted(found)
     columns = [[row[0] for row in ordered], [row[2] for row in ordered], [r[1] for r in ordered]]
     return pa.Table.from_arrays([pa.array(c, TEXT) for c in columns], schema=GRANTS)
+
+
+def _by_address(rows: pa.Table, way: pa.Table, claims: pa.Table) -> Denials:
+    """Return what claims say against rows by their addresses. way: LED of the rows."""
+    denied: Denials = {}
+    for rule in _BY_ADDRESS:
+        left = _left(rows, denied)
+        keys = listed(claims, rule, Stance.OPT_OUT)
+        if not left or not keys:
+            continue
+        for at, one in _find(rule, rows.take(left), keys, twins=True):
+            denied[left[at]] = (rule, one.claim_id, {str(rule): one.key})
+        led_to = _met_on_the_way(rule, way, keys)
+        for place in sorted(led_to.keys() & {*left} - denied.keys()):
+            one, url = led_to[place]
+            denied[place] = (rule, one.claim_id, {str(rule): one.key, REDIRECT: url})
+    return denied
+
+
+def _met_on_the_way(
+    rule: Rule, way: pa.Table, keys: Sequence[Listed]
+) -> dict[int, tuple[Listed, str]]:
+    """Return, by place of a row, the first claim on an address to which it led, and the address."""
+    places, urls = way["at"].to_pylist(), way["url"].to_pylist()
+    met: dict[int, tuple[Listed, str]] = {}
+    for at, one in _find(rule, way, keys, twins=True):
+        place = places[at]
+        if place not in met or one < met[place][0]:
+            met[place] = (one, urls[at])
+    return met
 
 
 def _left(rows: pa.Table, denied: Mapping[int, object]) -> list[int]:

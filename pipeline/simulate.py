@@ -113,13 +113,14 @@ def find(
 ) -> Found:
     """Return what a claim finds in rows of a build, released or not.
 
-    rows: uid, url, caption, host, the content keys and sizes of SAMPLES. vectors: uid and named
-    vectors as stored. cohort: null where the claim has no style that acts. stored: what was
-    measured of these rows; it gives the same, sooner.
+    rows: uid, url, caption, host, final_url, the content keys and sizes of SAMPLES. vectors: uid
+    and named vectors as stored. cohort: null where the claim has no style that acts. stored: what
+    was measured of these rows; it gives the same, sooner.
+    Of redirects a release says where they ended; addresses between are not tried.
     Raises ModelMismatchError where vectors, cohort and claim do not belong together.
     """
     honoured, config = accepted.honoured, accepted.config.match
-    worded = redact(sourced(rows), honoured.claims)
+    worded = redact(sourced(rows), honoured.claims, rows.select(["uid", "final_url"]))
     left = rows.filter(worded.rows["stop_reason"].is_null())  # a build fetches no other
     compared = vectors.filter(pc.is_in(vectors["uid"], left["uid"].combine_chunks()))
     similar = likeness_again(

@@ -91,11 +91,11 @@ def commitment(row: dict[str, Any]) -> str:
     Anybody who is given the row can check it against the ledger; nobody can guess it without the
     salt, however few values a reason or a similarity may take.
     """
-    told = {name: _json(row[name]) for name in COMMITTED}
+    told = {name: plain(row[name]) for name in COMMITTED}
     return hashlib.sha256(bytes.fromhex(row["salt"]) + canonical_json(told)).hexdigest()
 
 
-def _json(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a value that canonical JSON can write; floats that are no numbers become text."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 

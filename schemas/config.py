@@ -243,6 +243,7 @@ class OutputConfig(Section):
     shard_rows: Positive = Field(10_000, description="rows of one unit of work and resume")
     shard_mb: Positive = Field(100, description="size at which a released shard is split")
     title: str = Field("", description="name of the release in its report")
+    key: str = Field("", description="file of the key that signs the release; empty: your own")
     hold_days: Annotated[int, Field(ge=0)] = Field(30, description="held bytes are kept so long")
     keep_store: bool = Field(
         False, description="keep all fetched bytes after publication, for --from-store"

@@ -36,6 +36,9 @@ class ListEntry(Entry):
     root: str | None = None
     recorded_at: str | None = None  # of the newest entry, by the registry's clock
     exported_at: str | None = None  # of a signed list, by its publisher's clock
+    age_days: float | None = None  # of that export, when the build began
+    checkpoint: str | None = None  # the signed note of the log at that size, where there is one
+    epoch: int | None = None  # the newest in the log at that size
     key: str | None = None  # that signed the list: NAME+ID
     snapshot_sha256: str | None = None  # of its snapshot.json, which holds the tables' digest
     trust_local: bool = False

@@ -24,15 +24,20 @@ class SnapshotHeader(BaseModel):
     tables_sha256: str  # digest over the rows of both tables
     withdrawn: tuple[tuple[int, int], ...] = ()
     """Log sizes, first to last, whose snapshots hold what was erased since."""
+    epoch: int | None = None  # number of the newest epoch in the log
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A header with its SNAPSHOT_CLAIMS and WORKS (sorted: claim_id; claim_id, work_id)."""
+    """A header with its SNAPSHOT_CLAIMS and WORKS (sorted: claim_id; claim_id, work_id).
+
+    checkpoint: the log's signed checkpoint of that size and root; empty where nobody has signed.
+    """
 
     header: SnapshotHeader
     claims: pa.Table
     works: pa.Table
+    checkpoint: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

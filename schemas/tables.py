@@ -147,6 +147,7 @@ TRACED = _table(
 JUDGED = _table(
     F("uid", TEXT),
     F("outcome", TEXT),
+    F("hops", pa.list_(TEXT)),  # addresses on the way to the final one; null where nobody knows
     F("final_url", TEXT),
     F("http_status", pa.int16()),
     F("fetched_at", UTC),

@@ -44,6 +44,12 @@ def test_plain_install_has_the_registry_and_says_what_builds_need(tmp_path):
     listed = run(recuse, "optout", "list", "--registry", "reg.db", cwd=tmp_path)
     assert listed.returncode == 0, listed.stderr
     assert "recorded" in listed.stdout
+    (receipt,) = (tmp_path / "claimant").glob("*.tlog-proof")
+    proved = run(recuse, "optout", "verify-receipt", receipt, cwd=tmp_path)
+    assert proved.returncode == 0, proved.stderr
+    assert "verified: the entry is in the log" in " ".join(proved.stdout.split())
+    assert run(recuse, "registry", "publish", "--registry", "reg.db", "--to", "log",
+               cwd=tmp_path).returncode == 0  # fmt: skip
     built = run(recuse, "build", "works", "--out", "rel", cwd=tmp_path)
     assert built.returncode == 2
     assert "pip install -c constraints.txt '.[build]'" in built.stderr

@@ -1,11 +1,14 @@
 """`recuse audit`: does a release keep what it promises, by its own evidence."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from jobs.cli.auditing import verify
+from jobs.cli.auditing_rows import delta, diff, explain, verify_delta
 from jobs.cli.console import console, safe, say, say_error
 from schemas.errors import UsageError
 
@@ -17,6 +20,17 @@ app = typer.Typer(no_args_is_help=True, help="Check what a release says, by its 
 @app.callback()
 def root() -> None:
     """Check what a release says, by its own evidence."""
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "verify": verify,
+    "explain": explain,
+    "delta": delta,
+    "verify-delta": verify_delta,
+    "diff": diff,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 
 
 @app.command("replay-signals")
@@ -90,6 +104,27 @@ def prove_absence(
     path, body = Path(out or f"{Path(image).name}.absence.json"), found.to_bytes()
     path.write_bytes(body)
     say([f"not inside: {path} proves it ({len(body) / 1e6:.2f} MB)", *covers(radius)])
+
+
+@app.command("verify-fork")
+def verify_fork(
+    proof: Annotated[Path, typer.Argument(help="Two signed states of a log.")],
+    policy: Annotated[Path, typer.Option("--policy", help="File that says whose keys count.")],
+) -> None:
+    """Check a proof that a log shows two histories; only the log itself can have made it.
+
+    Exit code 0 where it is proved, 1 where not.
+    """
+    from jobs.receipts import read_policy  # noqa: PLC0415  # keeps the start quick
+    from optout.log import fork  # noqa: PLC0415
+
+    try:
+        body = proof.read_bytes()
+    except OSError as e:
+        raise UsageError(f"expected a proof in {proof}: {e.strerror or e}") from e
+    found = fork.verify(fork.parse(body), read_policy(policy))
+    sizes = " and ".join(f"{head.size} entries, root {head.root.hex()}" for head in found)
+    say([f"proved: the log {found[0].origin} shows two histories: {sizes}"])
 
 
 @app.command("verify-absence")

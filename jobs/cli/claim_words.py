@@ -22,6 +22,7 @@ from schemas.verdict import Captions, Stance
 if TYPE_CHECKING:  # what these import takes longer than listing claims
     import sqlalchemy as sa
 
+    from jobs.receipts import ReceiptFiles
     from jobs.refresh import Refreshed
     from jobs.submit import Submitted
     from optout.intake import Exemplars
@@ -259,7 +260,18 @@ def outcome(done: "Submitted") -> list[str]:
     key = f"key: {done.key}"
     if done.key_is_new:
         key += " (keep it, and keep it to yourself: only with it you can withdraw the claim)"
-    return [key, f"receipt: {done.receipt} (it opens your claim to whoever reads it)"]
+    return [key, *receipt_words(done.receipt, proved=done.proved)]
+
+
+def receipt_words(files: "ReceiptFiles", *, proved: bool) -> list[str]:
+    """Return where a receipt lies, and what each of its files is. proved: its proof is there."""
+    opened = f"receipt: {files.opened} (it opens your claim to whoever reads it)"
+    if not proved:
+        return [
+            opened,
+            "its proof follows once the registry has published: recuse optout receipt CLAIM",
+        ]
+    return [opened, f"proof: {files.proof} (it says nothing of the claim; anybody may see it)"]
 
 
 def listing(rows: "Iterable[sa.Row[tuple[object, ...]]]") -> Table:

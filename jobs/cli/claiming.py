@@ -180,7 +180,7 @@ def refresh(
     )
     done = record(order, tools, tools.matcher, Rim(clock_from_environment()))
     say(claim_words.refreshed(done, tools.matcher.embedder.card.name))
-    say([f"receipt: {order.receipt}"])
+    say(claim_words.receipt_words(done.receipt, proved=done.proved))
     say(claim_words.style_words(done.style))
 
 

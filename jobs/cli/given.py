@@ -81,12 +81,17 @@ def matcher_of(name: str) -> "Matcher | None":
     from pipeline.models.loading import load_matcher
     from pipeline.models.matcher_files import load_cohort
 
-    if not all(_is_installed(name) for name in NEEDED):
+    if not can_load_models():
         say([NO_MATCHER])
         return None
     embedder = load_matcher(name)
     say([embedder.card.notice] if embedder.card.notice else [])
     return Matcher(embedder, load_cohort(name))
+
+
+def can_load_models() -> bool:
+    """Say whether all that a matcher needs is installed."""
+    return all(_is_installed(name) for name in NEEDED)
 
 
 def _is_installed(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""`recuse optout` simulate, list, show, verify-receipt, snapshot: what a registry holds."""
+"""`recuse optout` simulate, list, show, snapshot: what a registry holds."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from jobs.cli.console import console, safe, say
 from jobs.cli.given import CLAIM, HTML, MATCHER, REGISTRY, TRUST, opened, whole_id
-from schemas.errors import ClaimError, UsageError
+from schemas.errors import ClaimError
 
 # ruff: noqa: PLC0415 - commands import what they need, so that --help and others start at once
 
@@ -79,44 +79,6 @@ def show(
         out.print(claim_words.effects(part, standing.level, trust_local=trust_local))
     say(claim_words.style_words(part.style))
     out.print(claim_words.told(claim_words.style_numbers(part.style)))
-
-
-def verify_receipt(
-    receipt: Annotated[Path, typer.Argument(help="File that submit wrote.")],
-    registry: Annotated[
-        str, typer.Option("--registry", help="Also ask whether this registry still agrees.")
-    ] = "",
-) -> None:
-    """Check a receipt: what you said is what the log's entry commits to, and it is in the log."""
-    from optout.log.merkle import root
-    from optout.receipt import check, parse
-    from schemas.errors import RollbackError
-
-    try:
-        body = receipt.read_bytes()
-    except OSError as e:
-        raise UsageError(f"expected a receipt in {receipt}: {e.strerror or e}") from e
-    found = parse(body, str(receipt))
-    check(found)
-    lines = [
-        (
-            f"verified: claim {found.claim} is entry {found.seq} of {found.origin}, recorded"
-            f" {found.entry.recorded_at} by the registry's clock."
-        ),
-        (
-            f"verified: its parts, salts and signature belong to that entry, and the entry is in"
-            f" the log of {found.size} entries with root {found.root}."
-        ),
-    ]
-    if registry:
-        with opened(registry) as asked:
-            leaves = asked.leaf_hashes(found.size)
-        if len(leaves) < found.size or root(leaves).hex() != found.root:
-            raise RollbackError(f"expected the log of the receipt in {registry}, found another one")
-        lines.append(f"verified: {registry} still has that log.")
-    else:
-        lines.append("needs --registry: whether the registry still shows this log.")
-    say(lines)
 
 
 def snapshot(

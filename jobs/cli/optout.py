@@ -7,7 +7,8 @@ import typer
 from jobs.cli.claiming import refresh, submit, try_style, withdraw
 from jobs.cli.erasing import erase
 from jobs.cli.lists import export, import_
-from jobs.cli.looking import list_claims, show, simulate, snapshot, verify_receipt
+from jobs.cli.looking import list_claims, show, simulate, snapshot
+from jobs.cli.proving import receipt, status, verify_receipt, verify_status
 from jobs.cli.review import review
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -20,7 +21,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "refresh": refresh,
     "withdraw": withdraw,
     "erase": erase,
+    "receipt": receipt,
     "verify-receipt": verify_receipt,
+    "status": status,
+    "verify-status": verify_status,
     "snapshot": snapshot,
     "export": export,
     "import": import_,

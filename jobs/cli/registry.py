@@ -10,6 +10,7 @@ from jobs.cli.console import console, safe
 from jobs.cli.erasing import backup
 from jobs.cli.given import REGISTRY, opened
 from jobs.cli.moderating import accept_style, moderator_key, review, verify
+from jobs.cli.publishing import announce, init, publish, rotate
 from jobs.cli.witness import OF_WITNESSES
 
 # ruff: noqa: PLC0415 - commands import what they need, so that --help and others start at once
@@ -24,9 +25,15 @@ OF_MODERATORS: dict[str, Callable[..., None]] = {
 app = typer.Typer(
     no_args_is_help=True, help="Keep a registry: what is proved of claims, matcher, key of lists."
 )
-for title, command in (OF_MODERATORS | OF_WITNESSES).items():
+OF_KEEPERS: dict[str, Callable[..., None]] = {
+    "init": init,
+    "rotate": rotate,
+    "publish": publish,
+    "announce": announce,
+    "backup": backup,
+}
+for title, command in (OF_KEEPERS | OF_MODERATORS | OF_WITNESSES).items():
     app.command(title)(command)
-app.command("backup")(backup)
 
 
 @app.command("matcher")

@@ -26,11 +26,15 @@ from jobs.demo.outcome import rows_of
 from jobs.demo.photographs import cut_photographs
 from jobs.demo.site import CONFIG, claims, lay_out
 from jobs.demo.telling import Told, tell
+from jobs.list_files import read_signer
+from jobs.receipts import policy_beside
+from pipeline.vault import vault_of
 
 PORT = 8765  # a free one is taken where somebody else has it
 LISTED = 10
 TITLE = "A small web, without those who asked to be left out"
 PHOTOS = "photos.localhost"
+PROVED = "mira-venn.tlog-proof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,11 @@ class Places:
     def config(self) -> Path:
         """build.yaml."""
         return self.root / "build.yaml"
+
+    @property
+    def key(self) -> Path:
+        """The key that signs the release; made by the build."""
+        return self.root / "builder.key"
 
     @property
     def release(self) -> Path:
@@ -128,7 +137,25 @@ def submit_command(claim: ClaimSpec, registry: Path, folder: Path) -> list[str]:
         "--key",
         str(folder / f"{name}.pem"),
         "--receipt",
-        str(folder / f"{name}.receipt.json"),
+        str(folder / f"{name}.tlog-proof"),
+    ]
+
+
+def audit_command(places: Places) -> list[str]:
+    """Return the arguments of `recuse` that check the release with all that its builder has."""
+    return [
+        "audit",
+        "verify",
+        str(places.release),
+        "--key",
+        str(read_signer(places.key).verifier),
+        "--policy",
+        str(policy_beside(str(places.registry))),
+        "--registry",
+        str(places.registry),
+        "--vault",
+        vault_of(str(places.release)),
+        "--require-complete",
     ]
 
 
@@ -164,7 +191,8 @@ def run(root: Path) -> tuple[Comparison, Told]:
     site = make_site(root, PORT)
     painted = time.monotonic()
     write_list(site, places.urls)
-    config = site.build_config(str(places.registry)) | {"output": {"title": TITLE}}
+    output = {"title": TITLE, "key": str(places.key)}
+    config = site.build_config(str(places.registry)) | {"output": output}
     places.config.write_text(yaml.safe_dump(config, sort_keys=True), encoding="utf-8")
     told = [
         recuse(submit_command(claim, places.registry, root / "claims"), quiet=True)
@@ -180,6 +208,8 @@ def run(root: Path) -> tuple[Comparison, Told]:
             str(places.config),
         ]
         recuse(arguments)
+    recuse(["optout", "verify-receipt", str(root / "claims" / PROVED)])
+    recuse(audit_command(places))
     done = compare(site, rows_of(places.release))
     seconds = {"paint": painted - started, "all": time.monotonic() - started}
     return done, Told(site, places.release, told, done, seconds)

@@ -64,7 +64,7 @@ def ask(context: Context, task: Task, known: pa.Table, folder: str) -> Fetched:
             return await fetch_with(
                 requests,
                 known,
-                context.policy,
+                context.image_gates if errand is Errand.IMAGE else context.policy,
                 settings,
                 transport=transport,
                 clock=context.clock,

@@ -8,13 +8,14 @@ from pipeline.redact import redact
 
 
 def run(context: Context, task: Task) -> Result:
-    """args: rows, decoded, vectors refs, snapshot ref.
+    """args: rows, judged, decoded, vectors refs, snapshot ref.
 
     Publishes ROWS with stops and without names, DECODED with the similarity of captions that were
     cut, ORIGINALS, and MATCHES by names that were taken out.
     """
     rows = context.table(task.ref("rows"))
-    found = redact(rows, context.honoured(task.ref("snapshot")).claims)
+    claims = context.honoured(task.ref("snapshot")).claims
+    found = redact(rows, claims, context.table(task.ref("judged")))
     decoded = task.ref("decoded")
     if found.originals.num_rows:
         vectors = context.table(task.ref("vectors"))

@@ -69,7 +69,7 @@ class Move:
     origin: str
     before: Head
     after: Head
-    text: str  # of the checkpoint, as the log has signed it
+    signed: bytes  # the checkpoint as the log has signed it
 
 
 def parse_request(body: bytes) -> Request:
@@ -107,7 +107,7 @@ def judge(
     if not keys:
         return _refused(NOT_FOUND, f"no log {asked.origin!r:.120} is known here")
     try:
-        text = note.opened(request.checkpoint, keys).text
+        note.opened(request.checkpoint, keys)
     except ProofError as e:
         return _refused(FORBIDDEN, str(e))
     if request.old_size > asked.size:
@@ -116,13 +116,14 @@ def judge(
     if request.old_size != seen.size:
         return Answer(CONFLICT, f"{seen.size}\n".encode(), SIZE)
     return _grown(request, asked, seen) or Move(
-        asked.origin, seen, Head(asked.size, asked.root), text
+        asked.origin, seen, Head(asked.size, asked.root), request.checkpoint
     )
 
 
 def cosigned(move: Move, key: SignerKey, at: int) -> Answer:
     """Return the answer to a request whose move has been stored, at a POSIX time."""
-    return Answer(OK, cosignature.cosign(move.text, key, at).line().encode())
+    text = note.parse(move.signed).text
+    return Answer(OK, cosignature.cosign(text, key, at).line().encode())
 
 
 def _grown(request: Request, asked: Checkpoint, seen: Head) -> Answer | None:

@@ -119,7 +119,7 @@ def test_a_list_that_is_subscribed_acts_and_one_that_is_declined_does_not(tmp_pa
     note = dict(line.split(" ") for line in (ada.out / "list.note").read_text().splitlines()[1:7])
     for key in ("origin", "root", "recorded_at", "exported_at", "snapshot_sha256"):
         assert listed[key] == note[key], key
-    assert (listed["name"], listed["size"], listed["claims_active"]) == ("ada.example", 1, 1)
+    assert (listed["name"], listed["size"], listed["claims_active"]) == ("ada.example", 2, 1)
     assert ada.verifier.startswith(f"{listed['key']}+")
     assert listed["used"]
     assert not listed["trust_local"]

@@ -81,7 +81,7 @@ def roots(release: Path) -> dict[str, str]:
 def test_all_layouts_of_a_release_have_the_same_roots(place):
     told = [manifest(place / form)["roots"] for form in FORMS]
     assert told[0] == told[1]
-    assert told[0]["row_keys"] >= 5 * manifest(place / "parquet")["released"]
+    assert told[0]["row_keys"] >= 6 * manifest(place / "parquet")["released"]
     assert told[0]["ledger_rows"] == 1
 
 
@@ -113,6 +113,7 @@ def test_a_proof_needs_nothing_but_the_roots(place, tmp_path):
     told = json.loads(said)
     assert (told["verified"], told["radius"], told["codes_of_image"]) == (True, 15, False)
     assert told["roots"] == own
+    assert told["covers"] == covers(15)
     _, said = run("verify-absence", proof, *given)
     assert "was not checked" in said
     with pytest.raises(ProofError, match="map root"):

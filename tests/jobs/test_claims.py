@@ -1,6 +1,7 @@
 """What a build pins of registry and lists: read, verified, kept, and read back the same."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -14,11 +15,16 @@ from jobs.claims import (
     pinned_at,
     require_comparable,
     require_forward,
+    require_not_withdrawn,
     require_usable,
 )
 from jobs.planning import require_grants
+from jobs.receipts import signer_of
 from jobs.sealing import used
-from optout import signed_list
+from optout import signed_list, snapshot
+from optout.entry import draft_move
+from optout.lifecycle import Event
+from optout.log import checkpoint
 from optout.log.note import SignerKey
 from optout.registry import Registry
 from optout.signed_list import sign_list
@@ -32,7 +38,7 @@ from schemas.errors import (
     UsageError,
 )
 from tests.fakes import FixedClock
-from tests.optout.claims import MATCHER, draft
+from tests.optout.claims import MATCHER, draft, random_bytes, signing_key
 from tests.optout.snapshots import claim, taken, work
 
 CREATED = "2026-01-03T00:00:00Z"
@@ -117,10 +123,60 @@ def test_what_tasks_read_is_named_by_what_is_in_it(tmp_path, lists):
 def test_a_list_of_another_matcher_is_counted_and_a_registry_of_ones_own_is_refused(lists):
     _, two = newest(config(*lists), CREATED)
     require_comparable([two], MATCHER)
-    said = used(two, MATCHER, pinned=False)
+    said = used(two, MATCHER, datetime.fromisoformat(CREATED), pinned=False)
     assert (said.claims_active, said.claims_not_judged_by_similarity) == (1, 1)
     with pytest.raises(ModelMismatchError, match="this build cannot compare"):
         require_comparable([Member("", two.snapshot)], MATCHER)
+
+
+def test_a_checkpoint_goes_with_the_snapshot_into_work_folder_and_manifest(tmp_path, own):
+    settings = config(url=own, trust_local=True)
+    (bare,) = newest(settings, CREATED)
+    assert bare.snapshot.checkpoint == b""
+    with Registry.open(own, FixedClock()) as registry:
+        signer = signer_of(registry, random_bytes(3))
+        origin = signer.name
+    (member,) = newest(settings, CREATED)
+    head = checkpoint.opened(member.snapshot.checkpoint, signer.verifier)
+    assert (head.origin, head.size, head.root.hex()) == (
+        origin, member.snapshot.header.size, member.snapshot.header.root,
+    )  # fmt: skip
+    work_folder = open_store(str(tmp_path / "work"))
+    pinned = pin([member], MATCHER, work_folder)
+    (again,) = pinned_at(pinned.ref, settings, work_folder).members
+    assert again == member
+    said = used(again, MATCHER, datetime.fromisoformat(CREATED), pinned=False)
+    assert said.checkpoint == member.snapshot.checkpoint.decode()
+    pin([bare], MATCHER, work_folder)  # the same state, unsigned: no checkpoint is left behind
+    (unsigned,) = pinned_at(pinned.ref, settings, work_folder).members
+    assert unsigned.snapshot.checkpoint == b""
+
+
+def test_a_checkpoint_of_another_state_is_refused(tmp_path, own):
+    with Registry.open(own, FixedClock()) as registry:
+        signer = signer_of(registry, random_bytes(3))
+        older = snapshot.take(registry, trust_local=True, signer=signer)
+        registry.append(draft(2, hosts=("bo.example",)))
+        newer = snapshot.take(registry, trust_local=True, signer=signer)
+    place = open_store(str(tmp_path / "work"))
+    snapshot.save(replace(newer, checkpoint=older.checkpoint), place, "s")
+    with pytest.raises(RegistryError, match="expected a checkpoint of"):
+        snapshot.load(place, "s")
+
+
+def test_what_was_pinned_is_withdrawn_by_an_erasure(own):
+    settings = config(url=own, trust_local=True)
+    held = newest(settings, CREATED)
+    with Registry.open(own, FixedClock()) as registry:
+        registry.append(draft(2, hosts=("bo.example",)))
+        require_not_withdrawn(held, newest(settings))
+        claim_id = draft(1).statement.claim
+        at = registry.standing(claim_id).entry_hash
+        registry.append(draft_move(Event.ERASE, claim_id, at, signing_key(1)))
+    with pytest.raises(RegistryError, match="holds a claim that was erased"):
+        require_not_withdrawn(held, newest(settings))
+    now = newest(settings)
+    require_not_withdrawn(now, now)
 
 
 def test_two_claims_of_one_id_stop_the_build(tmp_path, lists):

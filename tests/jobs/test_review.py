@@ -258,7 +258,8 @@ def test_all_that_a_claim_holds_is_let_in_at_once_and_more_later_is_another_rele
 def test_a_newer_claim_still_denies_what_was_let_in(world):
     second, _ = held(world)
     review(world, "--let-in", held(world)[second]["uid"])
-    shutil.copy(world.config.registry.url, world.folder / "registry.db")
+    for suffix in ("", ".keys"):
+        shutil.copy(f"{world.config.registry.url}{suffix}", world.folder / f"registry.db{suffix}")
     with Registry.open(str(world.folder / "registry.db"), FixedClock()) as registry:
         registry.append(draft(2, names=(), urls=(world.urls[second],)))
     out = again(world, registry={"url": str(world.folder / "registry.db")})

@@ -24,6 +24,8 @@ from jobs.list_files import read_signer, write_signer
 from jobs.witness import HeadFile, Witness, WitnessServer
 from optout.log import merkle
 from optout.log.cosignature import cosigned_at, parse_lines
+from optout.log.fork import parse as fork_proof
+from optout.log.fork import verify
 from optout.log.note import COSIGNATURE, SignerKey, parse, parse_verifier_key
 from optout.log.policy import Log, Policy
 from optout.log.witness import CALL, MAX_REQUEST_BYTES, Head, Move
@@ -71,24 +73,25 @@ def serving(witness: Witness):
 
 
 def move(before: int, after: int, root: bytes | None = None) -> Move:
-    return Move(KEY.name, Head(before, ROOTS[before]), Head(after, root or ROOTS[after]), "")
+    return Move(KEY.name, Head(before, ROOTS[before]), Head(after, root or ROOTS[after]), b"x")
 
 
 def test_a_store_is_its_owners_alone_and_keeps_what_was_cosigned(tmp_path):
     path = tmp_path / "new" / "witness.db"
     first = HeadFile(path, WITNESS.verifier)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert first.head(KEY.name) == Head()
+    assert (first.head(KEY.name), first.signed(KEY.name)) == (Head(), b"")
     assert first.move(move(0, 5))
     again = HeadFile(path, WITNESS.verifier)
     assert again.head(KEY.name) == Head(5, ROOTS[5])
     assert again.all() == {KEY.name: Head(5, ROOTS[5])}
     assert again.head("other.example") == Head()
+    assert again.signed(KEY.name) == b"x"
 
 
 def test_a_move_from_another_state_than_the_one_stored_is_not_made(heads):
     assert heads.move(move(0, 5))
-    for wrong in (move(0, 7), move(4, 7), Move(KEY.name, Head(5, bytes(32)), Head(7), "")):
+    for wrong in (move(0, 7), move(4, 7), Move(KEY.name, Head(5, bytes(32)), Head(7), b"x")):
         assert not heads.move(wrong)
     assert heads.head(KEY.name) == Head(5, ROOTS[5])
     assert heads.move(move(5, 5))
@@ -133,6 +136,9 @@ class FaultyHeads:
         if self.fault == "read":
             raise StorageError("injected fault (read)")
         return self.heads.get(origin, Head())
+
+    def signed(self, origin: str) -> bytes:
+        return signed(self.head(origin).size)
 
     def move(self, asked: Move) -> bool:
         if self.head(asked.origin) != asked.before or self.fault == "race":
@@ -213,7 +219,14 @@ def test_a_client_is_told_of_rollback_fork_and_refusal(heads):
             ask(url, WITNESS.verifier, signed(5, key=stranger), grown(5))
         with pytest.raises(RegistryError, match="403"):
             ask(url, WITNESS.verifier, signed(5, key=SignerKey(KEY.name, bytes(32))), grown(5))
-    assert [line[:11] for line in told[1:]] == [f"refused {n}" for n in (409, 422, 404, 403)]
+    refused, proof, *rest = told[1:]
+    assert [line[:11] for line in (refused, *rest)] == [
+        f"refused {n}" for n in (409, 422, 404, 403)
+    ]
+    said, _, body = proof.partition("\n")
+    assert said == f"{KEY.name} shows two histories; the proof:"
+    first, second = verify(fork_proof(body.encode()), Policy((Log(KEY.verifier),)))
+    assert (first.root, second.root) == (ROOTS[20], merkle.root(FORK[:20]))
     assert heads.head(KEY.name) == Head(20, ROOTS[20])
 
 

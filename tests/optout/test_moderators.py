@@ -206,6 +206,8 @@ def test_a_registry_of_the_first_revision_goes_on(tmp_path):
         with storage.writing(found._engine) as connection:
             for name in ("authorship", "accepted"):
                 connection.execute(sa.text(f"ALTER TABLE {CLAIMS.name} DROP COLUMN {name}"))
+            connection.execute(sa.text("ALTER TABLE recuse_registry DROP COLUMN log_key"))
+            connection.execute(sa.text("DROP TABLE checkpoints"))
             versions = sa.table(VERSION_TABLE, sa.column("version_num"))
             connection.execute(sa.update(versions).values(version_num=REVISIONS[0]))
     with opened(path, create=False) as found:

@@ -3,6 +3,10 @@ import json
 import pytest
 
 from optout import receipt
+from optout.log import checkpoint
+from optout.log.checkpoint import Checkpoint
+from optout.log.note import SignerKey
+from optout.log.policy import Log, Policy
 from optout.registry import Registry
 from schemas.errors import ProofError
 from tests.fakes import FixedClock
@@ -10,19 +14,48 @@ from tests.optout.claims import draft, random_bytes
 
 
 @pytest.fixture
-def held(tmp_path):
+def registry(tmp_path):
     where = str(tmp_path / "registry.db")
-    with Registry.open(where, FixedClock(), random=random_bytes(0), create=True) as registry:
-        for seed in range(1, 7):
-            claim = draft(seed)
-            recorded = registry.append(claim)
-        yield receipt.make(registry.view().origin, claim, recorded, registry.leaf_hashes())
+    with Registry.open(where, FixedClock(), random=random_bytes(0), create=True) as found:
+        yield found
 
 
-def test_a_receipt_survives_its_file(held):
-    found = receipt.parse(held.to_bytes(), "file")
-    assert found == held
-    receipt.check(found)
+def key_of(registry: Registry, seed: int = 1) -> SignerKey:
+    return SignerKey(registry.log_key()[0], bytes([seed] * 32))
+
+
+def signed(registry: Registry, seed: int = 1) -> bytes:
+    size, root = registry.head()
+    return checkpoint.sign(Checkpoint(registry.log_key()[0], size, root), key_of(registry, seed))
+
+
+@pytest.fixture
+def held(registry):
+    """The receipt of the third of six claims, its proof, and the policy that it holds by."""
+    for seed in range(1, 7):
+        claim = draft(seed)
+        recorded = registry.append(claim)
+        if seed == 3:
+            made = receipt.make(registry.log_key()[0], claim, recorded.entry, recorded.seq)
+    shown = receipt.prove(made.seq, registry.leaf_hashes(), signed(registry))
+    return made, shown, Policy(logs=(Log(key_of(registry).verifier),))
+
+
+def test_a_receipt_survives_its_file_and_holds(held):
+    made, shown, policy = held
+    found = receipt.parse(made.to_bytes(), "file")
+    assert found == made
+    proved = receipt.verify(found, shown, policy).proved
+    assert (proved.index, proved.checkpoint.size) == (2, 6)
+    assert proved.quorum  # the policy asks for nobody
+    assert policy.existed_by(proved.times) is None  # so nobody but the log says when
+
+
+def test_a_receipt_holds_after_the_log_has_grown(registry, held):
+    made, _, policy = held
+    registry.append(draft(9))
+    shown = receipt.prove(made.seq, registry.leaf_hashes(), signed(registry))
+    assert receipt.verify(made, shown, policy).proved.checkpoint.size == 7
 
 
 CHANGES = {
@@ -35,18 +68,40 @@ CHANGES = {
     "signature": lambda d: d["entry"].update(signature="0" * 128),
     "claim": lambda d: d.update(claim="0" * 32),
     "seq": lambda d: d.update(seq=1),
-    "size": lambda d: d.update(size=9),
-    "root": lambda d: d.update(root="0" * 64),
-    "proof": lambda d: d.update(proof=d["proof"][:-1]),
+    "origin": lambda d: d.update(origin="local/other"),
+    "more": lambda d: d.update(size=9),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_receipt_is_refused(held, change):
-    document = json.loads(held.to_bytes())
+    made, shown, policy = held
+    document = json.loads(made.to_bytes())
     CHANGES[change](document)
     with pytest.raises(ProofError):
-        receipt.check(receipt.parse(json.dumps(document).encode(), "file"))
+        receipt.verify(receipt.parse(json.dumps(document).encode(), "file"), shown, policy)
+
+
+def test_a_proof_of_another_entry_log_or_key_is_refused(registry, held):
+    made, shown, policy = held
+    leaves = registry.leaf_hashes()
+    for other in (
+        receipt.prove(1, leaves, signed(registry)),
+        receipt.prove(made.seq, leaves, signed(registry, seed=2)),
+        receipt.LogProof(made.seq, shown.hashes[:-1], shown.checkpoint),
+        receipt.LogProof(made.seq, shown.hashes[::-1], shown.checkpoint),
+    ):
+        with pytest.raises(ProofError):
+            receipt.verify(made, other, policy)
+    with pytest.raises(ProofError, match="log of the policy"):
+        receipt.verify(made, shown, Policy())
+
+
+def test_no_proof_is_made_by_a_checkpoint_of_another_log(registry, held):
+    made, _, _ = held
+    leaves = [bytes(32), *registry.leaf_hashes()[1:]]
+    with pytest.raises(ProofError):
+        receipt.prove(made.seq, leaves, signed(registry))
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b"[" * 100_000])

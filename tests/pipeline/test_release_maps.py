@@ -83,7 +83,8 @@ def test_every_key_of_a_row_is_in_the_map_by_the_words_of_the_docs() -> None:
     assert value("stored_sha256", f"{1001:064x}") == alone
     assert value("pixel_sha256", f"{2001:064x}") == alone
     assert value("url", "http://a.example/1.jpg") == alone
-    assert value("url", "https://b.example/1.jpg") == alone
+    assert value("final_url", "https://b.example/1.jpg") == alone
+    assert value("url", "https://b.example/1.jpg") is None
     assert value("sha256", f"{1001:064x}") is None
     assert len(made) == 2 + 1 + 2 + 2 + 4
 

@@ -18,8 +18,8 @@ from tests.pipeline.test_likeness import honoured as honoured_styles
 
 READ = pa.schema([
     SAMPLES.field(name) for name in (
-        "uid", "url", "caption", "host", "sha256", "pixel_sha256", "pdq", "pdq_quality",
-        "original_width", "original_height", "clip_similarity",
+        "uid", "url", "caption", "host", "final_url", "sha256", "pixel_sha256", "pdq",
+        "pdq_quality", "original_width", "original_height", "clip_similarity",
     )
 ])  # fmt: skip
 TAIL = Tail(3.0, 0.02, 0.1, 1.0, 1e-3, 0.1, 0.05).pack()
@@ -61,11 +61,13 @@ def test_a_claim_is_tried_as_if_its_control_were_proved():
         row(2, caption="a boat by Ada Example"),
         row(3),
         row(4, url="http://x.example/listed.jpg", host="x.example"),
+        row(5, final_url="http://img.ada.example.org/5.jpg"),
+        row(6, final_url="http://h6.example/elsewhere.jpg"),
     ]
     one = claim("c", names=["Ada Example"], hosts=["ada.example.org"],
                 urls=["http://x.example/listed.jpg"])  # fmt: skip
     by, redacted, _ = tried(rows, accept(honoured(one), "c", BuildConfig()))
-    assert by == {1: "host", 2: "name", 4: "url"}
+    assert by == {1: "host", 2: "name", 4: "url", 5: "host"}
     assert redacted == 0
 
 

@@ -1,0 +1,141 @@
+"""`recuse optout` receipt, verify-receipt, status, verify-status: what is proved of a claim."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.cli.console import console, safe, say
+from jobs.cli.given import CLAIM, REGISTRY, opened, whole_id
+from schemas.errors import UsageError
+
+# ruff: noqa: PLC0415 - commands import what they need, so that --help and others start at once
+
+POLICY = Annotated[
+    Path | None,
+    typer.Option("--policy", help="File that says whose keys count. [beside the receipt]"),
+]
+
+
+def receipt(
+    claim: CLAIM,
+    registry: REGISTRY = "",
+    path: Annotated[
+        Path | None, typer.Option("--receipt", help="Your receipt. [where submit wrote it]")
+    ] = None,
+) -> None:
+    """Get the proof of a receipt, or a newer one with more cosignatures."""
+    from jobs import receipts
+    from jobs.claimant_files import receipt_path, registry_at
+    from jobs.cli import claim_words
+    from optout import receipt as made
+
+    with opened(registry) as found:
+        claim_id = whole_id(found, claim)
+        files = receipts.files_at(path or receipt_path(registry_at(registry), claim_id))
+        try:
+            held = made.parse(files.opened.read_bytes(), str(files.opened))
+        except OSError as e:
+            raise UsageError(f"expected a receipt in {files.opened}: {e.strerror or e}") from e
+        shown = receipts.prove(found, held.seq, receipts.signer_of(found))
+        if shown is None:
+            raise UsageError(
+                f"expected a published checkpoint of {found.where} beyond entry {held.seq}, found"
+                " none yet: recuse registry publish makes one"
+            )
+    receipts.replace_proof(files, shown)
+    say(claim_words.receipt_words(files, proved=True))
+
+
+def verify_receipt(
+    receipt: Annotated[Path, typer.Argument(help="Either file of a receipt.")],
+    policy: POLICY = None,
+    registry: Annotated[
+        str, typer.Option("--registry", help="Also ask whether this registry still agrees.")
+    ] = "",
+) -> None:
+    """Check a receipt without the registry: what you said was recorded, in a log that is signed.
+
+    Needs nothing but the policy file, which says whose keys count. What it cannot tell without a
+    registry or a release is what became of the claim since.
+    """
+    from jobs import receipts
+    from jobs.cli import proof_words
+    from jobs.seen import Head, require_known
+    from optout.log.merkle import root
+    from schemas.errors import RollbackError
+
+    files = receipts.files_at(receipt)
+    place = policy or receipts.policy_near(files)
+    held = receipts.verify(files, trusted := receipts.read_policy(place))
+    proved = held.proved.checkpoint
+    body = receipts.read(files)[1].checkpoint
+    require_known(Head(proved.origin, proved.size, proved.root.hex(), body))
+    say(proof_words.receipt(held, trusted, str(place)))
+    if not registry:
+        say([proof_words.NEEDS_REGISTRY])
+        return
+    head = held.proved.checkpoint
+    with opened(registry) as asked:
+        leaves = asked.leaf_hashes(head.size)
+        if len(leaves) < head.size or root(leaves) != head.root:
+            raise RollbackError(f"expected the log of the receipt in {registry}, found another one")
+        standing = asked.standing(held.receipt.claim)
+    say([f"verified: {registry} still has that log. The claim is {standing.state} there."])
+
+
+def status(
+    claim: CLAIM,
+    registry: REGISTRY = "",
+    at: Annotated[str, typer.Option("--at", help="A date or time, UTC: 2026-05-01.")] = "",
+    proof: Annotated[
+        Path | None, typer.Option("--proof", help="New file to write the proof of it to.")
+    ] = None,
+    policy: POLICY = None,
+) -> None:
+    """Say where a claim stands, or stood at a past date, and in which releases it was applied."""
+    from jobs import past_status
+    from jobs.claimant_files import registry_at, write_private
+    from jobs.cli import proof_words
+    from jobs.receipts import policy_beside, read_policy
+
+    with opened(registry) as found:
+        claim_id = whole_id(found, claim)
+        standing = found.standing(claim_id)
+        view = found.view()
+        applied = past_status.applied(view.leaves, standing, found.where)
+        if not at and proof is None:
+            say(proof_words.standing(standing))
+            console().print(proof_words.applied(applied))
+            return
+        trusted = read_policy(policy or policy_beside(registry_at(registry)))
+        made = past_status.proved(found, view, claim_id, trusted, past_status.moment(at))
+    say(proof_words.stood(past_status.shown(made, trusted), past_status.moment(at)))
+    if proof is not None:
+        write_private(proof, made.to_bytes())
+        say([f"proof: {safe(proof)}"])
+
+
+def verify_status(
+    proof: Annotated[Path, typer.Argument(help="File that status wrote.")],
+    policy: Annotated[Path, typer.Option("--policy", help="File that says whose keys count.")],
+    at: Annotated[str, typer.Option("--at", help="Whether it shows this date, UTC.")] = "",
+) -> None:
+    """Check a proof of where a claim stood, without the registry.
+
+    Exit code 1 where it holds and does not show the date that is asked for.
+    """
+    from jobs import past_status
+    from jobs.cli import proof_words
+    from jobs.receipts import read_policy
+    from optout.past import parse
+
+    try:
+        body = proof.read_bytes()
+    except OSError as e:
+        raise UsageError(f"expected a proof of a status in {proof}: {e.strerror or e}") from e
+    shown = past_status.shown(parse(body, str(proof)), read_policy(policy))
+    asked = past_status.moment(at)
+    say(proof_words.stood(shown, asked))
+    if asked is not None and not shown.holds_at(asked):
+        raise typer.Exit(1)

@@ -1,0 +1,115 @@
+"""The newest state of each log that this machine has seen: an older one is refused.
+
+A publisher who shows one history today and another tomorrow can be found only by those who
+remember. What is kept is what was verified, with the signatures on it: two states that contradict
+each other prove it to anybody.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.claimant_files import data_folder
+from jobs.list_files import file_name
+from optout.log import checkpoint
+from optout.log.fork import Fork
+from schemas.canonical import canonical_json
+from schemas.errors import ProofError, RollbackError, StorageError
+
+SEEN = "seen"
+FORKS = "forks"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A verified state of a log. body: the signed note that says so."""
+
+    origin: str
+    size: int
+    root: str
+    body: bytes
+
+
+def seen_folder() -> Path:
+    """Return where this user's newest states are kept."""
+    return data_folder() / SEEN
+
+
+def keep(head: Head, folder: Path | None = None) -> None:
+    """Keep a state, unless a newer one is kept.
+
+    Raises RollbackError where the log has shrunk since, or shows another root at the same size;
+    then both notes are kept beside each other, and the message says where.
+    """
+    home = folder or seen_folder()
+    path = home / f"{file_name(head.origin)}.json"
+    held = _read(path)
+    if held is None or head.size > held.size:
+        _write(path, head)
+        return
+    if head.size < held.size:
+        raise RollbackError(
+            f"expected {held.size} log entries of {head.origin} or more, as this machine has seen"
+            f" ({path}), found {head.size}"
+        )
+    if head.root != held.root:
+        proof = _keep_fork(home, held, head)
+        raise RollbackError(
+            f"expected root {held.root} of {head.origin} at size {head.size}, as this machine has"
+            f" seen, found {head.root}: its publisher shows two histories; both signed states are"
+            f" in {proof}, and prove it to anybody"
+        )
+
+
+def require_known(head: Head, folder: Path | None = None) -> None:
+    """Raise RollbackError where a state contradicts one of the same size; older ones are let be.
+
+    A newer state is kept. For proofs, which may be of any age.
+    """
+    home = folder or seen_folder()
+    held = _read(home / f"{file_name(head.origin)}.json")
+    if held is None or head.size >= held.size:
+        keep(head, home)
+
+
+def _read(path: Path) -> Head | None:
+    try:
+        said = json.loads(path.read_bytes())
+        return Head(said["origin"], said["size"], said["root"], said["note"].encode())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise StorageError(f"expected the newest state of a log in {path}: {e}") from e
+
+
+def _write(path: Path, head: Head) -> None:
+    value = {
+        "origin": head.origin,
+        "size": head.size,
+        "root": head.root,
+        "note": head.body.decode(),
+    }
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(canonical_json(value))
+        part.replace(path)
+    except OSError as e:
+        raise StorageError(f"expected to keep the newest state of a log in {path}: {e}") from e
+
+
+def _keep_fork(home: Path, one: Head, other: Head) -> Path:
+    """Keep both notes: of checkpoints as a proof of the log's own form, of lists side by side."""
+    name = f"{file_name(one.origin)}-{one.size}-{other.root[:16]}"
+    try:
+        for head in (one, other):
+            checkpoint.parse(head.body)
+        path, body = home / FORKS / f"{name}.fork", Fork((one.body, other.body)).to_bytes()
+    except ProofError:
+        path, body = home / FORKS / f"{name}.notes", one.body + b"\n" + other.body
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+    except OSError as e:
+        raise StorageError(f"expected to keep two states of a log in {path}: {e}") from e
+    return path

@@ -1,0 +1,193 @@
+"""`recuse audit` explain, delta, verify-delta and diff on releases that were really built."""
+
+import json
+import shutil
+from functools import cache
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from jobs.cli import audit, optout, registry
+from jobs.demo.run import gather
+from schemas.errors import ProofError, RegistryError, UsageError
+from tests.e2e.builds import build, recuse, rows_in, url_list
+from tests.e2e.generated_site import cache_folder
+from tests.servers import Answer, Asked, serve
+
+RUNNER = CliRunner()
+COUNT = 7
+LISTED = (2, 5)
+LATER = 6
+
+
+@cache
+def picture(number: int) -> bytes:
+    """One of some pictures that nobody takes for each other."""
+    return gather(cache_folder() / "gallery").others[number].body()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """Two releases of seven pictures: by one claim, and by one more; receipts of both."""
+    place = tmp_path_factory.mktemp("rows")
+
+    def answer(asked: Asked) -> Answer:
+        number = asked.path.removeprefix("/").removesuffix(".jpg")
+        return Answer(200, picture(int(number))) if number.isdigit() else Answer(404)
+
+    def submit(name: str, numbers: tuple[int, ...]) -> None:
+        folder = place / name
+        folder.mkdir()
+        for number in numbers:
+            (folder / f"{number}.jpg").write_bytes(picture(number))
+        recuse("optout", "submit", folder, "--artist", f"{name} Example", "--kind", "work",
+               "--registry", place / "registry.db", "--receipt", place / f"{name}.tlog-proof",
+               "--key", place / f"{name}.key")  # fmt: skip
+
+    with serve(answer) as server:
+        source = url_list(place / "urls.jsonl", [server.url(f"/{n}.jpg") for n in range(COUNT)])
+        host = server.at("127.0.0.1")[0]
+        submit("Adalind", LISTED)
+        options = ("--registry", str(place / "registry.db"), "--workers", "0", "--no-dedup")
+        done = build(source, place / "one", "--allow-hosts", host, "--keep-store", *options)
+        assert done.returncode == 0, done.stderr
+    submit("Berthold", (LATER,))
+    done = build(source, place / "two", "--from-store", str(place / "one.run"), *options)
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+def run(*args: object, code: int = 0) -> str:
+    return ran(audit.app, *args, code=code)
+
+
+def ran(app, *args: object, code: int = 0) -> str:
+    result = RUNNER.invoke(app, [str(a) for a in args], env={"COLUMNS": "200"})
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return " ".join(result.output.split())
+
+
+def left_out(place: Path) -> list[dict]:
+    return [row for row in rows_in(place / "one.vault" / "rows") if row["claim_id"]]
+
+
+def test_a_released_row_is_told_from_source_to_shard(place):
+    row = rows_in(place / "one" / "samples")[0]
+    vault = ("--vault", place / "one.vault")
+    for what in (row["uid"], row["url"]):
+        said = run("explain", place / "one", what, *vault)
+        for word in (row["uid"], row["caption"], row["sha256"], "none came near", "samples/00000"):
+            assert word in said
+    said = run("explain", place / "one", row["uid"])
+    assert "needs the vault: which claims came near" in said
+
+
+def test_a_row_that_was_left_out_names_claim_rule_and_evidence(place):
+    row = left_out(place)[0]
+    said = run("explain", place / "one", row["uid"], "--vault", place / "one.vault")
+    for word in (row["claim_id"], row["rule"], row["reason"], row["url"], "ledger commits", "hop"):
+        assert word in said
+    public = run("explain", place / "one", row["uid"])
+    assert row["reason"] in public
+    assert "needs the vault: all else" in public
+    for secret in (row["claim_id"], row["url"], row["sha256"]):
+        assert secret not in public
+    with pytest.raises(UsageError, match="uid alone"):
+        run("explain", place / "one", row["url"])
+
+
+def test_a_row_is_found_by_the_file_of_its_image(place):
+    inside, out = place / "0.jpg", place / "5.jpg"
+    inside.write_bytes(picture(0))
+    out.write_bytes(picture(5))
+    assert "released, in samples/00000" in run("explain", place / "one", inside)
+    vault = ("--vault", place / "one.vault")
+    assert "drop: optout_work" in run("explain", place / "one", out, *vault)
+    (found,) = json.loads(run("explain", place / "one", out, *vault, "--json"))
+    assert found["row"]["claim_id"] == left_out(place)[0]["claim_id"]
+    with pytest.raises(UsageError, match="found none"):
+        run("explain", place / "one", out)
+
+
+def test_an_artist_sees_what_was_left_out_and_can_prove_it(place, tmp_path):
+    proof = tmp_path / "adalind.delta.json"
+    receipt = ("--receipt", place / "Adalind.tlog-proof")
+    vault = ("--vault", place / "one.vault")
+    said = run("delta", place / "one", *receipt, *vault, "--out", proof)
+    assert "which has the claim" in said
+    assert "no released row has the bytes or the pixels" in said
+    assert "2 The image is a listed work" in said
+    manifest = ("--manifest", place / "one" / "manifest.json")
+    assert "verified: 2 rows" in run("verify-delta", proof, *receipt, *manifest)
+    assert left_out(place)[0]["url"] not in proof.read_text()
+    with pytest.raises(ProofError):
+        run("verify-delta", proof, "--receipt", place / "Berthold.tlog-proof", *manifest)
+    with pytest.raises(ProofError):
+        run("verify-delta", proof, *receipt, "--manifest", place / "two" / "manifest.json")
+
+
+def test_a_release_older_than_the_claim_says_so_and_what_is_inside(place):
+    receipt = ("--receipt", place / "Berthold.tlog-proof")
+    said = run("delta", place / "one", *receipt, code=1)
+    assert "before the claim was there" in said
+    assert "INSIDE: 1 listed works" in said
+    assert "needs the vault" in said
+    assert "INSIDE" not in run("delta", place / "two", *receipt)
+    with pytest.raises(UsageError, match="--vault for --out"):
+        run("delta", place / "two", *receipt, "--out", place / "x.json")
+
+
+def test_what_changed_adds_up_and_names_the_claim(place):
+    said = run("diff", place / "one", place / "two")
+    assert "5 released before = 4 kept + 1 removed" in said
+    assert "4 released now = 4 kept + 0 added" in said
+    vaults = ("--vault-before", place / "one.vault", "--vault-after", place / "two.vault")
+    found = json.loads(run("diff", place / "one", place / "two", *vaults, "--json"))
+    (move,) = found["moves"]
+    assert (move["was"], move["now"], move["rows"]) == ("keep", "optout_work", 1)
+    receipt = json.loads((place / "Berthold.receipt.json").read_text())
+    assert move["claim_id"] == receipt["claim"]
+    back = json.loads(run("diff", place / "two", place / "one", *vaults, "--json"))
+    assert (back["added"], back["removed"]) == (1, 0)
+
+
+def test_an_announced_release_shows_in_the_status_of_its_claims(place, tmp_path):
+    where = tmp_path / "registry.db"
+    for suffix in ("", ".keys", ".log-key"):
+        shutil.copy(f"{place / 'registry.db'}{suffix}", f"{where}{suffix}")
+    claims = [
+        json.loads((place / f"{name}.receipt.json").read_text())["claim"]
+        for name in ("Adalind", "Berthold")
+    ]
+    for name in ("one", "two"):
+        said = keep("announce", place / name, "--registry", where)
+        assert "it says it was made by this registry at" in said
+    first, second = (ask("status", claim, "--registry", where) for claim in claims)
+    assert first.count("the claim in it") == 2
+    assert second.count("the claim in it") == 1
+    assert second.count("before the claim was there") == 1
+    other = tmp_path / "other.db"
+    keep("init", "--registry", other)
+    assert "made without this registry" in keep("announce", place / "one", "--registry", other)
+
+
+def test_a_release_that_names_a_state_that_never_was_is_not_announced(place, tmp_path):
+    copy = tmp_path / "release"
+    copy.mkdir()
+    body = (place / "one" / "manifest.json").read_bytes()
+    (entry,) = json.loads(body)["lists"]
+    changed = body.replace(entry["root"].encode(), b"0" * 64)
+    (copy / "manifest.json").write_bytes(changed)
+    with pytest.raises(RegistryError, match="never had"):
+        keep("announce", copy, "--registry", place / "registry.db")
+
+
+def keep(*args: object) -> str:
+    return ran(registry.app, *args)
+
+
+def ask(*args: object) -> str:
+    return ran(optout.app, *args)

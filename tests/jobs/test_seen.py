@@ -1,0 +1,57 @@
+"""What this machine has seen of a log is remembered, and an older or other state refused."""
+
+import pytest
+
+from jobs.seen import FORKS, Head, keep, require_known, seen_folder
+from optout.log import checkpoint, fork
+from optout.log.checkpoint import Checkpoint
+from optout.log.note import SignerKey
+from optout.log.policy import Log, Policy
+from schemas.errors import ProofError, RollbackError, StorageError
+
+KEY = SignerKey("example.org/optouts", bytes(32))
+
+
+def head(size: int, byte: int = 1, key: SignerKey = KEY) -> Head:
+    root = bytes([byte]) * 32
+    body = checkpoint.sign(Checkpoint(key.name, size, root), key)
+    return Head(key.name, size, root.hex(), body)
+
+
+def test_a_log_only_grows():
+    keep(head(3))
+    keep(head(3))
+    keep(head(5, 2))
+    with pytest.raises(RollbackError, match="5 log entries"):
+        keep(head(3))
+    require_known(head(3))  # a receipt may be older
+    require_known(head(8, 3))
+    with pytest.raises(RollbackError, match="8 log entries"):
+        keep(head(5, 2))
+
+
+def test_two_heads_of_one_size_prove_a_fork_to_anybody():
+    keep(head(4))
+    with pytest.raises(RollbackError, match="two histories"):
+        keep(head(4, 9))
+    (proof,) = (seen_folder() / FORKS).glob("*.fork")
+    found = fork.parse(proof.read_bytes())
+    trusted = Policy((Log(KEY.verifier),))
+    assert [one.size for one in fork.verify(found, trusted)] == [4, 4]
+    other = Policy((Log(SignerKey(KEY.name, bytes([1] * 32)).verifier),))
+    with pytest.raises(ProofError):
+        fork.verify(found, other)
+    keep(head(4))  # what was seen first stays
+
+
+def test_logs_are_told_apart_by_origin():
+    keep(head(4))
+    keep(head(2, 7, SignerKey("example.org/other", bytes(32))))
+
+
+def test_what_cannot_be_read_is_not_taken_for_nothing():
+    keep(head(4))
+    (path,) = seen_folder().glob("*.json")
+    path.write_bytes(b"{}")
+    with pytest.raises(StorageError, match="newest state"):
+        keep(head(9))
