@@ -5,7 +5,7 @@ after the other; of each only slim columns and what the claims find stay in hand
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from jobs.vaults import Vault
 from optout import index, style_search, union
 from optout.cohort import Cohort
 from optout.signed_list import require_no_rollback
+from pipeline import led
 from pipeline.embed import recaptioned
 from pipeline.identify import shard_of
 from pipeline.likeness import NOTHING_MEASURED, acting
@@ -38,10 +39,18 @@ from pipeline.recall import (
     find,
 )
 from pipeline.release import name_of
-from pipeline.reread import BY_CLAIMS, extra_fields, of_samples, of_vaulted, read_rows, samples_of
+from pipeline.reread import (
+    BY_CLAIMS,
+    Reread,
+    extra_fields,
+    of_samples,
+    of_vaulted,
+    read_rows,
+    samples_of,
+)
 from pipeline.shard import read_parquet
 from pipeline.unjudged import Lacking, Unjudged, unjudged, without_styles
-from pipeline.vault import CAPTIONS_FOLDER, EVIDENCE_ROWS, ROWS_FOLDER
+from pipeline.vault import CAPTIONS_FOLDER, EVIDENCE_ROWS, PRIVATE_EVIDENCE, ROWS_FOLDER
 from schemas.canonical import digest, sha256_hex
 from schemas.config import ListConfig, RegistryConfig
 from schemas.errors import RegistryError, UsageError
@@ -99,6 +108,22 @@ class Old:
         body = self.vault.store.read(f"{EVIDENCE_ROWS}/{name_of(shard)}.parquet")
         table = read_parquet(body, ["uid", "url_key"])
         return dict(zip(*(table[n].to_pylist() for n in table.column_names), strict=True))
+
+    @cached_property
+    def _told_hops(self) -> Mapping[str, list[str]]:
+        told: dict[str, list[str]] = {}
+        for path in self.vault.store.paths(PRIVATE_EVIDENCE) if self.vault else ():
+            assert self.vault is not None  # noqa: S101  # else there are no paths
+            told |= led.told_hops(read_parquet(self.vault.store.read(path)))
+        return told
+
+    def with_hops(self, rows: Reread, shard: int) -> Reread:
+        """Return rows of a shard with the addresses by which redirects led to their images."""
+        if not self._told_hops or self.vault is None:
+            return rows
+        body = self.vault.store.read(f"{EVIDENCE_ROWS}/{name_of(shard)}.parquet")
+        hops = led.hops_by_row(read_parquet(body, ["uid", "answer"]), self._told_hops)
+        return replace(rows, judged=led.with_hops(rows.judged, hops))
 
     def published(self, name: str) -> pa.Table:
         """Return a samples file without images, as it was published."""
@@ -194,6 +219,7 @@ def judge(old: Old, claims: Claims, track: Track, recaption: Recaption | None = 
         vectors = old.vectors(name, samples)
         shard[name] = old.shard_of_part(samples)
         rows = of_samples(samples, vectors, old.url_keys(shard[name]))
+        rows = old.with_hops(rows, shard[name])
         stored = old.vault.likeness_of(samples["uid"]) if old.vault else NOTHING_MEASURED
         parts[name] = find(rows, means, _of(old.originals(shard[name]), samples["uid"]), stored)
         no_vectors = no_vectors or not _whole(vectors, ("cpy", "sty"), samples.num_rows)
@@ -227,7 +253,7 @@ def _beside(old: Old, shard: int, means: Means) -> Found:
     stored = old.vault.likeness_of(vaulted["uid"])
     by_claims = pc.is_in(vaulted["reason"], pa.array(sorted(BY_CLAIMS), TEXT))
     doubted = vaulted["uid"].filter(by_claims).combine_chunks()
-    return find(of_vaulted(vaulted), means, stored=stored, doubted=doubted)
+    return find(old.with_hops(of_vaulted(vaulted), shard), means, stored=stored, doubted=doubted)
 
 
 def _of(originals: pa.Table | None, uids: pa.ChunkedArray) -> pa.Table | None:

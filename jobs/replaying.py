@@ -24,9 +24,10 @@ from optout.registry import Registry
 from optout.style import Search
 from pipeline import led, recall, reread
 from pipeline.models.matcher_files import load_cohort
-from pipeline.recall import Found, Lacking, Means, Unjudged
+from pipeline.recall import Found, Means
 from pipeline.release import name_of
 from pipeline.shard import read_parquet
+from pipeline.unjudged import Lacking, Unjudged, unjudged, without_styles
 from pipeline.vault import EVIDENCE_ROWS, PRIVATE_EVIDENCE, ROWS_FOLDER
 from schemas.canonical import sha256_hex
 from schemas.errors import ModelMismatchError, RegistryError, UsageError
@@ -117,8 +118,8 @@ def replay_claims(release: Release, held: Snapshots, vault_place: str) -> Replay
         cohort=cohort is None,
         vault=vault is None,
     )
-    left = recall.unjudged(honoured, lacking)
-    acting = recall.without_styles(honoured) if cohort is None else honoured
+    left = unjudged(honoured, lacking)
+    acting = without_styles(honoured) if cohort is None else honoured
     return _judged(release, vault, Grounds(acting, cohort, left, active, _erased(there)))
 
 

@@ -6,6 +6,7 @@ manifest last. Until it is there nothing is released, and the same command goes 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,7 +23,7 @@ from jobs.rewriting import (
     publish,
     write_shard,
 )
-from jobs.sealing import REPORT_PATH, REVIEW_PATH, forget_strays, used
+from jobs.sealing import REPORT_PATH, REVIEW_PATH, forget_strays, sign_release, used
 from optout.log.sparse import SparseMap, Subtree, joined
 from optout.signed_file import SUFFIX, sign_file
 from pipeline.identify import shard_of
@@ -129,7 +130,7 @@ def rewrite(judged: Judged, target: Target, told: Told = lambda _done, _all: Non
     note = RETRACTIONS_PATH + SUFFIX
     forget_strays(target.out, {f.path for f in done.public} | {note})
     forget_strays(target.vault, {f.path for f in done.private} | {REVIEW_PATH})
-    target.out.publish(MANIFEST_PATH, manifest_bytes(manifest))
+    sign_release(target.out, manifest_bytes(manifest), target.key)
     return Rewritten(manifest, tuple(done.touched))
 
 
@@ -239,7 +240,8 @@ def _lasting(vault: Store, now_us: int) -> list[str]:
 def _draft(judged: Judged, target: Target, done: Written) -> Manifest:
     old, removed = judged.old.manifest, judged.changes.removed
     matcher = judged.old.release.matcher.fingerprint if judged.old.release.matcher else ""
-    honoured = [used(m, matcher, pinned=False) for m in judged.claims.members]
+    created = datetime.fromisoformat(target.created)
+    honoured = [used(m, matcher, created, pinned=False) for m in judged.claims.members]
     declined = [entry for entry in old.lists if not entry.used]
     released = old.released - removed.num_rows
     return old.model_copy(

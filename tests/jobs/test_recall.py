@@ -186,7 +186,8 @@ def test_a_recalled_release_is_whole_and_holds_what_a_fresh_build_would(built, f
     assert manifest == done.manifest
     assert manifest.parent == old.sha256
     assert manifest.recalled.removed == len(built.kept) - len(expected)
-    listed = {f.path for f in manifest.files} | {MANIFEST_PATH, "retractions.parquet.note"}
+    notes = {f"{path}.note" for path in (MANIFEST_PATH, "retractions.parquet")}
+    listed = {f.path for f in manifest.files} | {MANIFEST_PATH} | notes
     assert set(to.out.files) == listed
     opened = open_release(to.out)
     kept = open_vault_of(to, opened)

@@ -19,17 +19,21 @@ from pipeline.shard import without_images
 from pipeline.unjudged import Lacking, Unjudged, Why, unjudged, without_styles
 from schemas.snapshot import Honoured
 from schemas.tables import (
+    CLAIMS,
     DECIDED,
     EXTRA,
+    JUDGED,
     from_rows,
 )
 from tests.pipeline.recalls import (
     CONFIG,
+    MATCHER,
     POOL,
     THRESHOLD,
     Built,
     build,
     captions,
+    claim,
     clip,
     honoured,
     recaption,
@@ -113,6 +117,19 @@ def test_further_columns_lose_the_name_as_the_caption_does():
     assert "Bo Lind" not in row["caption"]
     assert row["caption_redacted"] is True
     assert row["clip_similarity"] == pytest.approx(clip(row["caption"]))
+
+
+def test_an_address_to_which_redirects_led_is_denied_as_in_a_build():
+    before = build(world(3, 40), honoured([]))
+    uid = min(before.kept)
+    judged = before.tables.judged.to_pylist()
+    for row in judged:
+        row["final_url"] = "https://cdn.example/x.jpg" if row["uid"] == uid else None
+    tables = replace(before.tables, judged=from_rows(judged, JUDGED))
+    own = claim("cdn", hosts=["cdn.example"])
+    claims = Honoured(MATCHER, from_rows([own], CLAIMS), honoured([]).works)
+    (gone,) = recall(replace(before, tables=tables), claims).removed.to_pylist()
+    assert (gone["uid"], gone["reason"]) == (uid, "optout_host")
 
 
 def test_a_caption_that_cannot_be_compared_again_has_no_similarity():
