@@ -206,5 +206,6 @@ def _told(pair: Timed) -> tuple[str, str, str, str | None, int | None]:
 
 def _listed(signal: Mapping[str, Any]) -> tuple[str, str, str, str | None, int | None]:
     at = signal["at"]
-    at_us = None if at is None else microseconds(at.isoformat())
+    told = at if at is None or isinstance(at, str) else at.isoformat()  # text beside tars
+    at_us = microseconds(told)
     return signal["channel"], signal["purpose"], signal["verdict"], signal["evidence"], at_us

@@ -172,6 +172,15 @@ def test_a_release_agrees_with_its_evidence(published: Published) -> None:
     assert published.documents == []
 
 
+def test_times_beside_tars_are_text_and_agree_as_well(published: Published) -> None:
+    for uid, row in published.claimed.items():
+        signals = [s | {"at": s["at"] and s["at"].isoformat()} for s in row.signals or ()]
+        published.claim(uid, signals=signals if row.signals is not None else None)
+    assert published.replayed() == []
+    published.claim("kept", signals=[s | {"at": "soon"} for s in published.claimed["kept"].signals])
+    assert ("kept", "evidence") in what(published.replayed())
+
+
 @pytest.mark.parametrize(
     "policy",
     [
