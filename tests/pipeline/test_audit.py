@@ -1,6 +1,7 @@
 """What an audit compares, one function a check: what is false is said, what is true is not."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from optout.log.checkpoint import Checkpoint
 from optout.log.note import SignerKey
 from optout.log.policy import Log, Policy
 from pipeline import audit, vault
-from pipeline.audit import EXIT_CODES, INCOMPLETE, Name, exit_code, failed, needs, verified
+from pipeline.audit import ABOUT, EXIT_CODES, INCOMPLETE, Name, exit_code, failed, needs, verified
 from schemas.errors import ImageError
 from schemas.manifest import ListEntry
 from schemas.tables import LEDGER, VAULTED, from_rows
@@ -175,3 +176,11 @@ def test_exit_codes_name_the_first_check_that_failed():
     both = [failed(Name.MAPS, ["a"]), failed(Name.LISTS, ["b"]), open_]
     assert exit_code(both, complete=True) == EXIT_CODES[Name.MAPS]
     assert len(set(EXIT_CODES.values()) | {0, 1, 2, INCOMPLETE}) == len(Name) + 4
+
+
+def test_the_page_has_every_check_with_its_exit_code():
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+    lines = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    told = {cells[0].strip("| `"): (cells[1], cells[-1].strip(" |")) for cells in lines}
+    for name, about in ABOUT.items():
+        assert told[name] == (about, str(EXIT_CODES[name]))
