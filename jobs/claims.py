@@ -80,7 +80,8 @@ def require_usable(config: RegistryConfig) -> None:
 def newest(config: RegistryConfig, created: str = "") -> tuple[Member, ...]:
     """Return the registry's snapshot as it is now, and each list that is subscribed to.
 
-    created: the plan's time, against which lists are old; "" where any age will do.
+    created: the plan's time, against which lists are old; "" where any age will do, and lists are
+    looked at for what they withdraw alone.
     Raises RegistryError where one cannot be read or does not verify, StaleSnapshotError for a list
     that is too old.
     """
@@ -93,8 +94,8 @@ def newest(config: RegistryConfig, created: str = "") -> tuple[Member, ...]:
     for one in config.subscribed:
         try:
             signed = _read(open_list_store(one.location), one)
-            keep(seen_head(signed))
             if created:
+                keep(seen_head(signed))
                 at = datetime.fromisoformat(created)
                 require_fresh(signed.note, at, config.max_age_days)
         except CurationError as e:

@@ -33,7 +33,7 @@ class ReceiptFiles:
 
 def files_at(path: Path) -> ReceiptFiles:
     """Return both files of a receipt, either of which may be named."""
-    name = path.name.removesuffix(PROOF).removesuffix(OPENED)
+    name = path.name.removesuffix(PROOF).removesuffix(OPENED).removesuffix(".json")
     return ReceiptFiles(path.with_name(name + PROOF), path.with_name(name + OPENED))
 
 

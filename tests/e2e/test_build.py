@@ -76,6 +76,7 @@ def test_every_generated_row_ends_as_it_must(generated):
     assert found.total == manifest(out)["rows_in"]
 
 
+@pytest.mark.slow
 def test_every_row_of_the_corpus_ends_as_it_must(tmp_path):
     try:
         site = corpus_site.site(tmp_path)

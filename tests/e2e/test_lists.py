@@ -143,6 +143,7 @@ def test_a_list_that_is_subscribed_acts_and_one_that_is_declined_does_not(tmp_pa
         assert words in report
 
 
+@pytest.mark.slow
 def test_the_same_list_from_elsewhere_gives_the_same_release(tmp_path, web):
     ada = publisher(tmp_path, "ada.example")
     ada.submit("--url", urls_of(web)[0])
@@ -195,6 +196,7 @@ def test_a_list_that_cannot_be_used_stops_the_build_before_any_work(
     assert not web.asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("start", "later", "options", "size"), [
     ("old", "new", (), 2), ("old", "new", ("--pin",), 1), ("new", "old", (), None),
 ])  # fmt: skip

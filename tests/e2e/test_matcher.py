@@ -10,6 +10,8 @@ from tests.jobs.test_cohort import SIZES, painted
 from tests.pipeline.models.tiny import tiny
 from tests.servers import Answer, serve
 
+pytestmark = pytest.mark.slow
+
 WORKS, OTHERS = 3, 3
 
 

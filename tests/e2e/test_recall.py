@@ -23,6 +23,8 @@ from pipeline.storage import open_store
 from tests.e2e.builds import build, digests, manifest, recuse, rows_in
 from tests.servers import Answer, Asked, serve
 
+pytestmark = pytest.mark.slow
+
 HANDS = ("Mira Venn", "Oskar Pell", "Teo Marsh")
 EACH = 9
 PICTURES = [p for p in catalogue(EACH) if p.artist.name in HANDS]

@@ -34,7 +34,7 @@ def test_a_release_holds_no_name_that_the_newest_snapshot_redacts(tmp_path):
         if not asked.path.endswith(".jpg"):
             return Answer(404)
         with once:
-            if not (tmp_path / "mira.json").exists():
+            if not (tmp_path / "mira.receipt.json").exists():
                 submit("mira", "--artist", "Mira Venn", "--captions", "redact")  # while it is built
         return Answer(200, picture(int(asked.path[-5])))
 

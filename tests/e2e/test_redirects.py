@@ -3,8 +3,12 @@
 import json
 import threading
 
+import pytest
+
 from tests.e2e.builds import build, manifest, picture, recuse, rows_in, url_list
 from tests.servers import Answer, Asked, redirect, serve
+
+pytestmark = pytest.mark.slow
 
 PLACES = {
     "/plain.jpg": (),

@@ -25,6 +25,8 @@ from tests.e2e.builds import build, manifest, recuse, url_list
 from tests.fakes import FixedClock
 from tests.servers import Answer, Asked, serve
 
+pytestmark = pytest.mark.slow
+
 HANDS = ("Mira Venn", "Oskar Pell", "Teo Marsh")
 EACH = 9
 PICTURES = [p for p in catalogue(EACH) if p.artist.name in HANDS]
