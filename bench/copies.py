@@ -221,6 +221,7 @@ class Rows:
             "pixel_sha256": [f"row {n}" for n in range(len(self.uids))],
             "pdq": pa.array([k.pdq for k in self.keys], pa.binary(32)),
             "pdq_quality": pa.array([k.pdq_quality for k in self.keys], pa.int16()),
+            "stored_pdq": pa.array([k.pdq for k in self.keys], pa.binary(32)),  # stored as it is
         }
         cpy = pa.FixedSizeListArray.from_arrays(pa.array(self.cpy.ravel()), DIM)
         points = pa.array(self.points, KEYPOINTS.type)

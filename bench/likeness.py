@@ -199,8 +199,9 @@ def copies(works: int, rows: int, by: str) -> None:
     before, seconds, pairs = memory_mb(), 0.0, 0
     for first in range(0, rows, SHARD):
         n = min(SHARD, rows - first)
-        own = reference.Rows(RNG.integers(0, 2**63, (n, 4), np.uint64), np.full(n, 100, np.int16),
-                             pictures(n, COPY_DIM).astype(np.float32))  # fmt: skip
+        codes = RNG.integers(0, 2**63, (n, 2, 4), np.uint64)
+        quality = np.full(n, 100, np.int16)
+        own = reference.Rows(codes, quality, pictures(n, COPY_DIM).astype(np.float32))
         start = time.process_time()
         pairs += len(reference.match_copies(own, known, EPSILON, search).row)
         seconds += time.process_time() - start

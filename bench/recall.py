@@ -91,6 +91,7 @@ def write_part(place: Path, number: int, works: np.ndarray | None) -> None:
         "original_height": pa.array([512] * SHARD, pa.int32()),
         "clip_similarity": pa.array(RNG.random(SHARD, np.float32)),
         "pdq": hashes,
+        "stored_pdq": hashes,
         "pdq_quality": pa.array([90] * SHARD, pa.int16()),
         **dict.fromkeys(("sha256", "pixel_sha256", "stored_sha256"), digests),
     }

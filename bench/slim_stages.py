@@ -113,7 +113,8 @@ def compared(rows: int, works: int, watch: Watch) -> None:
          "sha256": [f"{n:064x}" for n in range(rows)],
          "pixel_sha256": [f"{n:064x}" for n in range(rows)],
          "pdq": pa.array([rng.bytes(32) for _ in range(rows)], pa.binary(32)),
-         "pdq_quality": pa.array([90] * rows, pa.int16())}
+         "pdq_quality": pa.array([90] * rows, pa.int16()),
+         "stored_pdq": pa.array([rng.bytes(32) for _ in range(rows)], pa.binary(32))}
     )  # fmt: skip
     columns = {"uid": keys["uid"]}
     for name, dim in (("cpy", 256), ("sty", 512)):

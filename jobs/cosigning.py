@@ -1,4 +1,7 @@
-"""Asking a witness over HTTP to cosign a checkpoint."""
+"""Asking a witness over HTTP to cosign a checkpoint.
+
+By the standard library: a registry is kept and published without the packages of a build.
+"""
 
 import http.client
 import ipaddress

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from jobs.audit import checked
 from jobs.releases import Release
 from optout.log.sparse import SparseMap, Subtree
 from pipeline.absence import Maps
@@ -21,10 +20,8 @@ from pipeline.release_maps import (
     roots_of,
     row_pairs,
 )
-from pipeline.shard import read_parquet
 from schemas.errors import ProofError
 from schemas.manifest import Roots
-from schemas.tables import LEDGER
 
 ROOTS = ("rows", "bands", "ledger")
 
@@ -64,9 +61,7 @@ def read_samples(
 
 def ledger_of(release: Release) -> Subtree:
     """Return the root over the ledger of a release, and how many rows it has. Raises likewise."""
-    paths = sorted(p for p in release.files if p.startswith("ledger/"))
-    bodies = (checked(release.store, release.files, path) for path in paths)
-    tables = [leaves(read_parquet(body, LEDGER.names)) for body in bodies]
+    tables = [leaves(table) for table in release.each_ledger()]
     return Subtree(sum(t.num_rows for t in tables), ledger_root(tables))
 
 

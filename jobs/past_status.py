@@ -5,38 +5,43 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from optout import past
-from optout.leaf import notices
+from optout.leaf import entries, notices
 from optout.log.policy import Policy
 from optout.notice import ReleaseNotice
 from optout.past import StatusProof, Stood
 from optout.registry import LogView, Registry
-from optout.replay import Standing
+from optout.replay import Standing, step
 from schemas.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class AppliedIn:
-    """A release that was announced, and whether it was made by a state that holds the claim."""
+    """A release that was announced, and where the claim stood in the state that it was made by.
+
+    then: null where it was made before the claim was there, or without this registry.
+    """
 
     release: ReleaseNotice
     seq: int
-    has_claim: bool
+    then: Standing | None
 
 
 def applied(leaves: Sequence[bytes], standing: Standing, where: str) -> list[AppliedIn]:
     """Return the releases announced in a log, the newest last."""
-    begun = _submitted(leaves, standing)
+    life: list[Standing] = []
+    for seq, entry in entries(leaves, where):
+        if entry.claim == standing.claim_id:
+            life.append(step(life[-1] if life else None, seq, entry))
+
+    def then(one: ReleaseNotice) -> Standing | None:
+        size = one.applied.size if one.applied else 0
+        return next((stood for stood in reversed(life) if stood.seq < size), None)
+
     return [
-        AppliedIn(one, seq, one.applied is not None and one.applied.size > begun)
+        AppliedIn(one, seq, then(one))
         for seq, one in notices(leaves, where)
         if isinstance(one, ReleaseNotice)
     ]
-
-
-def _submitted(leaves: Sequence[bytes], standing: Standing) -> int:
-    """Return the place of a claim's first entry."""
-    shown = f'"claim":"{standing.claim_id}"'.encode()
-    return next(seq for seq, leaf in enumerate(leaves) if shown in leaf)
 
 
 def moment(text: str) -> datetime | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from jobs.cosigning import ask
 from optout import snapshot, status
-from optout.leaf import leaves_of
+from optout.leaf import read_leaf
 from optout.log import checkpoint, cosignature, merkle, tiles
 from optout.log.checkpoint import Checkpoint
 from optout.log.note import Signature, SignerKey, VerifierKey
@@ -82,13 +82,12 @@ def require_key(registry: Registry, key: VerifierKey) -> None:
 def note_epoch(registry: Registry) -> EpochNotice | None:
     """Record where every claim stands, unless nothing but epochs was recorded since the last."""
     view = registry.view()
-    said = [one for _, one in leaves_of(view.leaves, registry.where)]
-    if not said or isinstance(said[-1], EpochNotice):
+    if not view.leaves or isinstance(read_leaf(view.leaves[-1], registry.where), EpochNotice):
         return None
     taken = snapshot.from_view(view, registry.where, trust_local=False)
     digest = taken.header.tables_sha256
     made, _ = registry.note(lambda at: status.epoch(view.leaves, digest, at, registry.where))
-    return made if isinstance(made, EpochNotice) else None
+    return made
 
 
 def sign_head(registry: Registry, key: SignerKey) -> tuple[Checkpoint, bytes]:

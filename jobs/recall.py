@@ -5,27 +5,24 @@ after the other; of each only slim columns and what the claims find stay in hand
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.audit import checked
 from jobs.claims import Member, newest
 from jobs.context import load_pinned
 from jobs.enrol import Track
 from jobs.list_files import file_name, lists_folder
+from jobs.published import Published, left_out
 from jobs.releases import Release
 from jobs.vaults import Vault
 from optout import index, style_search, union
 from optout.cohort import Cohort
 from optout.signed_list import require_no_rollback
-from pipeline import led
 from pipeline.embed import recaptioned
-from pipeline.identify import shard_of
-from pipeline.likeness import NOTHING_MEASURED, acting
-from pipeline.manifest import MANIFEST_PATH
+from pipeline.likeness import acting
 from pipeline.plan import ModelChoice
 from pipeline.recall import (
     Changes,
@@ -38,20 +35,11 @@ from pipeline.recall import (
     decide_again,
     find,
 )
-from pipeline.release import name_of
 from pipeline.reread import (
     BY_CLAIMS,
-    Reread,
-    extra_fields,
-    of_samples,
-    of_vaulted,
-    read_rows,
-    samples_of,
 )
-from pipeline.shard import read_parquet
 from pipeline.unjudged import Lacking, Unjudged, unjudged, without_styles
-from pipeline.vault import CAPTIONS_FOLDER, EVIDENCE_ROWS, PRIVATE_EVIDENCE, ROWS_FOLDER
-from schemas.canonical import digest, sha256_hex
+from schemas.canonical import digest
 from schemas.config import ListConfig, RegistryConfig
 from schemas.errors import RegistryError, UsageError
 from schemas.manifest import ListEntry, Manifest
@@ -61,85 +49,6 @@ from schemas.tables import TEXT
 from schemas.verdict import Verdict
 
 UNJUDGED_SHOWN = 20
-
-
-@dataclass(frozen=True, eq=False)
-class Old:
-    """The release that is recalled, and its vault where it is at hand."""
-
-    release: Release
-    vault: Vault | None
-
-    @cached_property
-    def sha256(self) -> str:
-        """Sha256 of its manifest.json, by which it is named."""
-        return sha256_hex(self.release.store.read(MANIFEST_PATH))
-
-    @property
-    def manifest(self) -> Manifest:
-        return self.release.manifest
-
-    @cached_property
-    def shards(self) -> int:
-        """The number of its uid shards."""
-        return sum(p.startswith("ledger/") for p in self.release.files)
-
-    @cached_property
-    def extra(self) -> list[pa.Field]:
-        """Columns of the source that recuse does not know, as the vault names them."""
-        return extra_fields(self.vaulted(0).schema) if self.vault else []
-
-    def vaulted(self, shard: int) -> pa.Table:
-        """Return VAULTED of a shard, with vectors and `extra.` columns."""
-        assert self.vault is not None  # noqa: S101  # asked only where there is one
-        return read_parquet(self.vault.store.read(f"{ROWS_FOLDER}/{name_of(shard)}.parquet"))
-
-    def originals(self, shard: int) -> pa.Table | None:
-        """Return ORIGINALS of released rows of a shard; None where none was redacted."""
-        path = f"{CAPTIONS_FOLDER}/{name_of(shard)}.parquet"
-        if self.vault is None or not self.vault.store.exists(path):
-            return None
-        return read_parquet(self.vault.store.read(path))
-
-    def url_keys(self, shard: int) -> Mapping[str, str]:
-        """Return the canonical address of each row of a shard, as the build had it."""
-        if self.vault is None:
-            return {}
-        body = self.vault.store.read(f"{EVIDENCE_ROWS}/{name_of(shard)}.parquet")
-        table = read_parquet(body, ["uid", "url_key"])
-        return dict(zip(*(table[n].to_pylist() for n in table.column_names), strict=True))
-
-    @cached_property
-    def _told_hops(self) -> Mapping[str, list[str]]:
-        told: dict[str, list[str]] = {}
-        for path in self.vault.store.paths(PRIVATE_EVIDENCE) if self.vault else ():
-            assert self.vault is not None  # noqa: S101  # else there are no paths
-            told |= led.told_hops(read_parquet(self.vault.store.read(path)))
-        return told
-
-    def with_hops(self, rows: Reread, shard: int) -> Reread:
-        """Return rows of a shard with the addresses by which redirects led to their images."""
-        if not self._told_hops or self.vault is None:
-            return rows
-        body = self.vault.store.read(f"{EVIDENCE_ROWS}/{name_of(shard)}.parquet")
-        hops = led.hops_by_row(read_parquet(body, ["uid", "answer"]), self._told_hops)
-        return replace(rows, judged=led.with_hops(rows.judged, hops))
-
-    def published(self, name: str) -> pa.Table:
-        """Return a samples file without images, as it was published."""
-        return read_rows(checked(self.release.store, self.release.files, f"samples/{name}.parquet"))
-
-    def vectors(self, name: str, rows: pa.Table) -> pa.Table:
-        """Return the vectors of a part; no column but uid where the release has none."""
-        path = f"embeddings/{name}.parquet"
-        if path not in self.release.files:
-            return rows.select(["uid"])
-        return read_parquet(checked(self.release.store, self.release.files, path))
-
-    def shard_of_part(self, rows: pa.Table) -> int:
-        """Return the uid shard to which the rows of a samples file belong."""
-        (shard,) = shard_of(rows["uid"][:1], self.shards).to_pylist()
-        return int(shard)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +71,7 @@ class Claims:
 class Judged:
     """What newer claims do to a release. parts, beside: what was found, by part and by shard."""
 
-    old: Old
+    old: Published
     claims: Claims
     honoured: Honoured
     parts: Mapping[str, Found]
@@ -194,37 +103,35 @@ class Judged:
         return [*own, *([self.beside[shard]] if shard in self.beside else [])]
 
 
-def judge(old: Old, claims: Claims, track: Track, recaption: Recaption | None = None) -> Judged:
+def judge(
+    old: Published, claims: Claims, track: Track, recaption: Recaption | None = None
+) -> Judged:
     """Return what the claims do to the rows of a release. Nothing is written.
 
     recaption: compares captions that change with their images; default: by the release's model.
     Raises ProofError for files that are not those of its manifest or vault.
     """
-    matcher = old.release.matcher.fingerprint if old.release.matcher else ""
-    honoured = claims.honoured(matcher)
+    honoured = claims.honoured(old.matcher)
     cohort_lacks = claims.cohort is None and bool(acting(honoured))
     means = Means(
         honoured=without_styles(honoured) if cohort_lacks else honoured,
         config=old.release.config,
         cohort=claims.cohort,
         recaption=recaption or recaption_by(old.manifest),
-        search=index.candidates,
+        search=index.at_hand(),
         near=style_search.near_styles,
     )
     parts: dict[str, Found] = {}
     shard: dict[str, int] = {}
     no_vectors = no_hashes = False
     for name in track(old.release.names, "judging"):
-        samples = samples_of(old.published(name), old.extra)
-        vectors = old.vectors(name, samples)
-        shard[name] = old.shard_of_part(samples)
-        rows = of_samples(samples, vectors, old.url_keys(shard[name]))
-        rows = old.with_hops(rows, shard[name])
-        stored = old.vault.likeness_of(samples["uid"]) if old.vault else NOTHING_MEASURED
-        parts[name] = find(rows, means, _of(old.originals(shard[name]), samples["uid"]), stored)
-        no_vectors = no_vectors or not _whole(vectors, ("cpy", "sty"), samples.num_rows)
-        no_hashes = no_hashes or not _whole(samples, ("sha256", "pixel_sha256", "pdq"))
-    beside = {s: _beside(old, s, means) for s in range(old.shards)} if old.vault else {}
+        one = old.rows(name)
+        shard[name] = one.shard
+        stored = old.measured(one.samples["uid"])
+        parts[name] = find(one.reread, means, one.originals, stored)
+        no_vectors = no_vectors or not _whole(one.vectors, ("cpy", "sty"), one.samples.num_rows)
+        no_hashes = no_hashes or not _whole(one.samples, ("sha256", "pixel_sha256", "pdq"))
+    beside = {s: _beside(old.vault, s, means) for s in range(old.shards)} if old.vault else {}
     decided = decide_again(
         [*parts.values(), *beside.values()],
         old.vault.edges if old.vault else None,
@@ -246,20 +153,13 @@ def judge(old: Old, claims: Claims, track: Track, recaption: Recaption | None = 
     )
 
 
-def _beside(old: Old, shard: int, means: Means) -> Found:
+def _beside(vault: Vault, shard: int, means: Means) -> Found:
     """Return what the claims find in the rows of a shard that are not released."""
-    assert old.vault is not None  # noqa: S101  # asked only where there is one
-    vaulted = old.vaulted(shard)
-    stored = old.vault.likeness_of(vaulted["uid"])
+    vaulted = vault.rows(shard)
+    stored = vault.likeness_of(vaulted["uid"])
     by_claims = pc.is_in(vaulted["reason"], pa.array(sorted(BY_CLAIMS), TEXT))
     doubted = vaulted["uid"].filter(by_claims).combine_chunks()
-    return find(old.with_hops(of_vaulted(vaulted), shard), means, stored=stored, doubted=doubted)
-
-
-def _of(originals: pa.Table | None, uids: pa.ChunkedArray) -> pa.Table | None:
-    if originals is None:
-        return None
-    return originals.filter(pc.is_in(originals["uid"], uids.combine_chunks()))
+    return find(left_out(vault, vaulted, shard), means, stored=stored, doubted=doubted)
 
 
 def _whole(table: pa.Table, names: Iterable[str], rows: int | None = None) -> bool:

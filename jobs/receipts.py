@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.claimant_files import OWNER_ONLY, claimant_folder, registry_at, write_private
+from jobs.claimant_files import claimant_folder, registry_at, write_private
 from jobs.list_files import log_key_path, read_signer, write_signer
 from jobs.publishing import newest_checkpoint, sign_head
 from optout import receipt
@@ -14,7 +14,7 @@ from optout.log import policy as policies
 from optout.log import proof as proofs
 from optout.log.note import SignerKey, VerifierKey, parse_verifier_key
 from optout.log.policy import Log, Policy
-from optout.receipt import Held, Receipt
+from optout.receipt import Receipt
 from optout.registry import Registry
 from schemas.errors import ProofError, UsageError
 
@@ -103,7 +103,6 @@ def write_policy(path: Path, key: VerifierKey) -> None:
     if path.exists():
         return
     write_private(path, Policy(logs=(Log(key),)).to_bytes())
-    path.chmod(OWNER_ONLY)
 
 
 def read_policy(path: Path) -> Policy:
@@ -131,12 +130,6 @@ def read(files: ReceiptFiles) -> tuple[Receipt, proofs.LogProof]:
         return made, proofs.parse(bodies[1])
     except ProofError as e:
         raise ProofError(f"{files.proof}: {e}") from e
-
-
-def verify(files: ReceiptFiles, policy: Policy) -> Held:
-    """Return what a receipt proves by a policy. Raises ProofError where it does not hold."""
-    made, shown = read(files)
-    return receipt.verify(made, shown, policy)
 
 
 def log_key_of(registry: Registry) -> VerifierKey | None:

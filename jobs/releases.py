@@ -1,6 +1,6 @@
 """A published release read back, part by part: rows, vectors as stored, and single pictures."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,13 +10,14 @@ import pyarrow.compute as pc
 from jobs.audit import checked
 from pipeline.manifest import MANIFEST_PATH, read_manifest
 from pipeline.release_maps import MAPPED, mapped
+from pipeline.reread import read_rows
 from pipeline.shard import IMAGE_COLUMN, read_parquet
 from pipeline.tars import read_tar
 from schemas.config import BuildConfig
 from schemas.errors import SchemaError
 from schemas.manifest import FileEntry, Manifest, ModelEntry
 from schemas.ports import Store
-from schemas.tables import KEY32, SAMPLES
+from schemas.tables import KEY32, LEDGER, SAMPLES
 
 READ = [
     "uid",
@@ -28,6 +29,7 @@ READ = [
     "pixel_sha256",
     "pdq",
     "pdq_quality",
+    "stored_pdq",
     "original_width",
     "original_height",
     "clip_similarity",
@@ -76,6 +78,24 @@ class Release:
             for p in self.files
             if p.startswith("samples/") and p.endswith(".parquet")
         )
+
+    def uids(self, name: str) -> pa.Table:
+        """Return the uids of a part. Raises as `part`."""
+        return read_parquet(checked(self.store, self.files, f"samples/{name}.parquet"), ["uid"])
+
+    def plain(self, name: str) -> pa.Table:
+        """Return a samples file without images, as it was published. Raises as `part`."""
+        return read_rows(checked(self.store, self.files, f"samples/{name}.parquet"))
+
+    def each_ledger(self) -> Iterator[pa.Table]:
+        """Give LEDGER of one uid shard after the other. Raises as `part`."""
+        for path in sorted(p for p in self.files if p.startswith("ledger/")):
+            body = checked(self.store, self.files, path)
+            yield read_parquet(body, LEDGER.names).cast(LEDGER)
+
+    def ledger(self) -> pa.Table:
+        """Return LEDGER, whole. Raises as `part`."""
+        return pa.concat_tables([LEDGER.empty_table(), *self.each_ledger()])
 
     def part(self, name: str) -> Part:
         """Return one part. Raises ProofError, SchemaError, StorageError."""

@@ -37,6 +37,7 @@ from pipeline.release_maps import (
     KINDS,
     band_pairs,
     bucket_of,
+    depth_of,
     distinct_codes,
     ledger_root,
     roots_of,
@@ -51,7 +52,7 @@ from pipeline.rewrite import (
     retractions,
 )
 from pipeline.shard import read_parquet, write_parquet
-from pipeline.stored_likeness import STYLES_PATH
+from pipeline.stored_likeness import SIMILARITIES_FOLDER, STYLES_PATH
 from pipeline.vault import (
     CAPTIONS_FOLDER,
     CLAIMS_PATH,
@@ -173,7 +174,7 @@ def _vault(judged: Judged, target: Target, done: Written) -> None:
     until = held_until(created_us, old.release.config.output.hold_days)
     if old.vault is not None:
         store = old.vault.store
-        before, edges = read_parquet(store.read(MATCHES_PATH)), old.vault.edges
+        before, edges = old.vault.matches, old.vault.edges
         stated = read_parquet(store.read(CLAIMS_PATH))
         own = {e.path for e in done.private}
         for path in _lasting(store, created_us):
@@ -226,7 +227,7 @@ def _lasting(vault: Store, now_us: int) -> list[str]:
     """Return the files of the old vault that stay as they are: evidence, decisions, held images."""
     held = is_held(vault, now_us)
     anew = {EDGES_PATH, MATCHES_PATH, CLAIMS_PATH, HELD_UNTIL, SECRET_PATH, REVIEW_PATH}
-    folders = (f"{ROWS_FOLDER}/", f"{CAPTIONS_FOLDER}/", "similarities/")
+    folders = (f"{ROWS_FOLDER}/", f"{CAPTIONS_FOLDER}/", f"{SIMILARITIES_FOLDER}/")
     return [
         path
         for path in vault.paths("")
@@ -239,9 +240,10 @@ def _lasting(vault: Store, now_us: int) -> list[str]:
 
 def _draft(judged: Judged, target: Target, done: Written) -> Manifest:
     old, removed = judged.old.manifest, judged.changes.removed
-    matcher = judged.old.release.matcher.fingerprint if judged.old.release.matcher else ""
     created = datetime.fromisoformat(target.created)
-    honoured = [used(m, matcher, created, pinned=False) for m in judged.claims.members]
+    honoured = [
+        used(m, judged.old.matcher, (created, created), pinned=False) for m in judged.claims.members
+    ]
     declined = [entry for entry in old.lists if not entry.used]
     released = old.released - removed.num_rows
     return old.model_copy(
@@ -281,7 +283,7 @@ def _added(before: dict[str, int], removed: pa.Table, verdict: Verdict) -> dict[
 def _roots(judged: Judged, done: Written) -> Roots:
     """Return the roots of the maps over what is released now."""
     shards = units(judged.old.manifest.rows_in, judged.old.release.config.output.shard_rows)
-    depth = min(16, (shards - 1).bit_length())
+    depth = depth_of(shards)
     entered = pa.concat_tables([ENTRIES.empty_table(), *done.entered])
     bucket = bucket_of(entered["key"], depth)
     pieces = [

@@ -1,6 +1,7 @@
 """The files of a copy that change together, layout by layout: what goes out of them, and that.
 
-A file is written beside the old one and takes its place whole.
+A copy is a folder on a disk, whoever made it, and is changed in place: so these are plain files and
+no store. A file is written beside the old one and takes its place whole.
 """
 
 import json
@@ -128,11 +129,7 @@ class Tar:
         return self.path.with_suffix(".parquet")
 
     def look(self, retracted: Retracted) -> list[Going]:
-        found = self._find(retracted)
-        going = _going(self.path, len(found.keys), found.samples)
-        if found.keep is not None:
-            going += _going(self.table, int((~found.keep).sum()), len(found.keep))
-        return going
+        return self._find(retracted).going(self.path, self.table)
 
     def drop(self, retracted: Retracted) -> None:
         found = self._find(retracted)
@@ -154,6 +151,13 @@ class _Shard:
     keys: set[str]
     samples: int
     keep: np.ndarray | None
+
+    def going(self, path: Path, table: Path) -> list[Going]:
+        """Return how many rows go out of the samples and out of the table beside them."""
+        going = _going(path, len(self.keys), self.samples)
+        if self.keep is not None:
+            going += _going(table, int((~self.keep).sum()), len(self.keep))
+        return going
 
 
 def _shard(table: Path, every: set[str], gone: set[str], retracted: Retracted) -> _Shard:
@@ -197,11 +201,7 @@ class Files:
         return self.path.with_name(f"{self.path.name}.parquet")
 
     def look(self, retracted: Retracted) -> list[Going]:
-        found = self._find(retracted)
-        going = _going(self.path, len(found.keys), found.samples)
-        if found.keep is not None:
-            going += _going(self.table, int((~found.keep).sum()), len(found.keep))
-        return going
+        return self._find(retracted).going(self.path, self.table)
 
     def drop(self, retracted: Retracted) -> None:
         found = self._find(retracted)

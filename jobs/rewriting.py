@@ -3,11 +3,9 @@
 Parts in which nothing changes are taken over as they are.
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,6 +34,7 @@ from pipeline.rewrite import (
     vectors_file,
 )
 from pipeline.shard import IMAGE_COLUMN, read_parquet, write_parquet
+from pipeline.storage import link
 from pipeline.stored_likeness import shard_paths
 from pipeline.tars import read_tar
 from pipeline.vault import (
@@ -122,7 +121,7 @@ def _part(
 ) -> Leaving | None:
     """Write a part, and return the rows that leave it; None where all stay."""
     old = judged.old
-    published = old.published(name)
+    published = old.release.plain(name)
     part, changes = Part(int(name), published, old.extra), judged.by_part[name]
     kept = edited(part, changes)
     own = [f"samples/{name}.parquet", f"samples/{name}.tar", f"samples/{name}_stats.json",
@@ -240,7 +239,7 @@ def _ledger_and_rows(
     path, rows_path = f"ledger/{name}.parquet", f"{ROWS_FOLDER}/{name}.parquet"
     known = read_parquet(checked(old.release.store, old.release.files, path), LEDGER.names)
     vaulted = [vault_rows(one, one.decided, target.secret) for one in leaving]
-    before = old.vaulted(shard) if old.vault else None
+    before = old.vault.rows(shard) if old.vault else None
     for rows in vaulted:
         known = both(known, ledger(rows))
         before = rows if before is None else both(before, rows)
@@ -318,31 +317,24 @@ def keep(judged: Judged, target: Target, path: str, done: Written) -> None:
     """Take over a file of the release as it is."""
     release = judged.old.release
     body = checked(release.store, release.files, path)
-    same(release.store, target.out, path, body, link=target.link)
+    same(release.store, target.out, path, body, share=target.link)
     done.public.append(release.files[path])
 
 
 def carry(vault: Store, target: Target, path: str, done: Written) -> None:
     body = vault.read(path)
-    same(vault, target.vault, path, body, link=target.link)
+    same(vault, target.vault, path, body, share=target.link)
     done.private.append(FileEntry(path=path, sha256=sha256_hex(body), size_bytes=len(body)))
 
 
-def same(source: Store, target: Store, path: str, body: bytes, *, link: bool) -> None:
-    """Give the target a file that the source has. body: what it holds.
-
-    A hard link shares the bytes: nobody here ever writes into a file, only in its stead.
-    """
-    if not link:
-        target.publish(path, body)
-        return
-    place = Path(target.root) / path
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.unlink(missing_ok=True)
-    os.link(Path(source.root) / path, place)
-    if place.read_bytes() != body:  # changed between check and link
-        place.unlink()
-        target.publish(path, body)
+def same(source: Store, target: Store, path: str, body: bytes, *, share: bool) -> None:
+    """Give the target a file that the source has. body: what it holds. share: as a hard link."""
+    if share:
+        link(source, target, path)
+        if target.read(path) == body:
+            return
+        target.delete(path)  # it changed between check and link
+    target.publish(path, body)
 
 
 def is_held(vault: Store, now_us: int) -> bool:

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.audit import checked, private_evidence
+from jobs.audit import private_evidence
 from jobs.releases import Release, open_release
-from jobs.verifying import ledger as read_ledger
+from jobs.vaults import Vault, open_vault
 from optout.receipt import Receipt
 from optout.urls import canonical_url
 from pipeline import delta as deltas
@@ -20,13 +21,9 @@ from pipeline.image.canonical import CanonicalHasher
 from pipeline.manifest import MANIFEST_PATH
 from pipeline.near.hamming import as_words
 from pipeline.release_diff import Diff
-from pipeline.shard import IMAGE_COLUMN, read_parquet
 from pipeline.storage import open_store, read_anywhere
-from pipeline.vault import EDGES_PATH, EVIDENCE_ROWS, MATCHES_PATH, ROWS_FOLDER
 from schemas.canonical import sha256_hex
 from schemas.errors import ImageError, StorageError, UsageError
-from schemas.ports import Store
-from schemas.tables import LEDGER, TRACED, VAULTED
 
 UID_DIGITS = 32
 
@@ -53,10 +50,10 @@ def explain(place: str, what: str, vault: str = "") -> list[Sample]:
     """Return the rows that a uid, a URL or an image file means, with all that is known of them.
 
     vault: "" for none; then of rows that are not released only the ledger speaks. Raises UsageError
-    where nothing is found.
+    where nothing is found, ProofError where a file or the vault is not what the manifest names.
     """
     release = open_release(open_store(place))
-    private = open_store(vault, private=True) if vault else None
+    private = open_vault(vault, release.manifest) if vault else None
     wanted = _wanted(what)
     found = [*_released(release, wanted), *_left_out(release, private, wanted)]
     if not found:
@@ -104,21 +101,18 @@ def _canonical(url: str | None) -> str | None:
 def _released(release: Release, wanted: Mapping[str, str]) -> list[Sample]:
     found = []
     for name in release.names:
-        body = checked(release.store, release.files, f"samples/{name}.parquet")
-        table = read_parquet(body)
-        plain = table.select([n for n in table.column_names if n != IMAGE_COLUMN])
-        found += [Sample(row["uid"], name, row, None) for row in _hits(plain, wanted).to_pylist()]
+        hits = _hits(release.plain(name), wanted)
+        found += [Sample(row["uid"], name, row, None) for row in hits.to_pylist()]
     return found
 
 
-def _left_out(release: Release, vault: Store | None, wanted: Mapping[str, str]) -> list[Sample]:
-    ledger = {row["uid"]: row for row in read_ledger(release).select(LEDGER.names).to_pylist()}
+def _left_out(release: Release, vault: Vault | None, wanted: Mapping[str, str]) -> list[Sample]:
+    ledger = {row["uid"]: row for row in release.ledger().to_pylist()}
     if vault is None:
         uid = wanted.get("uid", "")
         return [Sample(uid, "", {}, ledger[uid])] if uid in ledger else []
     found = []
-    for path in vault.paths(ROWS_FOLDER):
-        table = read_parquet(vault.read(path), VAULTED.names)
+    for table in vault.each_vaulted():
         found += [
             Sample(row["uid"], "", row, ledger.get(row["uid"]))
             for row in _hits(table, wanted).to_pylist()
@@ -126,9 +120,8 @@ def _left_out(release: Release, vault: Store | None, wanted: Mapping[str, str]) 
     return found
 
 
-def _with_evidence(one: Sample, vault: Store) -> Sample:
-    matches = read_parquet(vault.read(MATCHES_PATH))
-    edges = read_parquet(vault.read(EDGES_PATH))
+def _with_evidence(one: Sample, vault: Vault) -> Sample:
+    matches, edges = vault.matches, vault.edges
     either = pc.or_(pc.equal(edges["uid_a"], one.uid), pc.equal(edges["uid_b"], one.uid))
     return Sample(
         one.uid,
@@ -142,12 +135,11 @@ def _with_evidence(one: Sample, vault: Store) -> Sample:
     )
 
 
-def _evidence(uid: str, vault: Store) -> dict[str, Any]:
-    for path in vault.paths(EVIDENCE_ROWS):
-        traced = read_parquet(vault.read(path), TRACED.names)
+def _evidence(uid: str, vault: Vault) -> dict[str, Any]:
+    for traced in vault.each_traced():
         own = traced.filter(pc.equal(traced["uid"], uid))
         if own.num_rows:
-            documents = private_evidence(vault, own)
+            documents = private_evidence(vault.store, own)
             columns = (documents[name].to_pylist() for name in ("sha256", "body"))
             bodies = dict(zip(*columns, strict=True))
             (row,) = own.to_pylist()
@@ -219,11 +211,9 @@ def _inside(release: Release, works: Sequence[Mapping[str, Any]]) -> tuple[set[s
 
 
 def _opened(release: Release, claim: str, vault: str) -> Delta:
-    store = open_store(vault, private=True)
-    tables = [read_parquet(store.read(path), VAULTED.names) for path in store.paths(ROWS_FOLDER)]
-    vaulted = pa.concat_tables([VAULTED.empty_table(), *(t.cast(VAULTED) for t in tables)])
+    vaulted = open_vault(vault, release.manifest).vaulted()
     own = vaulted.filter(pc.fill_null(pc.equal(vaulted["claim_id"], claim), fill_value=False))
-    return deltas.make(claim, release.store.read(MANIFEST_PATH), read_ledger(release), own)
+    return deltas.make(claim, release.store.read(MANIFEST_PATH), release.ledger(), own)
 
 
 # --- two releases
@@ -238,16 +228,8 @@ def compare(before: str, after: str, vaults: tuple[str, str] = ("", "")) -> Diff
     return release_diff.diff(old, new)
 
 
-def _places(place: str, vault: str) -> Any:
+def _places(place: str, vault: str) -> pl.DataFrame:
     release = open_release(open_store(place))
-    samples = (
-        read_parquet(checked(release.store, release.files, f"samples/{name}.parquet"), ["uid"])
-        for name in release.names
-    )
-    vaulted = None
-    if vault:
-        store = open_store(vault, private=True)
-        columns = ["uid", "claim_id", "rule"]
-        tables = [read_parquet(store.read(path), columns) for path in store.paths(ROWS_FOLDER)]
-        vaulted = pa.concat_tables(tables)
-    return release_diff.places(samples, read_ledger(release), vaulted)
+    vaulted = open_vault(vault, release.manifest).vaulted() if vault else None
+    samples = (release.uids(name) for name in release.names)
+    return release_diff.places(samples, release.ledger(), vaulted)

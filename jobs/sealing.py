@@ -7,7 +7,7 @@ manifest last. Until it is there nothing is released, and the same command goes 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pyarrow as pa
 
@@ -20,6 +20,7 @@ from jobs.readmission import parent_of
 from optout.log.note import SignerKey
 from optout.log.sparse import Subtree, joined
 from optout.signed_file import SUFFIX, sign_file
+from optout.signed_list import ListNote
 from optout.tail import FLOOR_SHARE
 from pipeline.evidence import EVIDENCE_INDEX, public_evidence
 from pipeline.likeness import measured_styles
@@ -244,7 +245,9 @@ def lists(job: Job, finished: Finished) -> list[ListEntry]:
     """Return the registries that were honoured, at which checkpoint, and those declined."""
     registry, matcher = job.config.registry, finished.context.plan.matcher.fingerprint
     created = datetime.fromisoformat(finished.context.plan.created)
-    honoured = [used(m, matcher, created, pinned=registry.pin) for m in finished.claims.members]
+    now = datetime.fromtimestamp(finished.context.clock.now_us() / 1_000_000, UTC)
+    times = created, now
+    honoured = [used(m, matcher, times, pinned=registry.pin) for m in finished.claims.members]
     declined = [
         ListEntry(name=one.name, origin=one.origin, used=False, reason=one.reason)
         for one in registry.lists
@@ -253,8 +256,13 @@ def lists(job: Job, finished: Finished) -> list[ListEntry]:
     return [*honoured, *declined]
 
 
-def used(member: Member, matcher: str, created: datetime, *, pinned: bool) -> ListEntry:
-    """Return what a manifest says about a registry whose claims were honoured."""
+def used(
+    member: Member, matcher: str, times: tuple[datetime, datetime], *, pinned: bool
+) -> ListEntry:
+    """Return what a manifest says about a registry whose claims were honoured.
+
+    times: when the build began, and now.
+    """
     header, signed = member.snapshot.header, member.signed
     return ListEntry(
         name=member.name,
@@ -264,7 +272,7 @@ def used(member: Member, matcher: str, created: datetime, *, pinned: bool) -> Li
         root=header.root,
         recorded_at=header.recorded_at,
         exported_at=signed.note.exported_at if signed else None,
-        age_days=round(signed.note.age_days(created), 3) if signed else None,
+        age_days=_age_days(signed.note, *times) if signed else None,
         checkpoint=member.snapshot.checkpoint.decode() or None,
         epoch=header.epoch,
         key=signed.key.short if signed else None,
@@ -274,6 +282,15 @@ def used(member: Member, matcher: str, created: datetime, *, pinned: bool) -> Li
         claims_active=member.snapshot.claims.num_rows,
         claims_not_judged_by_similarity=unjudged(member.snapshot.works, matcher),
     )
+
+
+def _age_days(note: ListNote, created: datetime, now: datetime) -> float:
+    """Return how old an export was when the build began; 0 for one made while it ran.
+
+    Below zero is left what is yet to come: no honest list is, and audits fail it.
+    """
+    age = note.age_days(created)
+    return round(max(age, 0.0) if note.age_days(now) >= 0 else age, 3)
 
 
 def sign_release(out: Store, body: bytes, key: SignerKey) -> None:

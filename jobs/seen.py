@@ -6,6 +6,7 @@ each other prove it to anybody.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from jobs.claimant_files import data_folder
 from jobs.list_files import file_name
 from optout.log import checkpoint
 from optout.log.fork import Fork
-from schemas.canonical import canonical_json
+from schemas.canonical import canonical_json, sha256_hex
 from schemas.errors import ProofError, RollbackError, StorageError
 
 SEEN = "seen"
@@ -35,16 +36,25 @@ def seen_folder() -> Path:
     return data_folder() / SEEN
 
 
-def keep(head: Head, folder: Path | None = None) -> None:
+def keep(
+    head: Head, folder: Path | None = None, root_at: Callable[[int], str] | None = None
+) -> None:
     """Keep a state, unless a newer one is kept.
 
+    root_at: the root of the log at an older size, where its entries are at hand.
     Raises RollbackError where the log has shrunk since, or shows another root at the same size;
-    then both notes are kept beside each other, and the message says where.
+    then both notes are kept beside each other, and the message says where. Also where the log
+    does not continue the older state.
     """
     home = folder or seen_folder()
     path = home / f"{file_name(head.origin)}.json"
     held = _read(path)
     if held is None or head.size > held.size:
+        if held is not None and root_at is not None and root_at(held.size) != held.root:
+            raise RollbackError(
+                f"expected root {held.root} of {head.origin} at size {held.size}, as this machine"
+                f" has seen ({path}), found {root_at(held.size)}: its publisher shows two histories"
+            )
         _write(path, head)
         return
     if head.size < held.size:
@@ -98,15 +108,25 @@ def _write(path: Path, head: Head) -> None:
         raise StorageError(f"expected to keep the newest state of a log in {path}: {e}") from e
 
 
+def keep_fork(fork: Fork, origin: str, folder: Path | None = None) -> Path:
+    """Keep the proof that a log shows two histories, and return where."""
+    body = fork.to_bytes()
+    path = (folder or seen_folder()) / FORKS / f"{file_name(origin)}-{sha256_hex(body)[:16]}.fork"
+    return _written(path, body)
+
+
 def _keep_fork(home: Path, one: Head, other: Head) -> Path:
     """Keep both notes: of checkpoints as a proof of the log's own form, of lists side by side."""
-    name = f"{file_name(one.origin)}-{one.size}-{other.root[:16]}"
     try:
         for head in (one, other):
             checkpoint.parse(head.body)
-        path, body = home / FORKS / f"{name}.fork", Fork((one.body, other.body)).to_bytes()
     except ProofError:
-        path, body = home / FORKS / f"{name}.notes", one.body + b"\n" + other.body
+        name = f"{file_name(one.origin)}-{one.size}-{other.root[:16]}.notes"
+        return _written(home / FORKS / name, one.body + b"\n" + other.body)
+    return keep_fork(Fork((one.body, other.body)), one.origin, home)
+
+
+def _written(path: Path, body: bytes) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)

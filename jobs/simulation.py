@@ -10,15 +10,13 @@ from jobs.enrol import Track
 from jobs.releases import Part, Release
 from jobs.vaults import Vault
 from optout import snapshot, union
-from optout.cohort import Cohort
 from optout.registry import Registry
 from pipeline.likeness import NOTHING_MEASURED
-from pipeline.models.matcher_files import load_cohort
+from pipeline.models.matcher_files import cohort_of
 from pipeline.report.gallery import thumbnail
 from pipeline.report.simulation import RULE_WORDS, Group, SimulationFacts
 from pipeline.report.trial import Shown
 from pipeline.simulate import Accepted, Found, accept, by_rule, find, is_stored, simulate
-from schemas.errors import ModelMismatchError, UsageError
 from schemas.verdict import Verdict
 
 SHOWN = 24
@@ -184,12 +182,3 @@ def _shown(found: Simulated, row: Mapping[str, object], body: bytes | None) -> S
         similarity if isinstance(similarity, float) else None,
         note,
     )
-
-
-def cohort_of(name: str, matcher: str) -> Cohort | None:
-    """Return the cohort of a matcher where it is that of the release's, else null."""
-    try:
-        cohort = load_cohort(name)
-    except (UsageError, ModelMismatchError):
-        return None
-    return cohort if cohort.matcher == matcher else None

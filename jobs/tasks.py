@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from jobs.context import context_at
 from pipeline.fetch import Errand
 from pipeline.plan import Plan, Receipt, Ref, Task
+from pipeline.release_maps import depth_of
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ class Tasks:
 
     def maps(self, released: list[Receipt]) -> list[Task]:
         """Make the row map in pieces, by the first bits of its keys; the other two whole."""
-        depth = map_depth(self.plan)
+        depth = depth_of(self.plan.shards)
         entries = self.listed(outputs(released, "entries"))
         pieces = [
             Task("map", f"rows-{b:05d}", {"entries": entries, "bucket": b, "depth": depth})
@@ -224,14 +225,6 @@ class Tasks:
     def columns(self, receipts: Sequence[Receipt], *names: str) -> dict[str, object]:
         """Return several named outputs of all receipts as task arguments."""
         return {name: self.listed(outputs(receipts, name)) for name in names}
-
-
-def map_depth(plan: Plan) -> int:
-    """Return in how many bits the keys of a piece of the row map agree: as many pieces as shards.
-
-    Always the same map: the number of pieces is nobody's but the scheduler's business.
-    """
-    return min(16, (plan.shards - 1).bit_length())
 
 
 def round_name(errand: Errand, number: int) -> str:

@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,27 +18,33 @@ import pyarrow.compute as pc
 
 from jobs import audit as signals
 from jobs.maps import found_roots, ledger_of, read_samples, require_roots
+from jobs.published import Published
 from jobs.releases import Release, open_release
-from jobs.replaying import Replayed, Snapshots, replay_claims
-from jobs.vaults import open_vault
-from optout.list_audit import list_faults, log_fault
+from jobs.replaying import Replayed, Snapshots, loaded, replay_claims
+from jobs.vaults import Vault, open_vault
+from optout import log_audit
+from optout.cohort import Cohort
+from optout.list_audit import look_at_lists
+from optout.log.fork import Fork
 from optout.log.note import VerifierKey
 from optout.log.policy import Policy
+from optout.log_audit import HeldLog
 from optout.registry import Registry
 from optout.signed_file import SUFFIX, open_note, require_same
 from pipeline import audit
 from pipeline.audit import ABOUT, Check, Name, Status, failed, judged, needs, verified
-from pipeline.image.canonical import CanonicalHasher
+from pipeline.image.canonical import CanonicalHasher, canonical_pixels
+from pipeline.image.decoders import Decoder
+from pipeline.image.header import read_header
 from pipeline.manifest import MANIFEST_KIND, MANIFEST_PATH
 from pipeline.release_maps import MAPPED, mapped
 from pipeline.shard import read_parquet
 from pipeline.storage import open_store
-from pipeline.vault import ROWS_FOLDER, vault_of
 from schemas.canonical import sha256_hex
-from schemas.config import ResizeMode
+from schemas.config import MAX_LIST_AGE_DAYS, ResizeMode
 from schemas.errors import CurationError, ProofError, SchemaError, StorageError
+from schemas.manifest import ListEntry
 from schemas.ports import Embedder, Store
-from schemas.tables import LEDGER, VAULTED
 
 WHOLE_IMAGES = (ResizeMode.NO, ResizeMode.KEEP_RATIO, ResizeMode.KEEP_RATIO_LARGEST)
 
@@ -49,20 +57,26 @@ class Held:
     """What whoever audits has beside the release.
 
     keys: of builders. policy: whose logs and witnesses count. registries: opened, of the lists that
-    were used or should have been. snapshots: folders of lists or snapshots. vault: "" for none.
-    embedder: gives the release's matcher, null where it is not at hand.
+    were used or should have been. logs: open those of registries, at hand or as published.
+    snapshots: folders of lists or snapshots. vault: "" for none.
+    embedder: gives the release's matcher, null where it is not at hand; cohort: that of a matcher
+    by its fingerprint, likewise. keep_fork: puts the proof that a log shows two histories where it
+    is found again, and says where.
     """
 
     keys: tuple[VerifierKey, ...] = ()
     policy: Policy | None = None
     registries: tuple[Registry, ...] = ()
+    logs: tuple[Callable[[], HeldLog], ...] = ()
     snapshots: tuple[Store, ...] = ()
     vault: str = ""
     demanded: tuple[str, ...] = ()
-    max_age_days: float = 7.0
+    max_age_days: float = MAX_LIST_AGE_DAYS
     sample: int | None = audit.SAMPLED_ROWS  # null: every row
     seed: int = 0
     embedder: Loaded = lambda: None
+    cohort: Callable[[str], Cohort | None] = lambda _matcher: None
+    keep_fork: Callable[[Fork, str], str] = lambda _fork, _origin: ""
 
 
 @dataclass
@@ -113,9 +127,8 @@ def verify(
         except CurationError as e:
             report.add(failed(name, [str(e)]))
     try:
-        found = replay_claims(release, Snapshots(held.registries, held.snapshots), held.vault)
-        report.replayed = found
-        report.add(claims(found))
+        report.replayed = replayed(release, held)
+        report.add(claims(report.replayed))
     except CurationError as e:
         report.add(failed(Name.CLAIMS, [str(e)]))
     return report
@@ -156,27 +169,14 @@ def files(release: Release, told: Told) -> Check:
 def rows(release: Release) -> Check:
     """Check that each input row is in one place."""
     manifest = release.manifest
-    samples = (_uids(release, name) for name in release.names)
-    wrong = audit.row_faults(manifest, samples, ledger(release))
+    samples = (release.uids(name) for name in release.names)
+    wrong = audit.row_faults(manifest, samples, release.ledger())
     out = manifest.rows_in - manifest.released
     return judged(
         Name.ROWS,
         wrong,
         f"{manifest.rows_in:,} rows in = {manifest.released:,} released + {out:,} in the ledger",
     )
-
-
-def _uids(release: Release, name: str) -> pa.Table:
-    path = f"samples/{name}.parquet"
-    return read_parquet(signals.checked(release.store, release.files, path), ["uid"])
-
-
-def ledger(release: Release) -> pa.Table:
-    """Return LEDGER of a release."""
-    paths = sorted(p for p in release.files if p.startswith("ledger/"))
-    bodies = (signals.checked(release.store, release.files, path) for path in paths)
-    tables = [read_parquet(body, LEDGER.names) for body in bodies]
-    return pa.concat_tables([LEDGER.empty_table(), *(t.cast(LEDGER) for t in tables)])
 
 
 def maps(release: Release, told: Told) -> Check:
@@ -202,7 +202,7 @@ class Drawn:
 
 def drawn(release: Release, held: Held, told: Told) -> Iterator[Drawn]:
     """Yield the rows that are looked at one by one: a sample, or all."""
-    uids = [uid for name in release.names for uid in _uids(release, name)["uid"].to_pylist()]
+    uids = [uid for name in release.names for uid in release.uids(name)["uid"].to_pylist()]
     count = len(uids) if held.sample is None else held.sample
     wanted = pa.array(audit.chosen(uids, count, held.seed), pa.string())
     for number, name in enumerate(release.names, 1):
@@ -250,10 +250,6 @@ def vectors(release: Release, held: Held, told: Told) -> Check:
 
 
 def _vector_faults(release: Release, some: Drawn, embedder: Embedder) -> tuple[list[str], int]:
-    from pipeline.image.canonical import canonical_pixels  # noqa: PLC0415
-    from pipeline.image.decoders import Decoder  # noqa: PLC0415
-    from pipeline.image.header import read_header  # noqa: PLC0415
-
     path = f"embeddings/{some.name}.parquet"
     table = read_parquet(signals.checked(release.store, release.files, path))
     uids = [uid for uid in some.rows["uid"].to_pylist() if uid in some.pictures]
@@ -275,33 +271,73 @@ def _vector_faults(release: Release, some: Drawn, embedder: Embedder) -> tuple[l
 def lists(release: Release, held: Held) -> Check:
     """Check signatures and age of the lists that were used, and that none asked for is left out."""
     entries = release.manifest.lists
-    wrong, unsigned = list_faults(entries, held.policy, held.demanded, held.max_age_days)
-    if wrong:
-        return failed(Name.LISTS, wrong)
+    created = datetime.fromisoformat(release.manifest.created)
+    found = look_at_lists(entries, held.policy, held.demanded, created, held.max_age_days)
+    if found.wrong:
+        return failed(Name.LISTS, found.wrong)
     used = sum(entry.used for entry in entries)
     said = f"{used} used, {len(entries) - used} declined"
-    if unsigned and held.policy is None:
-        return needs(Name.LISTS, "the policy file that says whose keys count (--policy)", said)
-    if unsigned:
-        return needs(Name.LISTS, f"a signed checkpoint of {', '.join(unsigned)}", said)
+    missing = list(found.unseen)
+    if found.unsigned and held.policy is None:
+        missing.append("the policy file that says whose keys count (--policy)")
+    elif found.unsigned:
+        missing.append(f"a signed checkpoint of {', '.join(found.unsigned)}")
+    if missing:
+        return Check(Name.LISTS, Status.NEEDS, said, needs=tuple(missing))
     return verified(Name.LISTS, said)
 
 
 def logs(release: Release, held: Held) -> Check:
-    """Check that logs had the states at which they were used, and only grew since."""
+    """Check that logs had the states at which they were used, only grew, and are dated truly."""
     entries = [entry for entry in release.manifest.lists if entry.used]
-    known = {registry.log_key()[0]: registry for registry in held.registries}
-    missing = [entry.origin for entry in entries if entry.origin not in known]
-    wrong = [
-        fault
-        for entry in entries
-        if entry.origin in known and (fault := log_fault(entry, known[entry.origin].leaf_hashes()))
-    ]
+    created = datetime.fromisoformat(release.manifest.created)
+    try:
+        known = [opened() for opened in held.logs]
+    except StorageError as e:
+        return needs(Name.LOG, f"a log that can be read: {e}")
+    wrong = list(_forks(known, held))
+    missing = []
+    for entry in entries:
+        own = [log for log in known if log.origin == entry.origin]
+        if not own:
+            missing.append(entry.origin)
+        for log in own:
+            wrong += _log_faults(entry, log, held, created)
     if wrong:
         return failed(Name.LOG, wrong)
     if missing:
-        return needs(Name.LOG, f"the log of {', '.join(missing)} (--registry)")
+        what = f"the log of {', '.join(missing)} (--registry, or --log as published)"
+        return needs(Name.LOG, what)
     return verified(Name.LOG, f"{len(entries)} logs had the states that were used")
+
+
+def _log_faults(entry: ListEntry, log: HeldLog, held: Held, created: datetime) -> Iterator[str]:
+    if fault := log_audit.state_fault(entry, log):
+        yield fault  # of another history, nothing else can be asked
+        return
+    if fault := log_audit.stale_fault(entry, log, created, held.max_age_days):
+        yield fault
+    signed = [entry.checkpoint.encode()] if entry.checkpoint else []
+    signed += [body for _, body in log.signed]
+    states = log_audit.seen(signed, held.policy) if held.policy else ()
+    leaves = log.leaves()
+    yield from log_audit.entry_faults(leaves, log.where)
+    yield from log_audit.time_faults(leaves, states, log.where)
+    taken = loaded(held.snapshots, entry)
+    if taken is not None and entry.size is not None:
+        yield from log_audit.snapshot_faults(leaves[: entry.size], taken, log.where)
+
+
+def _forks(logs: Sequence[HeldLog], held: Held) -> Iterator[str]:
+    """Give how logs contradict each other, two copies of one at a time."""
+    for one, other in combinations(logs, 2):
+        if one.origin != other.origin:
+            continue
+        said, proof = log_audit.fork((one, other), held.policy or Policy())
+        if said:
+            where = held.keep_fork(proof, one.origin) if proof else ""
+            kept = f"; {where} proves it to anybody (recuse audit verify-fork)" if where else ""
+            yield f"{said}{kept}"
 
 
 def _private(
@@ -310,7 +346,7 @@ def _private(
     """Return the checks that only the holder of the vault can make."""
     names = (Name.VAULT, Name.LEDGER, Name.SIGNALS)
     if not held.vault:
-        return [(name, lambda name=name: needs(name, "the vault (--vault)")) for name in names]  # type: ignore[misc]
+        return [(name, partial(needs, name, "the vault (--vault)")) for name in names]
     return [
         (Name.VAULT, lambda: vault(release, held.vault)),
         (Name.LEDGER, lambda: ledger_opened(release, held.vault)),
@@ -326,11 +362,8 @@ def vault(release: Release, place: str) -> Check:
 
 def ledger_opened(release: Release, place: str) -> Check:
     """Check that each row of the ledger commits to what the vault holds."""
-    store = open_store(place, private=True)
-    paths = store.paths(ROWS_FOLDER)
-    tables = [read_parquet(store.read(path), VAULTED.names) for path in paths]
-    held = pa.concat_tables([VAULTED.empty_table(), *(t.cast(VAULTED) for t in tables)])
-    wrong = audit.ledger_faults(ledger(release), held)
+    held = Vault(open_store(place, private=True)).vaulted()
+    wrong = audit.ledger_faults(release.ledger(), held)
     return judged(Name.LEDGER, wrong, f"{held.num_rows:,} commitments opened")
 
 
@@ -344,6 +377,13 @@ def replayed_signals(release: Release, place: str, told: Told) -> Check:
     return judged(Name.SIGNALS, wrong, f"{sum(found.rows.values()):,} rows replayed")
 
 
+def replayed(release: Release, held: Held) -> Replayed:
+    """Return what comes out where the claims judge a release again."""
+    vault = open_vault(held.vault, release.manifest) if held.vault else None
+    old = Published(release, vault)
+    return replay_claims(old, Snapshots(held.registries, held.snapshots), held.cohort(old.matcher))
+
+
 def claims(found: Replayed) -> Check:
     """Check what the replay of claims says."""
     said = f"claims replayed {found.replayed} of {found.active}"
@@ -352,15 +392,6 @@ def claims(found: Replayed) -> Check:
     if found.needs:
         return Check(Name.CLAIMS, Status.NEEDS, said, needs=found.needs)
     return verified(Name.CLAIMS, f"{said}; {found.rows:,} rows judged again")
-
-
-def report_of(release: str, place: str = "") -> str:
-    """Return the vault of a release: as given, else beside it where there is one, else ""."""
-    beside = vault_of(release)
-    if place:
-        return place
-    store = open_store(beside, private=True)
-    return beside if store.paths(ROWS_FOLDER) else ""
 
 
 # --- for programs

@@ -82,6 +82,13 @@ class ClaimKeys:
         with storage.translated(self.where), self._engine.connect() as connection:
             return list(connection.execute(query).scalars())
 
+    def claims(self, *, several: bool = False) -> list[str]:
+        """Return the claims that have a key, or more than one."""
+        least = sa.func.count() > int(several)
+        query = sa.select(KEYS.c.claim_id).group_by(KEYS.c.claim_id).having(least)
+        with storage.translated(self.where), self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
     def all(self) -> dict[tuple[str, int], bytes]:
         """Return every key by claim and number."""
         with storage.translated(self.where), self._engine.connect() as connection:

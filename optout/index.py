@@ -4,9 +4,12 @@ One is appended to each row and minus the least cosine to each work, so that the
 a margin and a range search at zero finds what reaches it.
 """
 
+from importlib.util import find_spec
+
 import numpy as np
 
-from optout.match import SLACK, Floats, Places, in_order
+from optout import match
+from optout.match import SLACK, Candidates, Floats, Places, in_order
 from schemas.ports import Vectors
 
 
@@ -33,3 +36,8 @@ def candidates(rows: Vectors, works: Vectors, least: Floats) -> tuple[Places, Pl
         np.concatenate([row[kept], np.repeat(doubtful, m)]).astype(np.int64),
         np.concatenate([labels[kept], np.tile(np.arange(m), len(doubtful))]).astype(np.int64),
     )
+
+
+def at_hand() -> Candidates:
+    """Return this search where FAISS is installed, else its reference: the same answers."""
+    return candidates if find_spec("faiss") is not None else match.candidates

@@ -8,6 +8,8 @@ from optout.notice import Notice, NoticeType, parse_notice
 from schemas.errors import RegistryError, SchemaError
 
 NOTICES = frozenset(str(kind) for kind in NoticeType)
+QUOTED = tuple(f'"type":"{kind}"'.encode() for kind in sorted(NOTICES))
+"""How a notice's type stands in its canonical bytes."""
 
 
 def read_leaf(leaf: bytes, where: str) -> Entry | Notice:
@@ -39,7 +41,12 @@ def entries(leaves: Sequence[bytes], where: str) -> Iterable[tuple[int, Entry]]:
 
 
 def notices(leaves: Sequence[bytes], where: str) -> Iterable[tuple[int, Notice]]:
-    """Give each notice of the registry, with its place in the log."""
-    for seq, found in leaves_of(leaves, where):
-        if not isinstance(found, Entry):
-            yield seq, found
+    """Give each notice of the registry, with its place in the log.
+
+    Entries about claims, most of a log, are passed over unread.
+    """
+    for seq, leaf in enumerate(leaves):
+        if any(kind in leaf for kind in QUOTED):
+            found = read_leaf(leaf, f"entry {seq} of {where}")
+            if not isinstance(found, Entry):
+                yield seq, found

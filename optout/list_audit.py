@@ -1,90 +1,103 @@
-"""What a manifest says of the lists that it used, held against keys, logs and what was asked. Pure.
+"""What a manifest says of the lists that it used, held against keys and what was asked. Pure.
 
 A list is a signed state of somebody's log. What can be checked without the log is whose signature
-it carries, and how old it was; with the log, that it really had that state and only grew since.
+it carries, and how old it was; what the log adds, `optout.log_audit` says.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
-from optout.log import checkpoint, merkle
+from optout.log import checkpoint
 from optout.log import policy as policies
 from optout.log.checkpoint import Checkpoint
-from optout.log.policy import Policy
+from optout.log.policy import Policy, Vouched
+from schemas.config import MAX_LIST_AGE_DAYS
 from schemas.errors import ProofError
 from schemas.manifest import ListEntry
 
-MAX_AGE_DAYS = 7.0
+
+@dataclass(frozen=True, slots=True)
+class OfLists:
+    """What was found of the lists of a manifest.
+
+    wrong: in words. unsigned: origins of which no signature was checked. unseen: what is missing
+    of the witnesses that the policy asks for, in words.
+    """
+
+    wrong: list[str] = field(default_factory=list)
+    unsigned: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
 
 
-def list_faults(
+def look_at_lists(
     entries: Sequence[ListEntry],
     policy: Policy | None,
     demanded: Collection[str],
-    max_age_days: float = MAX_AGE_DAYS,
-) -> tuple[list[str], list[str]]:
-    """Return what is wrong with the lists of a manifest, and of which no signature was checked.
+    created: datetime,
+    max_age_days: float = MAX_LIST_AGE_DAYS,
+) -> OfLists:
+    """Return what a manifest's entries show of its lists.
 
-    policy: whose keys count; null for none. demanded: origins that must have been used.
+    policy: whose keys count; null for none. demanded: origins that must have been used. created:
+    when the build began, by the builder's clock.
     """
-    wrong, unsigned = [], []
+    found = OfLists()
     used = {entry.origin for entry in entries if entry.used}
     declined = {entry.origin: entry.reason for entry in entries if not entry.used}
     for origin in sorted(set(demanded) - used):
         why = f"declined: {declined[origin]}" if origin in declined else "not named at all"
-        wrong.append(f"expected the list {origin} to be used, found it {why}")
+        found.wrong.append(f"expected the list {origin} to be used, found it {why}")
     for entry in entries:
         if not entry.used:
             continue
         if entry.age_days is not None and not 0 <= entry.age_days <= max_age_days:
-            wrong.append(
+            found.wrong.append(
                 f"expected the list {entry.origin} to be at most {max_age_days:g} days old when the"
                 f" build began, found {entry.age_days:g}"
             )
         if entry.checkpoint is None:
-            unsigned.append(entry.origin)
+            found.unsigned.append(entry.origin)
             continue
-        fault = _checkpoint_fault(entry, policy)
-        if fault:
-            wrong.append(fault)
-        elif policy is None:
-            unsigned.append(entry.origin)
-    return wrong, unsigned
+        body = entry.checkpoint.encode()
+        try:
+            vouched = policies.opened(body, policy) if policy else None
+            said = vouched.checkpoint if vouched else checkpoint.parse(body)
+        except ProofError as e:
+            found.wrong.append(f"checkpoint of {entry.origin}: {e}")
+            continue
+        if fault := _state_fault(entry, said):
+            found.wrong.append(fault)
+        elif policy is None or vouched is None:
+            found.unsigned.append(entry.origin)
+        elif unseen := _unseen(entry, policy, vouched, created, max_age_days):
+            found.unseen.append(unseen)
+    return found
 
 
-def _checkpoint_fault(entry: ListEntry, policy: Policy | None) -> str:
-    body = (entry.checkpoint or "").encode()
-    try:
-        found = (
-            policies.opened(body, policy).checkpoint
-            if policy is not None
-            else checkpoint.parse(body)
-        )
-    except ProofError as e:
-        return f"checkpoint of {entry.origin}: {e}"
+def _unseen(
+    entry: ListEntry, policy: Policy, vouched: Vouched, created: datetime, max_age_days: float
+) -> str:
+    """Return what is missing of a policy's witnesses: all of them, or a look not long before."""
+    if not vouched.quorum:
+        return f"cosignatures of {entry.origin} by the witnesses that the policy asks for"
+    at = policy.current_at(vouched.times)
+    if at is None:
+        return ""
+    age = created - datetime.fromtimestamp(at, UTC)
+    if age <= timedelta(days=max_age_days):
+        return ""
+    return (
+        f"a cosignature of {entry.origin} by witnesses in the {max_age_days:g} days before the"
+        f" build; that it was fresh is the builder's word: they last saw it {age.days} days before"
+    )
+
+
+def _state_fault(entry: ListEntry, found: Checkpoint) -> str:
     root = bytes.fromhex(entry.root or "")
     if found != Checkpoint(entry.origin, entry.size or 0, root):
         return (
             f"expected the checkpoint of {entry.origin} at {entry.size} entries, root {entry.root},"
             f" found one of {found.origin} at {found.size}, root {found.root.hex()}"
-        )
-    return ""
-
-
-def log_fault(entry: ListEntry, leaves: Sequence[bytes]) -> str:
-    """Return how a log contradicts the state at which a list was used; "" where it had it.
-
-    leaves: leaf hashes of the log as it is now.
-    """
-    size = entry.size or 0
-    if len(leaves) < size:
-        return (
-            f"expected the log of {entry.origin} to have {size} entries or more, found"
-            f" {len(leaves)}: it was rolled back, or the release used a state that never was"
-        )
-    found = merkle.root(leaves[:size]).hex()
-    if found != entry.root:
-        return (
-            f"expected root {entry.root} of {entry.origin} at {size} entries, found {found} by its"
-            " log: there are two histories"
         )
     return ""

@@ -20,6 +20,7 @@ from schemas.errors import RegistryError
 from schemas.ports import Clock
 
 T = TypeVar("T")
+N = TypeVar("N", bound=Notice)
 
 APPEND_TRIES = 50  # each lost race means that somebody else appended
 
@@ -32,14 +33,14 @@ class LogTable:
         self._engine = engine
         self._clock = clock
 
-    def note(self, notice: Callable[[str], Notice]) -> tuple[Notice, int]:
+    def note(self, notice: Callable[[str], N]) -> tuple[N, int]:
         """Record a notice of the registry's own; returns it and the log's size after it.
 
         notice: gives it for the time at which it is recorded.
         """
 
-        def once(connection: sa.Connection) -> tuple[Notice, int]:
-            made = notice(self._now())
+        def once(connection: sa.Connection) -> tuple[N, int]:
+            made = notice(self._now(connection))
             return made, append_notice(connection, made)[1]
 
         return self._appended(once)
@@ -81,7 +82,7 @@ class LogTable:
                     f"expected a key named {row.origin}, as the log is, found {key.short}"
                 )
             if row.log_key:
-                at = self._now()
+                at = self._now(connection)
                 append_notice(connection, rotated(row.log_key, str(key), rotation, at))
             connection.execute(sa.update(REGISTRY).values(log_key=str(key)))
 
@@ -119,7 +120,13 @@ class LogTable:
         with storage.translated(self.where), storage.reading(self._engine) as connection:
             return [blob(value) for value in connection.execute(query).scalars()]
 
-    def _now(self) -> str:
-        """Return the registry's time: RFC 3339, microseconds, UTC."""
+    def _now(self, connection: sa.Connection) -> str:
+        """Return the registry's time for its next entry: RFC 3339, microseconds, UTC.
+
+        Never before that of the newest one, also where the clock was put back: an entry that is
+        dated before the one ahead of it shows that somebody has put it there later.
+        """
         seconds, micros = divmod(self._clock.now_us(), 1_000_000)
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+        now = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+        newest = sa.select(EVENTS.c.recorded_at).order_by(EVENTS.c.seq.desc()).limit(1)
+        return max(now, connection.execute(newest).scalar() or "")

@@ -80,8 +80,9 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Samples. pdq: uint64[n, 4]. quality: int16[n], -1 without a hash. cpy: float32[n, d].
+    """Samples. pdq: uint64[n, c, 4], c codes of each, of which the nearest counts.
 
+    quality: int16[n], -1 without a hash. cpy: float32[n, d].
     keypoints: as stored, n or none at all.
     """
 
@@ -297,12 +298,12 @@ def cosines(rows: Vectors, works: Vectors, row: Places, at: Places) -> Floats:
 
 
 def distances(rows: Words, works: Words, row: Places, work: Places) -> npt.NDArray[np.int64]:
-    """Return int64[k], the PDQ distance of each pair: the least over the work's eight variants."""
+    """Return int64[k], the PDQ distance of each pair: the least over codes and eight variants."""
     out = np.empty(len(row), np.int64)
     for start in range(0, len(row), BLOCK_ROWS):
         part = slice(start, start + BLOCK_ROWS)
-        bits = np.bitwise_count(rows[row[part]][:, None, :] ^ works[work[part]])
-        out[part] = bits.sum(axis=2, dtype=np.int64).min(axis=1)
+        bits = np.bitwise_count(rows[row[part]][:, :, None] ^ works[work[part]][:, None])
+        out[part] = bits.sum(axis=3, dtype=np.int64).min(axis=(1, 2))
     return out
 
 

@@ -7,7 +7,7 @@ verifier's policy asks for have cosigned; else they are the registry's word, and
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -16,16 +16,18 @@ from pydantic import BaseModel, ConfigDict
 
 from optout.leaf import read_leaf
 from optout.log import checkpoint, proof
+from optout.log import policy as policies
 from optout.log.merkle import leaf_hash
+from optout.log.note import VerifierKey
 from optout.log.policy import Policy
-from optout.log.proof import LogProof, Proved
+from optout.log.proof import LogProof
 from optout.log.sparse import Proof, SparseMap, verify
 from optout.notice import EpochNotice
 from optout.receipt import prove
 from optout.registry import LogView
 from optout.replay import Standing, replay
 from optout.status import claim_key, epochs, standing_json, standing_value, status_map
-from schemas.canonical import canonical_json
+from schemas.canonical import canonical_json, readable_json
 from schemas.errors import ClaimError, ProofError, RegistryError, SchemaError
 
 SUFFIX = ".status.json"
@@ -55,8 +57,7 @@ class StatusProof(BaseModel):
 
     def to_bytes(self) -> bytes:
         """Return the proof as JSON for a file."""
-        document = json.loads(canonical_json(self.model_dump(mode="json")))
-        return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+        return readable_json(self.model_dump(mode="json"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +102,14 @@ def make(
     checkpoint was there by then.
     """
     leaves, where = view.leaves, view.origin
+    hashes = [leaf_hash(leaf) for leaf in leaves]
     known = [
         (seq, epoch, body)
         for seq, epoch in epochs(leaves, where)
         if (body := next((b for size, b in signed if size > seq), None))
     ]
-    times = [moment(epoch, proof_of(leaves, seq, body), policy).at for seq, epoch, body in known]
+    times = [_moment(epoch, policies.opened(body, policy).times, policy).at
+             for _, epoch, body in known]  # fmt: skip
     before = [n for n, time in enumerate(times) if at is None or time <= at]
     if not before:
         raise ClaimError(
@@ -119,7 +122,7 @@ def make(
     def shown(number: int) -> Shown:
         seq, epoch, body = known[number]
         standings = replay(leaves[: epoch.size], where)
-        return _shown(claim, epoch, proof_of(leaves, seq, body), standings.get(claim), standings)
+        return _shown(claim, epoch, prove(seq, hashes, body), standings.get(claim), standings)
 
     return StatusProof(
         origin=origin,
@@ -145,18 +148,8 @@ def _shown(
     )
 
 
-def proof_of(leaves: Sequence[bytes], seq: int, body: bytes) -> LogProof:
-    """Return the proof that an entry is in the log of a signed checkpoint."""
-    return prove(seq, [leaf_hash(leaf) for leaf in leaves], body)
-
-
-def moment(epoch: EpochNotice, shown: LogProof, policy: Policy) -> Moment:
-    """Return when an epoch was there, by a policy."""
-    return _moment(epoch, proof.verify(epoch.leaf(), shown, policy), policy)
-
-
-def _moment(epoch: EpochNotice, proved: Proved, policy: Policy) -> Moment:
-    at = policy.existed_by(proved.times)
+def _moment(epoch: EpochNotice, times: Mapping[VerifierKey, int], policy: Policy) -> Moment:
+    at = policy.existed_by(times)
     if at is None:
         return Moment(datetime.fromisoformat(epoch.recorded_at), proved=False)
     return Moment(datetime.fromtimestamp(at, UTC), proved=True)
@@ -206,4 +199,4 @@ def _read(
         raise ProofError(f"expected what is said of claim {found.claim}, found another")
     if value != (None if said is None else standing_value(said)):
         raise ProofError(f"expected what the map says of claim {found.claim}, found something else")
-    return epoch, said, _moment(epoch, proved, policy), proved.quorum
+    return epoch, said, _moment(epoch, proved.times, policy), proved.quorum

@@ -22,7 +22,7 @@ from optout.leaf import read_leaf
 from optout.log import checkpoint, merkle, proof
 from optout.log.policy import Policy
 from optout.log.proof import LogProof, Proved
-from schemas.canonical import canonical_json
+from schemas.canonical import canonical_json, readable_json
 from schemas.errors import CurationError, ProofError
 
 
@@ -59,8 +59,7 @@ class Receipt(BaseModel):
 
     def to_bytes(self) -> bytes:
         """Return the receipt as JSON for a file."""
-        document = json.loads(canonical_json(self.model_dump(mode="json")))
-        return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+        return readable_json(self.model_dump(mode="json"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ from schemas.errors import ClaimError, ModelMismatchError, RegistryError
 from schemas.ports import Clock
 from schemas.verdict import Stance
 
+TRUE = sa.true()
+
 
 @dataclass(frozen=True, slots=True)
 class LogView:
@@ -100,42 +102,61 @@ class Registry(LogTable):
         place = keys or keys_path(where)
         engine = storage.open_engine(where, random, create=create, origin=origin)
         try:
-            found = ClaimKeys.open(place, create=create or not storage.has_sealed_parts(engine))
+            is_sealed = storage.has_sealed_parts(engine)
+            found = ClaimKeys.open(place, create=create or not is_sealed)
         except BaseException:
             engine.dispose()
             raise
         registry = cls(engine, where, clock, Parts(found, random), moderators)
         try:
-            registry._recover()
+            registry._recover(is_sealed=is_sealed)
         except BaseException:
             registry.close()
             raise
         return registry
 
-    def _recover(self) -> None:
-        """End what broke off elsewhere, and bring up what an older recuse or a copy left out."""
+    def _recover(self, *, is_sealed: bool) -> None:
+        """End what broke off elsewhere, and bring up what an older recuse or a copy left out.
+
+        is_sealed: whether parts stand under keys; then all do, since one transaction seals all.
+        Each open passes here, so nothing here may read every entry.
+        """
         with storage.translated(self.where), storage.reading(self._engine) as connection:
-            plain = _any(connection, MATCH_PARTS.c.seq, sa.func.length(MATCH_PARTS.c.salt) > 0)
-            submitted = _any(connection, EVENTS.c.seq, EVENTS.c.type == Event.SUBMIT)
-            projected = _any(connection, CLAIMS.c.claim_id, sa.true())
-            of_erasures = EVENTS.c.type.in_(sorted(ERASING))
-            erased = set(connection.scalars(sa.select(EVENTS.c.claim_id).where(of_erasures)))
+            plain = not is_sealed and _any(connection, MATCH_PARTS.c.seq)
+            projected = _any(connection, CLAIMS.c.claim_id)
+            submitted = not projected and _any(
+                connection, EVENTS.c.seq, EVENTS.c.type == Event.SUBMIT
+            )
         if plain:
             with storage.translated(self.where), storage.writing(self._engine) as connection:
                 self._parts.seal_plain(connection)
             storage.truncate(self._engine, self.where)
-        if submitted and not projected:  # `registry backup` leaves out what follows from the rest
+        if submitted:  # `registry backup` leaves out what follows from the rest
             self.rebuild()
-        for claim_id in sorted(erased):
+        for claim_id in self._unforgotten():
             self._forget(claim_id)
 
+    def _unforgotten(self) -> list[str]:
+        """Return the claims that may have keys of what was erased."""
+        erased = sa.select(CLAIMS.c.claim_id).where(CLAIMS.c.state == State.ERASED)
+        with storage.translated(self.where), storage.reading(self._engine) as connection:
+            gone = set(connection.scalars(erased))
+        keys = self._parts.keys
+        return sorted({*keys.claims(several=True), *(gone & set(keys.claims()) if gone else ())})
+
     def _forget(self, claim_id: str) -> None:
-        """Destroy the keys of a claim that nothing in force stands under."""
-        numbers = set(self._parts.keys.numbers(claim_id))
-        standing = self.standing(claim_id)
-        if standing.state != State.ERASED:
-            with storage.translated(self.where), storage.reading(self._engine) as connection:
-                numbers.discard(self._parts.number(connection, standing.part_seq))
+        """Destroy the keys of a claim that came before the one in force; all where all is erased.
+
+        A later one is of somebody who is about to append.
+        """
+        numbers = self._parts.keys.numbers(claim_id)
+        with storage.translated(self.where), storage.reading(self._engine) as connection:
+            standing = projection.standing(connection, claim_id)
+            if standing is None:  # of a submission that is about to be recorded, or never was
+                return
+            if standing.state != State.ERASED:
+                in_force = self._parts.number(connection, standing.part_seq)
+                numbers = [number for number in numbers if number < in_force]
         if numbers:
             storage.truncate(self._engine, self.where)
             self._parts.keys.destroy(claim_id, numbers)
@@ -167,7 +188,7 @@ class Registry(LogTable):
             number = self._parts.keys.make(claim_id, self._parts.random)
 
         def once(connection: sa.Connection) -> Recorded:
-            at = self._now()
+            at = self._now(connection)
             desk = Desk(self.where, self._moderators, self._parts, at, number)
             return append_once(connection, draft, desk)
 
@@ -318,7 +339,7 @@ class Registry(LogTable):
         def once(connection: sa.Connection) -> None:
             if connection.execute(sa.select(REGISTRY.c.matcher)).scalar_one() == fingerprint:
                 return
-            at = self._now()
+            at = self._now(connection)
             append_notice(
                 connection, MatcherNotice(recorded_at=at, fingerprint=fingerprint, name=name)
             )
@@ -346,5 +367,7 @@ def _matchers(leaves: Sequence[bytes], where: str) -> list[tuple[str, str]]:
     return [(n.fingerprint, n.name) for n in said if isinstance(n, MatcherNotice)]
 
 
-def _any(connection: sa.Connection, column: sa.Column[Any], which: sa.ColumnElement[bool]) -> bool:
+def _any(
+    connection: sa.Connection, column: sa.Column[Any], which: sa.ColumnElement[bool] = TRUE
+) -> bool:
     return connection.execute(sa.select(column).where(which).limit(1)).first() is not None

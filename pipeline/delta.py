@@ -18,7 +18,7 @@ from optout.log import merkle
 from pipeline.near.hamming import Hashes, as_words
 from pipeline.release_maps import leaves
 from pipeline.vault import COMMITTED, commitment, plain
-from schemas.canonical import canonical_json, plain_json, sha256_hex
+from schemas.canonical import plain_json, readable_json, sha256_hex
 from schemas.errors import ProofError
 from schemas.manifest import Manifest
 from schemas.tables import LEDGER
@@ -52,8 +52,7 @@ class Delta(BaseModel):
 
     def to_bytes(self) -> bytes:
         """Return the file."""
-        document = json.loads(canonical_json(self.model_dump(mode="json")))
-        return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+        return readable_json(self.model_dump(mode="json"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from schemas.snapshot import Honoured
 from schemas.tables import CLAIMS, KEYPOINTS, MATCHES, SIMILARITIES, WORKS, require
 from schemas.verdict import Stance
 
-KEYS = ["uid", "sha256", "pixel_sha256", "pdq", "pdq_quality"]
+KEYS = ["uid", "sha256", "pixel_sha256", "pdq", "pdq_quality", "stored_pdq"]
 FINGERPRINT = "matcher"  # key of the vectors' schema metadata, where they carry one
 EXACT_RULES = {"sha256": Rule.SHA256, "pixel_sha256": Rule.PIXEL_SHA256}
 PDQ_WORDS = 4
@@ -42,9 +42,9 @@ def match(
 ) -> pa.Table:
     """Return MATCHES: of each row, claim and rule the best work; sorted by uid, claim, rule.
 
-    keys: uid, sha256, pixel_sha256, pdq, pdq_quality; n rows, n may be 0. vectors: uid with the
-    matcher's `cpy` as fixed_size_list<halffloat>, and KEYPOINTS where there are any; a row that is
-    missing or null there is judged by exact keys only (`decide` holds it).
+    keys: the columns KEYS; n rows, n may be 0. vectors: uid with the matcher's `cpy` as
+    fixed_size_list<halffloat>, and KEYPOINTS where there are any; a row that is missing or null
+    there is judged by exact keys only (`decide` holds it).
     similarities: SIMILARITIES of the same rows (`likeness`).
     search: how copy candidates are found; `optout.index.candidates` for very large registries.
     Raises SchemaError where a table departs from its form, ModelMismatchError where vectors
@@ -218,12 +218,17 @@ def _views(works: pa.Table) -> _Views:
 
 
 def _hashes(keys: pa.Table) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int16]]:
-    """Return uint64[n, 4] and quality; -1 where there is no hash, so that none is near."""
+    """Return uint64[n, 2, 4] and quality; -1 where there is no hash, so that none is near.
+
+    An image is as near as the nearer of its two codes, as fetched and as stored: of a release,
+    only the second can be checked by whoever has its bytes, and a false `pdq` must hide nothing.
+    """
     hashes = keys["pdq"].to_pylist()
-    words = np.frombuffer(b"".join(h or bytes(32) for h in hashes), np.uint64)
+    both = zip(hashes, keys["stored_pdq"].to_pylist(), strict=True)
+    told = b"".join((pdq or bytes(32)) + (stored or pdq or bytes(32)) for pdq, stored in both)
     quality = keys["pdq_quality"].fill_null(-1).to_numpy().astype(np.int16)
     quality = np.where([h is None for h in hashes], np.int16(-1), quality)
-    return words.reshape(len(hashes), PDQ_WORDS), quality
+    return np.frombuffer(told, np.uint64).reshape(len(hashes), 2, PDQ_WORDS), quality
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:

@@ -134,6 +134,14 @@ def _each(table: pa.Table) -> Iterator[tuple[Any, ...]]:
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
+def depth_of(shards: int) -> int:
+    """Return in how many bits the keys of a piece of the row map agree: as many pieces as shards.
+
+    Always the same map: the number of pieces is nobody's but the scheduler's business.
+    """
+    return min(16, (shards - 1).bit_length())
+
+
 def bucket_of(keys: pa.ChunkedArray, depth: int) -> pa.Array:
     """Return int32[n]: the first `depth` bits of each key, up to 16: the subtree that holds it."""
     first = [int.from_bytes(key[:2], "big") >> (16 - depth) for key in keys.to_pylist()]

@@ -22,8 +22,9 @@ import pyarrow.parquet as pq
 
 from optout.log.note import VerifierKey, parse_verifier_key
 from optout.signed_file import SUFFIX, open_note, require_same
+from pipeline.storage import read_anywhere
 from schemas import SCHEMA_VERSION
-from schemas.errors import ProofError, SchemaError, StorageError
+from schemas.errors import ProofError, SchemaError
 from schemas.tables import RETRACTIONS, require
 
 KIND = "recuse-retractions/1"
@@ -49,11 +50,14 @@ class Retracted:
     ) -> "Retracted":
         """Return what a file of retractions says, once one of the keys has vouched for it.
 
-        source: its path, with its note beside it, or its bytes. keys: of those whom you trust,
-        NAME+ID+BASE64; never from the file itself. Raises ProofError where none has signed, or the
-        file is another one; SchemaError for a file that is none; StorageError.
+        source: its path or URL, with its note beside it, or its bytes. keys: of those whom you
+        trust, NAME+ID+BASE64; never from the file itself. Raises ProofError where none has signed,
+        or the file is another one; SchemaError for a file that is none; StorageError.
         """
-        body, signed = (source, note) if isinstance(source, bytes) else _read(Path(source), note)
+        if isinstance(source, bytes):
+            body, signed = source, note
+        else:
+            body, signed = read_anywhere(str(source)), note or read_anywhere(f"{source}{SUFFIX}")
         if signed is None:
             raise ProofError("expected the note that vouches for the retractions, found none")
         trusted = [parse_verifier_key(key) if isinstance(key, str) else key for key in keys]
@@ -106,13 +110,6 @@ def _told(sample: Mapping[str, Any]) -> Mapping[str, Any]:
         except ValueError as e:
             raise SchemaError(f"expected JSON in a sample, found {inner!r:.80}") from e
     return {**inner, **sample} if isinstance(inner, Mapping) else sample
-
-
-def _read(path: Path, note: bytes | None) -> tuple[bytes, bytes]:
-    try:
-        return path.read_bytes(), note or path.with_name(path.name + SUFFIX).read_bytes()
-    except OSError as e:
-        raise StorageError(f"could not read {e.filename}: {e.strerror}") from e
 
 
 def _table(body: bytes) -> pa.Table:

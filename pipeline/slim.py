@@ -109,8 +109,8 @@ def sample_columns(rows: pa.Table, judged: pa.Table, decoded: pa.Table) -> pa.Ta
 
 
 def content_keys(judged: pa.Table, decoded: pa.Table) -> pa.Table:
-    """Return the content keys of the rows that have pixels: uid, sha256 and the canonical keys."""
-    image = decoded.select(["uid", "pixel_sha256", "pdq", "pdq_quality"])
+    """Return the content keys of the rows that have pixels: uid, sha256, what their pixels give."""
+    image = decoded.select(["uid", "pixel_sha256", "pdq", "pdq_quality", "stored_pdq"])
     have = image.filter(image["pixel_sha256"].is_valid())
     found = have.join(judged.select(["uid", "sha256"]), "uid", join_type="inner")
-    return found.select(["uid", "sha256", "pixel_sha256", "pdq", "pdq_quality"]).sort_by("uid")
+    return found.select(["uid", "sha256", *image.column_names[1:]]).sort_by("uid")

@@ -59,7 +59,7 @@ COMMITTED = [
 ]
 """The columns of VAULTED that a row's commitment covers."""
 
-OF_BYTES = ["pixel_sha256", "stored_sha256", "pdq", "pdq_quality"]
+OF_BYTES = ["pixel_sha256", "stored_sha256", "pdq", "pdq_quality", "stored_pdq"]
 """What was computed from a row's pixels: not kept where its bytes forbid mining."""
 
 

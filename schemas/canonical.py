@@ -59,6 +59,15 @@ def canonical_lines(values: Iterable[Any]) -> bytes:
     return b"".join(canonical_json(value) + b"\n" for value in values)
 
 
+def readable_json(value: Any) -> bytes:
+    """Return a JSON document for a file that people may open too, keys sorted, a line a value.
+
+    Raises SchemaError where `canonical_json` does.
+    """
+    document = json.loads(canonical_json(value))
+    return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
 def digest(value: Any) -> str:
     """Return the lower-case hex SHA-256 of a JSON value's canonical bytes."""
     return sha256_hex(canonical_json(value))

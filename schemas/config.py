@@ -12,6 +12,9 @@ Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+MAX_LIST_AGE_DAYS = 7.0
+"""Days after which a signed list is too old to build by, unless somebody says otherwise."""
+
 
 class Section(BaseModel):
     """A part of the config: frozen, and no key but its own."""
@@ -186,7 +189,7 @@ class RegistryConfig(Section):
         (), description="signed lists: {name, location, key}, or {name, subscribe: false, reason}"
     )
     max_age_days: Annotated[float, Field(ge=0)] = Field(
-        7.0, description="age from which a list is too old to build by; 0: no limit"
+        MAX_LIST_AGE_DAYS, description="age from which a list is too old to build by; 0: no limit"
     )
 
     @field_validator("lists")

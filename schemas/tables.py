@@ -368,6 +368,7 @@ VAULTED = _table(
     F("stored_sha256", TEXT),
     F("pdq", KEY32),
     F("pdq_quality", pa.int16()),
+    F("stored_pdq", KEY32),
     F("original_width", pa.int32()),
     F("original_height", pa.int32()),
     F("clip_similarity", pa.float32()),

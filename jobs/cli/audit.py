@@ -12,6 +12,8 @@ from jobs.cli.auditing_rows import delta, diff, explain, verify_delta
 from jobs.cli.console import console, safe, say, say_error
 from schemas.errors import UsageError
 
+# ruff: noqa: PLC0415 - commands import what they need, so that --help and others start at once
+
 SHOWN = 20
 
 app = typer.Typer(no_args_is_help=True, help="Check what a release says, by its own evidence.")
@@ -43,8 +45,8 @@ def replay(
 
     Exit code 0 where all agree, 1 where anything does not.
     """
-    from jobs import audit  # noqa: PLC0415  # keeps the start quick
-    from jobs.progress import told as told_on_terminal  # noqa: PLC0415
+    from jobs import audit
+    from jobs.progress import told as told_on_terminal
 
     out = console()
     with told_on_terminal("replay") as told:
@@ -87,9 +89,9 @@ def prove_absence(
 
     Exit code 0 with a proof, 1 where a copy is inside, 2 for an image that is too plain.
     """
-    from jobs import absence  # noqa: PLC0415  # keeps the start quick
-    from jobs.progress import told as told_on_terminal  # noqa: PLC0415
-    from pipeline.absence import TOLERANCE, Near, covers  # noqa: PLC0415
+    from jobs import absence
+    from jobs.progress import told as told_on_terminal
+    from pipeline.absence import TOLERANCE, Near, covers
 
     if radius not in TOLERANCE:
         raise UsageError(f"expected --radius 15 or 31, found {radius}")
@@ -115,8 +117,8 @@ def verify_fork(
 
     Exit code 0 where it is proved, 1 where not.
     """
-    from jobs.receipts import read_policy  # noqa: PLC0415  # keeps the start quick
-    from optout.log import fork  # noqa: PLC0415
+    from jobs.receipts import read_policy
+    from optout.log import fork
 
     try:
         body = proof.read_bytes()
@@ -143,8 +145,8 @@ def verify_absence(
 
     Exit code 0 where it holds, 1 where it does not.
     """
-    from jobs import absence  # noqa: PLC0415  # keeps the start quick
-    from pipeline.absence import covers  # noqa: PLC0415
+    from jobs import absence
+    from pipeline.absence import covers
 
     if bool(root_from) == bool(roots):
         raise UsageError("expected either --root-from or --root rows=HEX --root bands=HEX")

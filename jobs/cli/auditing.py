@@ -10,10 +10,12 @@ from rich.table import Table
 
 from jobs.cli.console import console, safe
 from jobs.cli.given import opened
+from schemas.config import MAX_LIST_AGE_DAYS
 from schemas.errors import UsageError
 
 if TYPE_CHECKING:
     from jobs.verifying import Held, Report
+    from optout.cohort import Cohort
     from optout.registry import Registry
     from schemas.ports import Embedder
 
@@ -35,6 +37,10 @@ def verify(
     registry: Annotated[
         list[str], typer.Option("--registry", help="Registry that it used; repeatable.")
     ] = [],
+    log: Annotated[
+        list[str],
+        typer.Option("--log", help="Folder or URL of a registry's published log; repeatable."),
+    ] = [],
     snapshot: Annotated[
         list[str],
         typer.Option("--snapshot", help="Folder of a list or snapshot that it used; repeatable."),
@@ -45,7 +51,7 @@ def verify(
     ] = [],
     max_age_days: Annotated[
         float, typer.Option("--max-age-days", help="How old a list may have been.")
-    ] = 7.0,
+    ] = MAX_LIST_AGE_DAYS,
     full: Annotated[bool, typer.Option("--full", help="Look at every stored image.")] = False,
     sample: Annotated[
         int | None, typer.Option("--sample", help="Stored images to look at. [9206]", min=0)
@@ -74,7 +80,7 @@ def verify(
     if full and sample is not None:
         raise UsageError("expected --full or --sample, found both")
     place = release.rstrip("/")
-    with _held(registry, snapshot, key, policy) as given:
+    with _held(registry, log, snapshot, key, policy) as given:
         held = given(
             vault=vault.rstrip("/"),
             demanded=tuple(demand),
@@ -82,6 +88,7 @@ def verify(
             sample=None if full else audit.SAMPLED_ROWS if sample is None else sample,
             seed=seed,
             embedder=lambda: _embedder(place, matcher),
+            cohort=lambda fingerprint: _cohort(matcher, fingerprint),
         )
         with told_on_terminal("audit") as told:
             report = verifying.verify(place, held, lambda _name: told)
@@ -98,40 +105,57 @@ def verify(
 
 @contextmanager
 def _held(
-    registries: list[str], snapshots: list[str], keys: list[str], policy: Path | None
+    registries: list[str],
+    logs: list[str],
+    snapshots: list[str],
+    keys: list[str],
+    policy: Path | None,
 ) -> "Iterator[Callable[..., Held]]":
     """Give what makes Held out of further options, with all registries open meanwhile."""
     from functools import partial
 
     from jobs.claims import open_list_store
+    from jobs.held_logs import of_registry, of_store
     from jobs.receipts import read_policy
+    from jobs.seen import keep_fork
     from jobs.verifying import Held
     from optout.log.note import parse_verifier_key
 
+    trusted = read_policy(policy) if policy else None
+    if logs and trusted is None:
+        raise UsageError("expected a policy file (--policy) that says whose key signs for --log")
     with ExitStack() as stack:
         found: list[Registry] = [stack.enter_context(opened(place)) for place in registries]
+        published = [partial(of_store, open_list_store(at), trusted) for at in logs if trusted]
         yield partial(
             Held,
             keys=tuple(parse_verifier_key(text) for text in keys),
-            policy=read_policy(policy) if policy else None,
+            policy=trusted,
             registries=tuple(found),
+            logs=(*(partial(of_registry, one) for one in found), *published),
+            keep_fork=lambda proof, origin: str(keep_fork(proof, origin)),
             snapshots=tuple(open_list_store(place) for place in snapshots),
         )
 
 
 def _embedder(release: str, name: str) -> "Embedder | None":
     """Return the model of a release's vectors, null where another one or none is at hand."""
-    from jobs.cli.given import can_load_models, matcher_of
+    from jobs.cli.given import can_load_models
     from jobs.releases import open_release
+    from pipeline.models.loading import load_matcher
     from pipeline.storage import open_store
 
     wanted = open_release(open_store(release)).matcher
     if not name or wanted is None or not can_load_models():
         return None
-    found = matcher_of(name)
-    if found is None or found.embedder.card.fingerprint != wanted.fingerprint:
-        return None
-    return found.embedder
+    found = load_matcher(name)
+    return found if found.card.fingerprint == wanted.fingerprint else None
+
+
+def _cohort(name: str, fingerprint: str) -> "Cohort | None":
+    from pipeline.models.matcher_files import cohort_of
+
+    return cohort_of(name, fingerprint) if name else None
 
 
 def _say(report: "Report") -> None:

@@ -86,7 +86,7 @@ def backup(
     """
     from jobs.claimant_files import registry_at
     from jobs.cli import erasure_words
-    from jobs.erasing import back_up
+    from optout.backup import back_up
 
     place = registry_at(registry)
     with opened(registry):  # brought to the newest form, and no erasure left half done

@@ -98,7 +98,7 @@ def applied(found: "Sequence[AppliedIn]") -> Table | str:
     for one in found:
         at = one.release.applied
         how = f"entry {at.size} of this registry" if at else "without this registry"
-        told = "the claim in it" if one.has_claim else "before the claim was there"
+        told = _then(one.then)
         table.add_row(
             safe(one.release.title),
             one.release.manifest_sha256[:16],
@@ -109,6 +109,12 @@ def applied(found: "Sequence[AppliedIn]") -> Table | str:
     )
     table.caption_justify = "left"
     return table
+
+
+def _then(standing: "Standing | None") -> str:
+    if standing is None:
+        return "before the claim was there"
+    return "the claim in it" if standing.in_force else f"where the claim was {standing.state}"
 
 
 def stood(shown: "Stood", at: datetime | None) -> list[str]:

@@ -63,19 +63,19 @@ def verify_receipt(
     from jobs.cli import proof_words
     from jobs.seen import Head, require_known
     from optout.log.merkle import root
+    from optout.receipt import verify
     from schemas.errors import RollbackError
 
     files = receipts.files_at(receipt)
     place = policy or receipts.policy_near(files)
-    held = receipts.verify(files, trusted := receipts.read_policy(place))
-    proved = held.proved.checkpoint
-    body = receipts.read(files)[1].checkpoint
-    require_known(Head(proved.origin, proved.size, proved.root.hex(), body))
+    made, shown = receipts.read(files)
+    held = verify(made, shown, trusted := receipts.read_policy(place))
+    head = held.proved.checkpoint
+    require_known(Head(head.origin, head.size, head.root.hex(), shown.checkpoint))
     say(proof_words.receipt(held, trusted, str(place)))
     if not registry:
         say([proof_words.NEEDS_REGISTRY])
         return
-    head = held.proved.checkpoint
     with opened(registry) as asked:
         leaves = asked.leaf_hashes(head.size)
         if len(leaves) < head.size or root(leaves) != head.root:

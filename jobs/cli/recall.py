@@ -12,7 +12,8 @@ from schemas.errors import UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from jobs.recall import Judged, Old
+    from jobs.published import Published
+    from jobs.recall import Judged
     from jobs.resealing import Rewritten
     from optout.cohort import Cohort
     from schemas.config import ListConfig
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 UNJUDGED_SHOWN = 20
 
 
-def recall(  # noqa: PLR0917  # typer passes every argument by name
+def recall(
     release: Annotated[str, typer.Argument(help="Folder or URL of the release.")],
+    *,
     out: Annotated[str, typer.Option("--out", help="Folder or URL of the new release.")],
     registry: Annotated[
         str, typer.Option("--registry", help="Path or SQLAlchemy URL of the registry.")
@@ -107,8 +109,8 @@ def recall(  # noqa: PLR0917  # typer passes every argument by name
     _say_written(judged, done, to, f"{target.key.verifier}")
 
 
-def _old(place: str, vault: str) -> "Old":
-    from jobs.recall import Old
+def _old(place: str, vault: str) -> "Published":
+    from jobs.published import Published
     from jobs.releases import is_release, open_release
     from jobs.vaults import open_vault
     from pipeline.storage import open_store
@@ -119,8 +121,8 @@ def _old(place: str, vault: str) -> "Old":
         raise UsageError(f"expected a release (with manifest.json) in {place}, found none")
     opened = open_release(store)
     if vault or open_store(vault_of(place)).paths(EVIDENCE_ROWS):
-        return Old(opened, open_vault(vault or vault_of(place), opened.manifest))
-    return Old(opened, None)
+        return Published(opened, open_vault(vault or vault_of(place), opened.manifest))
+    return Published(opened, None)
 
 
 def _list(text: str) -> "ListConfig":
@@ -132,7 +134,7 @@ def _list(text: str) -> "ListConfig":
         raise UsageError(f"expected --list {{name: …, location: …, key: …}}: {e}") from e
 
 
-def _safe(old: "Old", paths: list[str]) -> "pa.Table":
+def _safe(old: "Published", paths: list[str]) -> "pa.Table":
     """Return SAFE of the safe lists of the release's build, of those that are given."""
     from pipeline.storage import read_anywhere
     from schemas.canonical import sha256_hex
@@ -152,11 +154,10 @@ def _safe(old: "Old", paths: list[str]) -> "pa.Table":
     return safe_table(lines)
 
 
-def _cohort(name: str, old: "Old") -> "Cohort | None":
-    from jobs.simulation import cohort_of
+def _cohort(name: str, old: "Published") -> "Cohort | None":
+    from pipeline.models.matcher_files import cohort_of
 
-    matcher = old.release.matcher
-    return cohort_of(name, matcher.fingerprint if matcher else "")
+    return cohort_of(name, old.matcher)
 
 
 def _say_judged(judged: "Judged") -> None:

@@ -12,6 +12,8 @@ from jobs.cli.console import CONTROL, console, safe
 from schemas.errors import UsageError
 from schemas.verdict import Purpose, Say, Verdict
 
+# ruff: noqa: PLC0415 - commands import what they need, so that --help and others start at once
+
 app = typer.Typer(no_args_is_help=True, help="What sites and files say, and how it is read.")
 
 COLOURS = {
@@ -38,7 +40,7 @@ def profiles(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print the one table in which the profiles differ."""
-    from optout.signals.profiles import PROFILES, TABLE  # noqa: PLC0415  # keeps the start quick
+    from optout.signals.profiles import PROFILES, TABLE
 
     if as_json:
         typer.echo(json.dumps({n: p.as_json() for n, p in PROFILES.items()}, indent=2))
@@ -89,9 +91,9 @@ def explain(  # noqa: PLR0917  # typer passes every argument by name
     """Show every channel for one image: what it said, the verdict for each purpose, and why."""
     if not url and file is None:
         raise UsageError("expected the URL of an image, or --file IMAGE, found neither")
-    from jobs import explaining  # noqa: PLC0415  # keeps the start quick
-    from jobs.cli.options import read_config  # noqa: PLC0415
-    from optout.signals.policy import SignalPolicy  # noqa: PLC0415
+    from jobs import explaining
+    from jobs.cli.options import read_config
+    from optout.signals.policy import SignalPolicy
 
     config = read_config(
         None,
@@ -232,10 +234,10 @@ def recheck(  # noqa: PLR0917  # typer passes every argument by name
     Exit code 0 where every row would be kept today, 1 where one would not. The release stays as
     it is.
     """
-    from jobs import recheck as again  # noqa: PLC0415  # keeps the start quick
-    from jobs.cli.options import read_config  # noqa: PLC0415
-    from jobs.progress import told as told_on_terminal  # noqa: PLC0415
-    from pipeline.fetch import Errand  # noqa: PLC0415
+    from jobs import recheck as again
+    from jobs.cli.options import read_config
+    from jobs.progress import told as told_on_terminal
+    from pipeline.fetch import Errand
 
     config = read_config(None, {"fetch": _fetch(contact, allow_hosts)}, "the command line")
     errand = Errand.HEAD if headers else Errand.ORIGIN

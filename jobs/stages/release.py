@@ -9,12 +9,21 @@ import pyarrow as pa
 
 from jobs.context import Context
 from jobs.stages import Result
-from jobs.tasks import map_depth
 from pipeline.fetchstore import read_bodies
 from pipeline.likeness import by_row
 from pipeline.plan import Ref, Task
 from pipeline.release import File, Form, Part, ShardTables, name_of, release_shard
-from pipeline.release_maps import ENTRIES, KINDS, MAPPED, bucket_of, entries, kinds, leaves, mapped
+from pipeline.release_maps import (
+    ENTRIES,
+    KINDS,
+    MAPPED,
+    bucket_of,
+    depth_of,
+    entries,
+    kinds,
+    leaves,
+    mapped,
+)
 from pipeline.report.gallery import shard_pictures
 from pipeline.report.tally import tally
 from pipeline.shard import read_parquet, write_parquet
@@ -74,7 +83,7 @@ def for_maps(context: Context, task: Task, files: list[File]) -> dict[str, Ref]:
     entered = pa.concat_tables([ENTRIES.empty_table(), *(entries(r, n) for n, r in rows.items())])
     codes = kinds(pa.concat_tables(rows.values())) if rows else KINDS.empty_table()
     ledger = [read_parquet(b, LEDGER.names) for p, b in tables.items() if p.startswith("ledger/")]
-    bucket = bucket_of(entered["key"], map_depth(context.plan))
+    bucket = bucket_of(entered["key"], depth_of(context.plan.shards))
     return {
         "entries": context.publish_buckets(task.path("entries"), entered, bucket),
         "codes": context.publish_table(task.path("codes"), codes),

@@ -74,6 +74,15 @@ def load_cohort(name: str = builtin_files.NAME) -> cohort.Cohort:
     return cohort.parse(files.cohort, files.fingerprint)
 
 
+def cohort_of(name: str, fingerprint: str) -> cohort.Cohort | None:
+    """Return the cohort of a matcher where it has that fingerprint, else null."""
+    try:
+        found = load_cohort(name)
+    except (UsageError, ModelMismatchError):
+        return None
+    return found if found.matcher == fingerprint else None
+
+
 def fingerprint(name: str) -> str:
     """Return the fingerprint of a matcher. Raises as `load_cohort`."""
     return builtin_files.matcher_fingerprint() if name == builtin_files.NAME else _read(name)[0]

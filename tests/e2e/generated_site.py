@@ -6,6 +6,7 @@ runs; pictures are cached below RECUSE_TEST_CACHE or the platform's temporary fo
 
 import os
 import tempfile
+from functools import cache
 from pathlib import Path
 
 from jobs.demo.expect import Limits, Site
@@ -18,6 +19,12 @@ def cache_folder() -> Path:
     """Return where pictures are kept between runs."""
     given = os.environ.get("RECUSE_TEST_CACHE")
     return Path(given) if given else Path(tempfile.gettempdir()) / "recuse-test-cache"
+
+
+@cache
+def picture(number: int) -> bytes:
+    """One of some pictures that nobody takes for each other."""
+    return gather(cache_folder() / "gallery").others[number].body()
 
 
 def site(folder: Path, port: int = 0) -> Site:

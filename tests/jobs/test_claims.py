@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -27,7 +27,7 @@ from optout.lifecycle import Event
 from optout.log import checkpoint
 from optout.log.note import SignerKey
 from optout.registry import Registry
-from optout.signed_list import sign_list
+from optout.signed_list import EXPORTED_AT, sign_list
 from pipeline.storage import open_store
 from schemas.config import BuildConfig, RegistryConfig
 from schemas.errors import (
@@ -123,10 +123,24 @@ def test_what_tasks_read_is_named_by_what_is_in_it(tmp_path, lists):
 def test_a_list_of_another_matcher_is_counted_and_a_registry_of_ones_own_is_refused(lists):
     _, two = newest(config(*lists), CREATED)
     require_comparable([two], MATCHER)
-    said = used(two, MATCHER, datetime.fromisoformat(CREATED), pinned=False)
+    created = datetime.fromisoformat(CREATED)
+    said = used(two, MATCHER, (created, created), pinned=False)
     assert (said.claims_active, said.claims_not_judged_by_similarity) == (1, 1)
     with pytest.raises(ModelMismatchError, match="this build cannot compare"):
         require_comparable([Member("", two.snapshot)], MATCHER)
+
+
+def test_a_list_exported_while_a_build_ran_is_as_old_as_nothing(lists):
+    (one,) = newest(config(lists[0]), CREATED)
+    at = datetime.strptime(one.signed.note.exported_at, EXPORTED_AT).replace(tzinfo=UTC)
+    hour = timedelta(hours=1)
+
+    def age(created: datetime, now: datetime) -> float:
+        return used(one, MATCHER, (created, now), pinned=False).age_days
+
+    assert age(at + hour, at + 2 * hour) == pytest.approx(1 / 24, abs=1e-3)
+    assert age(at - hour, at + hour) == 0
+    assert age(at - hour, at - hour / 2) < 0  # of an export that is yet to come, audits are told
 
 
 def test_a_checkpoint_goes_with_the_snapshot_into_work_folder_and_manifest(tmp_path, own):

@@ -3,7 +3,6 @@
 import shutil
 
 import pytest
-from typer.testing import CliRunner
 
 from jobs.cli import given, optout, registry
 from jobs.registries import KEYS_VARIABLE
@@ -11,9 +10,8 @@ from optout import snapshot
 from optout.registry import Registry
 from schemas.errors import ClaimError, RegistryError, UsageError
 from tests.fakes import FixedClock
+from tests.jobs.commands import invoked
 from tests.jobs.test_optout_cli import fake_matcher, fill
-
-RUNNER = CliRunner()
 
 
 @pytest.fixture(autouse=True)
@@ -24,12 +22,8 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(app, *args: object, code: int = 0, answer: str | None = None) -> str:
-    result = RUNNER.invoke(app, [str(a) for a in args], input=answer)
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result.output
+def run(*args: object, code: int = 0, answer: str | None = None) -> str:
+    return invoked(*args, code=code, answer=answer).output
 
 
 def submitted(place, *args: object) -> str:

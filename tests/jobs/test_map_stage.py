@@ -3,18 +3,20 @@
 import pyarrow as pa
 import pytest
 
+from jobs.claims import Pinned
 from jobs.context import PLAN_PATH, context_at
 from jobs.sealing import Finished, roots
 from jobs.stages import run_stage
-from jobs.tasks import Tasks, map_depth
+from jobs.tasks import Tasks
 from optout.log.sparse import SparseMap
-from pipeline.plan import Receipt
+from pipeline.plan import Receipt, Ref
 from pipeline.release_maps import (
     ENTRIES,
     KINDS,
     LEAVES,
     band_pairs,
     bucket_of,
+    depth_of,
     distinct_codes,
     entries,
     kinds,
@@ -27,6 +29,7 @@ from schemas.tables import LEDGER, from_rows
 from tests.jobs.test_engine import plan
 from tests.pipeline.test_release_maps import row, table
 
+NO_CLAIMS = Pinned(Ref("", ""), ())
 ROWS = [row(n) for n in range(40)]
 LEFT = [{"uid": f"{n:032x}", "stage": "match", "verdict": "drop", "reason": "optout_work",
          "commitment": "c" * 64} for n in range(100, 107)]  # fmt: skip
@@ -38,7 +41,7 @@ def made(folder, shards: int):
     work = open_store(str(folder / f"work{shards}"))
     work.publish(PLAN_PATH, plan(shards=shards).model_dump_json().encode())
     context = context_at(work.root)
-    depth = map_depth(context.plan)
+    depth = depth_of(context.plan.shards)
     released = []
     for shard in range(shards):
         own, out = ROWS[shard::shards], LEFT[shard::shards]
@@ -55,7 +58,7 @@ def made(folder, shards: int):
     tasks = Tasks(context.plan, work.root, str(folder / "out")).maps(released)
     assert len(tasks) == (1 << depth) + 2
     receipts = [Receipt(t.stage, t.name, *run_stage(context, t), 0.0) for t in tasks]
-    return roots(Finished(context, {"maps": receipts}, None))  # type: ignore[arg-type]
+    return roots(Finished(context, {"maps": receipts}, NO_CLAIMS))
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 5, 64])

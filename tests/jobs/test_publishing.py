@@ -5,7 +5,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from jobs.cli import given, optout, registry
 from jobs.publishing import newest_checkpoint, publish
@@ -18,9 +17,9 @@ from optout.registry import Registry
 from schemas.errors import ProofError, RegistryError, RollbackError, StorageError, UsageError
 from tests.fakes import FixedClock, MemoryStore
 from tests.independent import c2sp_check
+from tests.jobs.commands import run
 from tests.optout.claims import draft, random_bytes
 
-RUNNER = CliRunner()
 WITNESS = SignerKey("witness.example", bytes([7] * 32), COSIGNATURE)
 AT = 1_767_225_600
 
@@ -47,14 +46,6 @@ def witness(place):
     server.shutdown()
     server.server_close()
     thread.join()
-
-
-def run(app, *args: object, code: int = 0) -> str:
-    result = RUNNER.invoke(app, [str(a) for a in args])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
 
 
 def submitted(name: str = "Ada Example") -> str:

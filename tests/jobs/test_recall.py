@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 import pytest
 
 from jobs.claims import Member
-from jobs.recall import Claims, Old, judge, registry_of, require_judged
+from jobs.published import Published
+from jobs.recall import Claims, judge, registry_of, require_judged
 from jobs.releases import open_release
 from jobs.resealing import finished, rewrite
 from jobs.rewriting import Target
@@ -76,7 +77,9 @@ def of_shard(table: pa.Table, shard: int, shards: int) -> pa.Table:
     return table.filter(pc.equal(shard_of(table["uid"], shards), shard)).combine_chunks()
 
 
-def publish(built: Built, claims: Honoured, form: str = "parquet", shards: int = SHARDS) -> Old:
+def publish(
+    built: Built, claims: Honoured, form: str = "parquet", shards: int = SHARDS
+) -> Published:
     """Write the files of a release and its vault, as a build does."""
     out, vault = MemoryStore("memory://old"), MemoryStore("memory://old.vault")
     tables = built.tables
@@ -133,7 +136,7 @@ def publish(built: Built, claims: Honoured, form: str = "parquet", shards: int =
     body = manifest_bytes(assemble(manifest, [f.entry for f in public]))
     out.publish(MANIFEST_PATH, body)
     opened = open_release(out)
-    return Old(opened, Vault(vault))
+    return Published(opened, Vault(vault))
 
 
 def claims_of(names, cohort=COHORT, url: str = "") -> Claims:
@@ -160,11 +163,11 @@ def target(out=None, vault=None, **more) -> Target:
     return Target(out, vault, CREATED, KEY, SECRET, **more)
 
 
-def judged(old: Old, names=POOL, **more):
+def judged(old: Published, names=POOL, **more):
     return judge(old, claims_of(names, **more), untold, recaption)
 
 
-def one_url(old: Old) -> str:
+def one_url(old: Published) -> str:
     """Return the address of a released row: a claim to it touches a shard or two."""
     return old.release.part(old.release.names[0]).rows["url"][0].as_py()
 
@@ -197,7 +200,7 @@ def test_a_recalled_release_is_whole_and_holds_what_a_fresh_build_would(built, f
     )
     assert retracted.uids == built.kept.keys() - expected.keys()
     assert retracted.release == old.sha256
-    again = judged(Old(opened, kept))
+    again = judged(Published(opened, kept))
     assert again.changes.removed.num_rows == 0
 
 
@@ -227,11 +230,11 @@ def test_a_recall_of_a_recall_keeps_earlier_retractions(built):
     rewrite(judged(old, OLD_CLAIMS, url=one_url(old)), first)
     opened = open_release(first.out)
     second = target(MemoryStore("memory://2"), MemoryStore("memory://2.vault"))
-    rewrite(judged(Old(opened, Vault(first.vault))), second)
+    rewrite(judged(Published(opened, Vault(first.vault))), second)
     table = read_parquet(second.out.read("retractions.parquet"))
     gone = built.kept.keys() - released(second.out).keys()
     assert set(table["uid"].to_pylist()) == gone
-    assert set(table["release"].to_pylist()) == {old.sha256, Old(opened, None).sha256}
+    assert set(table["release"].to_pylist()) == {old.sha256, Published(opened, None).sha256}
 
 
 def test_a_build_that_knew_all_claims_has_nothing_to_recall(built):
@@ -259,7 +262,7 @@ class Faulty(MemoryStore):
         return self.left == -1
 
 
-def publications(old: Old) -> tuple[int, int]:
+def publications(old: Published) -> tuple[int, int]:
     counts = []
     for private in (False, True):
         store = Faulty("memory://count", "failed", 1 << 30)
@@ -328,7 +331,7 @@ def test_links_share_bytes_and_copies_do_not(built, tmp_path):
             (tmp_path / place / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / place / path).write_bytes(body)
     opened = open_release(open_store(str(tmp_path / "old")))
-    old = Old(opened, open_vault(str(tmp_path / "old.vault"), opened.manifest))
+    old = Published(opened, open_vault(str(tmp_path / "old.vault"), opened.manifest))
     found = judged(old, OLD_CLAIMS, url=one_url(old))
     for name, link in (("linked", True), ("copied", False)):
         for _ in range(2):  # once more after a crash before the manifest
@@ -369,7 +372,7 @@ def test_rows_that_a_claim_holds_leave_and_their_images_wait_in_the_vault():
 
 def test_without_the_vault_claims_cannot_be_judged_and_a_recall_says_so(built):
     old = publish(built, honoured(OLD_CLAIMS))
-    found = judged(Old(old.release, None))
+    found = judged(Published(old.release, None))
     with pytest.raises(UsageError, match="allow-unjudged") as refused:
         require_judged(found)
     assert any("vault" in note for note in refused.value.__notes__)
@@ -387,7 +390,7 @@ def test_claims_of_another_matcher_are_told_and_their_names_still_act(built):
         update={"models": [entry.model_copy(update={"fingerprint": "x" * 64})]}
     )
     found = judged(
-        Old(replace(old.release, manifest=manifest), None), ["host", "work"], cohort=None
+        Published(replace(old.release, manifest=manifest), None), ["host", "work"], cohort=None
     )
     assert {u.claim_id for u in found.unjudged} == {"work"}
     assert "optout_host" in found.changes.removed["reason"].to_pylist()

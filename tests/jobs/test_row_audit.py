@@ -2,72 +2,19 @@
 
 import json
 import shutil
-from functools import cache
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from jobs.cli import audit, optout, registry
-from jobs.demo.run import gather
 from schemas.errors import ProofError, RegistryError, UsageError
-from tests.e2e.builds import build, recuse, rows_in, url_list
-from tests.e2e.generated_site import cache_folder
-from tests.servers import Answer, Asked, serve
-
-RUNNER = CliRunner()
-COUNT = 7
-LISTED = (2, 5)
-LATER = 6
-
-
-@cache
-def picture(number: int) -> bytes:
-    """One of some pictures that nobody takes for each other."""
-    return gather(cache_folder() / "gallery").others[number].body()
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    """Two releases of seven pictures: by one claim, and by one more; receipts of both."""
-    place = tmp_path_factory.mktemp("rows")
-
-    def answer(asked: Asked) -> Answer:
-        number = asked.path.removeprefix("/").removesuffix(".jpg")
-        return Answer(200, picture(int(number))) if number.isdigit() else Answer(404)
-
-    def submit(name: str, numbers: tuple[int, ...]) -> None:
-        folder = place / name
-        folder.mkdir()
-        for number in numbers:
-            (folder / f"{number}.jpg").write_bytes(picture(number))
-        recuse("optout", "submit", folder, "--artist", f"{name} Example", "--kind", "work",
-               "--registry", place / "registry.db", "--receipt", place / f"{name}.tlog-proof",
-               "--key", place / f"{name}.key")  # fmt: skip
-
-    with serve(answer) as server:
-        source = url_list(place / "urls.jsonl", [server.url(f"/{n}.jpg") for n in range(COUNT)])
-        host = server.at("127.0.0.1")[0]
-        submit("Adalind", LISTED)
-        options = ("--registry", str(place / "registry.db"), "--workers", "0", "--no-dedup")
-        done = build(source, place / "one", "--allow-hosts", host, "--keep-store", *options)
-        assert done.returncode == 0, done.stderr
-    submit("Berthold", (LATER,))
-    done = build(source, place / "two", "--from-store", str(place / "one.run"), *options)
-    assert done.returncode == 0, done.stderr
-    return place
+from tests.e2e.builds import rows_in
+from tests.e2e.generated_site import picture
+from tests.jobs import commands
 
 
 def run(*args: object, code: int = 0) -> str:
-    return ran(audit.app, *args, code=code)
-
-
-def ran(app, *args: object, code: int = 0) -> str:
-    result = RUNNER.invoke(app, [str(a) for a in args], env={"COLUMNS": "200"})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
+    return commands.run(audit.app, *args, code=code)
 
 
 def left_out(place: Path) -> list[dict]:
@@ -150,6 +97,9 @@ def test_what_changed_adds_up_and_names_the_claim(place):
     assert (move["was"], move["now"], move["rows"]) == ("keep", "optout_work", 1)
     receipt = json.loads((place / "Berthold.receipt.json").read_text())
     assert move["claim_id"] == receipt["claim"]
+    with pytest.raises(ProofError, match="expected the vault with digest"):
+        run("diff", place / "two", place / "one", *vaults, "--json")  # each other's
+    vaults = ("--vault-before", place / "two.vault", "--vault-after", place / "one.vault")
     back = json.loads(run("diff", place / "two", place / "one", *vaults, "--json"))
     assert (back["added"], back["removed"]) == (1, 0)
 
@@ -186,8 +136,8 @@ def test_a_release_that_names_a_state_that_never_was_is_not_announced(place, tmp
 
 
 def keep(*args: object) -> str:
-    return ran(registry.app, *args)
+    return commands.run(registry.app, *args)
 
 
 def ask(*args: object) -> str:
-    return ran(optout.app, *args)
+    return commands.run(optout.app, *args)

@@ -233,17 +233,28 @@ def test_the_projection_can_be_made_again_after_erasures(registry):
     assert states[first] == State.ERASED
 
 
-def test_an_erasure_that_broke_off_is_ended_when_the_registry_is_opened(where, monkeypatch):
+@pytest.mark.parametrize("how", [erase, lambda *given: erase_identity(*given, 1)])
+def test_an_erasure_that_broke_off_is_ended_when_the_registry_is_opened(where, monkeypatch, how):
     with opened(where) as registry:
         claim_id = registry.append(claim(works=(work(1, matcher=""),))).entry.claim
         (key,) = keys_of(registry)
         monkeypatch.setattr(Registry, "_forget", broken_off)
         with pytest.raises(KeyboardInterrupt):
-            erase(registry, claim_id)
+            how(registry, claim_id)
     assert key in bytes_beside(where)
     monkeypatch.undo()
     opened(where).close()
     assert key not in bytes_beside(where)
+
+
+def test_a_key_that_somebody_is_about_to_use_is_left_alone_by_who_opens_meanwhile(where):
+    with opened(where) as registry:
+        known = registry.append(claim(works=(work(1, matcher=""),))).entry.claim
+        number = registry._parts.keys.make(known, random_bytes(9))  # of an erasure under way
+        new = [registry._parts.keys.make("new", random_bytes(n)) for n in (10, 11)]
+        opened(where).close()
+        assert registry._parts.keys.numbers(known) == [number - 1, number]
+        assert registry._parts.keys.numbers("new") == new
 
 
 def broken_off(_self: Registry, _claim: str) -> None:

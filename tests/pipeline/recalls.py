@@ -8,15 +8,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from optout.style import near_styles
 from pipeline.decide import decide
 from pipeline.filters import FILTERED
 from pipeline.likeness import likeness
 from pipeline.match import match
+from pipeline.recall import Found, Means, decide_again, find
 from pipeline.redact import redact
 from pipeline.relate import relate
-from pipeline.release import ShardTables
+from pipeline.release import ShardTables, sample_rows, vault_rows
 from pipeline.represent import represent
+from pipeline.reread import BY_CLAIMS, of_samples, of_vaulted, samples_of
 from pipeline.screen import grants
+from pipeline.shard import without_images
 from pipeline.slim import content_keys, slim
 from pipeline.votes import votes
 from schemas.canonical import sha256_hex
@@ -209,7 +213,8 @@ def build(rows: list[Shown], claims: Honoured, fetched: set[str] | None = None) 
     decoded = from_rows(
         [
             {"uid": r.uid, "pixel_sha256": f"{r.image + 1000:064x}", "pdq": pdq(r.image),
-             "pdq_quality": 90, "original_width": 100 + r.encoded, "original_height": 100,
+             "pdq_quality": 90, "stored_pdq": pdq(r.image),
+             "original_width": 100 + r.encoded, "original_height": 100,
              "stored_sha256": stored(r), "clip_similarity": clip(said[r.uid])}
             for r in live
         ],
@@ -251,3 +256,34 @@ def images(rows: list[Shown]) -> pa.Table:
 
 def captions(table: pa.Table) -> dict[str, str]:
     return dict(zip(*(table[n].to_pylist() for n in ("uid", "caption")), strict=True))
+
+
+# --- the same rows judged again, from what was published and what the vault holds
+
+
+@dataclass(frozen=True)
+class Again:
+    """published: samples without images. vaulted: VAULTED and more. decided: DECIDED of all."""
+
+    published: pa.Table
+    vaulted: pa.Table
+    released: Found
+    decided: pa.Table
+
+
+def judge_again(old: Built, claims: Honoured) -> Again:
+    tables = old.tables
+    stays = pc.equal(tables.decided["verdict"], "keep")
+    published = without_images(sample_rows(tables, tables.decided.filter(stays)))
+    vaulted = vault_rows(tables, tables.decided.filter(pc.invert(stays)), b"s" * 32)
+    samples = samples_of(published, [f for f in vaulted.schema if f.name.startswith(EXTRA)])
+    own = pc.is_in(tables.vectors["uid"], samples["uid"].combine_chunks())
+    before = tables.originals.filter(
+        pc.is_in(tables.originals["uid"], samples["uid"].combine_chunks())
+    )
+    means = Means(claims, CONFIG, COHORT, recaption, None, near_styles)
+    released = find(of_samples(samples, tables.vectors.filter(own), {}), means, before)
+    doubted = vaulted["uid"].filter(pc.is_in(vaulted["reason"], pa.array(sorted(BY_CLAIMS))))
+    beside = find(of_vaulted(vaulted), means, doubted=doubted.combine_chunks())
+    decided = decide_again([released, beside], old.edges, means, THRESHOLD).decided
+    return Again(published, vaulted, released, decided)

@@ -1,17 +1,18 @@
 """What an audit compares, one function a check: what is false is said, what is true is not."""
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from optout.list_audit import list_faults, log_fault
-from optout.log import checkpoint, merkle
+from optout.list_audit import OfLists, look_at_lists
+from optout.log import checkpoint, cosignature, merkle
 from optout.log.checkpoint import Checkpoint
-from optout.log.note import SignerKey
-from optout.log.policy import Log, Policy
+from optout.log.note import COSIGNATURE, SignerKey
+from optout.log.policy import Log, Policy, Witness
 from pipeline import audit, vault
 from pipeline.audit import ABOUT, EXIT_CODES, INCOMPLETE, Name, exit_code, failed, needs, verified
 from schemas.errors import ImageError
@@ -21,6 +22,8 @@ from schemas.verdict import Reason
 from tests.pipeline.test_manifest import draft as made_manifest
 
 KEY = SignerKey("example.org/optouts", bytes(32))
+WITNESS = SignerKey("witness.example", bytes([3] * 32), COSIGNATURE)
+NOW = datetime(2026, 1, 9, tzinfo=UTC)
 LEAVES = [merkle.leaf_hash(bytes([n])) for n in range(9)]
 
 
@@ -145,9 +148,10 @@ def entry(size: int = 5, **changes: object) -> ListEntry:
 
 def test_lists_are_signed_fresh_and_all_there():
     trusted = Policy((Log(KEY.verifier),))
-    assert list_faults([entry()], trusted, [KEY.name]) == ([], [])
-    assert list_faults([entry()], None, []) == ([], [KEY.name])
-    assert list_faults([entry(checkpoint=None)], trusted, []) == ([], [KEY.name])
+    assert look_at_lists([entry()], trusted, [KEY.name], NOW) == OfLists()
+    assert look_at_lists([entry()], None, [], NOW) == OfLists(unsigned=[KEY.name])
+    bare = [entry(checkpoint=None)]
+    assert look_at_lists(bare, trusted, [], NOW) == OfLists(unsigned=[KEY.name])
     stranger = Policy((Log(SignerKey(KEY.name, bytes([1] * 32)).verifier),))
     for faulty, policy, demanded, says in (
         ([], trusted, [KEY.name], "not named at all"),
@@ -158,14 +162,22 @@ def test_lists_are_signed_fresh_and_all_there():
         ([entry(checkpoint=entry(4).checkpoint)], trusted, [], "found one of example.org/optouts"),
         ([entry(checkpoint="rubbish")], None, [], "checkpoint of"),
     ):
-        (wrong, *_), _ = list_faults(faulty, policy, demanded)
+        wrong, *_ = look_at_lists(faulty, policy, demanded, NOW).wrong
         assert says in wrong
 
 
-def test_a_log_must_have_had_the_state_that_was_used():
-    assert log_fault(entry(), LEAVES) == ""
-    assert "5 entries or more, found 4" in log_fault(entry(), LEAVES[:4])
-    assert "two histories" in log_fault(entry(), LEAVES[::-1])
+def test_what_witnesses_have_not_seen_lately_is_the_builders_word():
+    watched = Policy((Log(KEY.verifier),), (Witness("w", WITNESS.verifier),), (), "w")
+    found = look_at_lists([entry()], watched, [], NOW)
+    assert found.wrong == []
+    assert "cosignatures of" in found.unseen[0]
+    for days, unseen in ((1, 0), (6.9, 0), (7.1, 1)):
+        at = int(NOW.timestamp() - days * 86_400)
+        body = entry().checkpoint.encode()
+        line = cosignature.cosign(checkpoint.parse(body).to_text(), WITNESS, at)
+        seen = cosignature.with_signatures(body, [line]).decode()
+        found = look_at_lists([entry(checkpoint=seen)], watched, [], NOW)
+        assert (found.wrong, found.unsigned, len(found.unseen)) == ([], [], unseen)
 
 
 def test_exit_codes_name_the_first_check_that_failed():

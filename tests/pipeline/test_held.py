@@ -55,6 +55,7 @@ def test_what_represent_drops_for_a_released_row_is_found(contents, seed):
             **{name: [k[name] for k in keys] for name in ("uid", "sha256", "pixel_sha256")},
             "pdq": pa.nulls(len(keys), pa.binary(32)),
             "pdq_quality": pa.nulls(len(keys), pa.int16()),
+            "stored_pdq": pa.nulls(len(keys), pa.binary(32)),
         }
     )
     edges = relate(table, None, config=RelateConfig(), threshold=0.95, seed=0)

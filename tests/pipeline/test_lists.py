@@ -131,7 +131,7 @@ def test_without_a_key_nothing_is_asked_and_everything_held() -> None:
     ids=lambda value: f"{value.status}{value.fault}" if isinstance(value, Answer) else None,
 )
 def test_a_list_that_fails_holds_every_row(answer: Answer, note: str, tries: int) -> None:
-    found, server = ask(lambda _: answer, timeout_s=0.3)
+    found, server = ask(lambda _: answer, timeout_s=1.0)
     assert says(found) == ALL_ERROR
     assert {a.note for a in found.values()} == {note}
     assert len(server.asked) == tries

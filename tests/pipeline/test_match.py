@@ -99,14 +99,14 @@ def taken(claims: list[dict], works: list[dict]) -> Honoured:
 def row(uid: str, **changes: object) -> dict:
     given = {
         "uid": uid, "sha256": key("row bytes", uid), "pixel_sha256": key("row", 0),
-        "pdq": FAR, "pdq_quality": 100, "cpy": unit(500), "sty": unit(501),
+        "pdq": FAR, "pdq_quality": 100, "stored_pdq": FAR, "cpy": unit(500), "sty": unit(501),
     }  # fmt: skip
     return given | changes
 
 
 def tables(rows: list[dict], dim: int = DIM) -> tuple[pa.Table, pa.Table]:
     kinds = {"uid": pa.string(), "sha256": pa.string(), "pixel_sha256": pa.string()}
-    kinds |= {"pdq": pa.binary(32), "pdq_quality": pa.int16()}
+    kinds |= {"pdq": pa.binary(32), "pdq_quality": pa.int16(), "stored_pdq": pa.binary(32)}
     keys = {n: pa.array([r[n] for r in rows], t) for n, t in kinds.items()}
     vectors = {"uid": keys["uid"]} | {
         n: pa.array([r[n] if r[n] is None else list(r[n]) for r in rows], vector(dim))
@@ -161,6 +161,15 @@ def test_the_bytes_and_the_pixels_of_a_work_match():
 def test_a_copy_is_found_by_two_keys_or_by_its_vector(changes, rules):
     only = taken([claim("c1")], [work("c1", 1)])
     assert [rule for _, _, rule, _ in found([row("a", **changes)], only)] == rules
+
+
+def test_the_image_as_stored_counts_as_much_as_the_image_as_fetched():
+    """A false `pdq` hides nothing from whoever has the bytes."""
+    only = taken([claim("c1")], [work("c1", 1)])
+    near = {"stored_pdq": flipped(pdq(8 + 3), 48), "cpy": at_cosine(unit(1), 0.66)}
+    assert [rule for _, _, rule, _ in found([row("a", **near)], only)] == ["perceptual"]
+    absent = row("a", **near | {"pdq": None})  # nor is there one without the other
+    assert found([absent], only) == []
 
 
 def test_a_high_cohort_mean_leaves_two_keys_as_the_only_way_below_it():
@@ -481,7 +490,7 @@ def test_styles_need_the_matchers_own_cohort():
 
 
 def test_similarities_are_kept_down_to_where_the_tail_begins():
-    rows = [row(f"{n:03d}", sty=at_cosine(unit(77), n / 100, n)) for n in range(100)]
+    rows = [row(f"{n:03d}", sty=at_cosine(unit(77), n / 100, 1000 + n)) for n in range(100)]
     _, vectors = tables(rows)
     table = likeness(vectors, styled(), cohort(), 0.0)
     lowest = min(table["similarity"].to_pylist())
@@ -499,7 +508,7 @@ def test_similarities_to_a_claim_that_does_not_act_are_refused():
 
 
 def test_style_matches_do_not_depend_on_other_rows():
-    rows = [row(f"{n:03d}", sty=at_cosine(unit(77), n / 100, n)) for n in range(100)]
+    rows = [row(f"{n:03d}", sty=at_cosine(unit(77), n / 100, 1000 + n)) for n in range(100)]
     whole = matched(*tables(rows), styled(), cohort(), CONFIG)
     parts = [
         matched(*tables(rows[n : n + 9]), styled(), cohort(), CONFIG) for n in range(0, 100, 9)
@@ -509,7 +518,7 @@ def test_style_matches_do_not_depend_on_other_rows():
 
 
 def test_what_is_just_under_the_threshold_is_in_the_band_with_its_own_threshold():
-    rows = [row(f"{n:04d}", sty=at_cosine(unit(77), n / 1000, n)) for n in range(1000)]
+    rows = [row(f"{n:04d}", sty=at_cosine(unit(77), n / 1000, 1000 + n)) for n in range(1000)]
     table = matched(*tables(rows), styled(), cohort(), CONFIG)
     held = table.filter(pc.equal(table["rule"], "style_band")).to_pylist()
     dropped = table.filter(pc.equal(table["rule"], "style")).to_pylist()
@@ -522,6 +531,6 @@ def test_what_is_just_under_the_threshold_is_in_the_band_with_its_own_threshold(
 
 
 def test_a_style_that_acts_only_with_a_second_key_holds_nothing():
-    rows = [row(f"{n:04d}", sty=at_cosine(unit(77), n / 1000, n)) for n in range(1000)]
+    rows = [row(f"{n:04d}", sty=at_cosine(unit(77), n / 1000, 1000 + n)) for n in range(1000)]
     table = matched(*tables(rows), styled(2), cohort(), CONFIG)
     assert set(table["rule"].to_pylist()) == {"style_weak"}

@@ -4,18 +4,13 @@ import json
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optout.style import near_styles
 from optout.union import NOT_JUDGED
-from pipeline.recall import Means, changes, decide_again, find
-from pipeline.release import sample_rows, vault_rows
-from pipeline.reread import BY_CLAIMS, of_samples, of_vaulted, samples_of
+from pipeline.recall import changes
 from pipeline.rewrite import Part, edited, retractions
-from pipeline.shard import without_images
 from pipeline.unjudged import Lacking, Unjudged, Why, unjudged, without_styles
 from schemas.snapshot import Honoured
 from schemas.tables import (
@@ -26,20 +21,17 @@ from schemas.tables import (
     from_rows,
 )
 from tests.pipeline.recalls import (
-    CONFIG,
     MATCHER,
     POOL,
-    THRESHOLD,
     Built,
     build,
     captions,
     claim,
     clip,
     honoured,
-    recaption,
+    judge_again,
     world,
 )
-from tests.pipeline.test_likeness import COHORT
 
 # --- a recall of what was built
 
@@ -52,23 +44,11 @@ class Recalled:
 
 
 def recall(old: Built, claims: Honoured) -> Recalled:
-    tables = old.tables
-    stays = pc.equal(tables.decided["verdict"], "keep")
-    published = without_images(sample_rows(tables, tables.decided.filter(stays)))
-    vaulted = vault_rows(tables, tables.decided.filter(pc.invert(stays)), b"s" * 32)
-    extra = [f for f in vaulted.schema if f.name.startswith(EXTRA)]
-    samples = samples_of(published, extra)
-    own = pc.is_in(tables.vectors["uid"], samples["uid"].combine_chunks())
-    before = tables.originals.filter(
-        pc.is_in(tables.originals["uid"], samples["uid"].combine_chunks())
-    )
-    means = Means(claims, CONFIG, COHORT, recaption, None, near_styles)
-    released = find(of_samples(samples, tables.vectors.filter(own), {}), means, before)
-    doubted = vaulted["uid"].filter(pc.is_in(vaulted["reason"], pa.array(sorted(BY_CLAIMS))))
-    beside = find(of_vaulted(vaulted), means, doubted=doubted.combine_chunks())
-    decided = decide_again([released, beside], old.edges, means, THRESHOLD).decided
-    found = changes(decided, [released])
-    return Recalled(published, edited(Part(0, published, extra), found), found.removed)
+    again = judge_again(old, claims)
+    found = changes(again.decided, [again.released])
+    extra = [f for f in again.vaulted.schema if f.name.startswith(EXTRA)]
+    after = edited(Part(0, again.published, extra), found)
+    return Recalled(again.published, after, found.removed)
 
 
 NAMES = st.sets(st.sampled_from(sorted(POOL)))

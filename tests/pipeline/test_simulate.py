@@ -19,7 +19,7 @@ from tests.pipeline.test_likeness import honoured as honoured_styles
 READ = pa.schema([
     SAMPLES.field(name) for name in (
         "uid", "url", "caption", "host", "final_url", "sha256", "pixel_sha256", "pdq",
-        "pdq_quality", "original_width", "original_height", "clip_similarity",
+        "pdq_quality", "stored_pdq", "original_width", "original_height", "clip_similarity",
     )
 ])  # fmt: skip
 TAIL = Tail(3.0, 0.02, 0.1, 1.0, 1e-3, 0.1, 0.05).pack()

@@ -1,0 +1,46 @@
+"""Copying a registry's database so that what is erased later stays erased in the copy."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from optout import storage
+from optout.storage import OWNER_ONLY
+from optout.storage_tables import CLAIMS, WORKS
+from schemas.errors import RegistryError, UsageError
+
+
+def back_up(where: str, to: Path) -> int:
+    """Copy a registry's database to a new file; returns its size in bytes.
+
+    The file of claim keys stays where it is, so that the copy tells nothing of a claim once that is
+    erased; nor are the tables in it that follow from the rest. Raises UsageError where the file
+    exists, RegistryError for a database that has tools of its own for this.
+    """
+    path = storage.sqlite_path(storage.registry_url(where))
+    if path is None:
+        raise RegistryError(
+            f"expected a registry in an SQLite file, found {where}: copy it by its database's own"
+            f" tools, without the rows of {WORKS.name} and {CLAIMS.name}, and never with the file"
+            " of claim keys"
+        )
+    if to.exists():
+        raise UsageError(f"expected a new file for the copy, found {to}")
+    part = to.with_name(f".{to.name}.part")
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY))
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA secure_delete = ON")
+            for table in (WORKS, CLAIMS):  # they hold in the clear what the parts hold under keys
+                copy.execute(f"DELETE FROM {table.name}")  # noqa: S608 - names of our own
+            copy.commit()
+            copy.execute("VACUUM")
+            copy.execute("PRAGMA journal_mode = DELETE")
+        part.rename(to)
+    except (OSError, sqlite3.Error) as e:
+        raise RegistryError(f"expected to copy {path} to {to}: {e}") from e
+    return to.stat().st_size

@@ -1,0 +1,89 @@
+"""Rows of a release that its claims, judged again, would put elsewhere. Pure.
+
+What an auditor has not, or nobody has any more, says nothing against a release: a verdict that
+hangs on it is set aside, and what is lacking is told beside.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+import pyarrow as pa
+
+from optout.lifecycle import STYLE_RULES
+from pipeline.recall import Found
+from pipeline.reread import BY_CLAIMS
+from schemas.tables import SLIM
+from schemas.verdict import Reason, Verdict
+
+BY_STYLE = sorted(str(rule) for rule in STYLE_RULES)
+COMES_AGAIN = [*sorted(str(reason) for reason in BY_CLAIMS), str(Reason.DUPLICATE)]
+"""Reasons that a replay of claims must find again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """What the build had and the replay has not: safe lists, and claims that were erased since."""
+
+    safe: bool = False
+    claims: frozenset[str] = frozenset()
+
+    @property
+    def aside(self) -> pl.Expr:
+        """Whether the verdict of a row of DECIDED may be another one by what is absent."""
+        hangs = []
+        if self.safe:
+            hangs.append(pl.col("rule").is_in(BY_STYLE))
+        if self.safe or self.claims:  # who is kept in one and not in the other stands for copies
+            hangs.append(pl.col("reason") == str(Reason.DUPLICATE))
+        if self.claims:  # what one of them granted
+            hangs.append(pl.col("reason") == str(Reason.NOT_GRANTED))
+        return pl.any_horizontal(pl.lit(value=False), *hangs).fill_null(value=False)
+
+
+def misplaced(
+    title: str,
+    released: Sequence[Found],
+    left_out: Iterable[pa.Table],
+    again: pa.Table,
+    absent: Absent,
+) -> list[str]:
+    """Return in words which rows are not where the replay puts them.
+
+    title: of the release. released: what claims find in released rows. left_out: VAULTED of all
+    others, as far as they are at hand. again: DECIDED of all of these, by the replay.
+    """
+    now = pl.DataFrame(again).with_columns(aside=absent.aside)
+    slim = [SLIM.empty_table(), *(one.slim for one in released)]
+    own = now.join(pl.DataFrame(pa.concat_tables(slim)).select("uid"), on="uid", how="semi")
+    return [*_denied(title, own), *_reworded(released), *_otherwise(left_out, now, absent)]
+
+
+def _denied(title: str, own: pl.DataFrame) -> Iterator[str]:
+    wrong = own.filter((pl.col("verdict") != str(Verdict.KEEP)) & ~pl.col("aside"))
+    by = pl.coalesce("rule", "stage")
+    for uid, claim, reason, rule in wrong.select("uid", "claim_id", "reason", by).iter_rows():
+        yield f"row {uid} of {title!r} is released; claim {claim or 'none'} says {reason} by {rule}"
+
+
+def _reworded(found: Sequence[Found]) -> Iterator[str]:
+    for one in found:
+        for uid in one.worded["uid"].to_pylist():
+            yield f"row {uid} is released with a name in its wording that a claim takes out"
+
+
+def _otherwise(left_out: Iterable[pa.Table], now: pl.DataFrame, absent: Absent) -> Iterator[str]:
+    """Give the rows that claims left out, and that they now keep, or leave out for another reason.
+
+    A row of which nothing was kept cannot come out by likeness again.
+    """
+    said = now.select("uid", now="reason", aside_now="aside")
+    same = pl.col("now").is_in([str(Reason.NOT_OBSERVED)]) | (pl.col("now") == pl.col("reason"))
+    gone = pl.col("claim_id").is_in(sorted(absent.claims))
+    for table in left_out:
+        was = pl.DataFrame(table.select(["uid", "reason", "rule", "claim_id"]))
+        was = was.filter(pl.col("reason").is_in(COMES_AGAIN) & ~absent.aside)
+        both = was.filter(~gone.fill_null(value=False)).join(said, on="uid", how="left")
+        wrong = both.filter(~(same | pl.col("aside_now")).fill_null(value=False))
+        for uid, before, after in wrong.select("uid", "reason", "now").iter_rows():
+            yield f"row {uid} was left out as {before}; the replay says {after or 'keep'}"

@@ -1,0 +1,60 @@
+"""Releases that were really built, for whatever audits them."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.builds import build, recuse, url_list
+from tests.e2e.generated_site import picture
+from tests.servers import Answer, Asked, serve
+
+COUNT = 7
+LISTED = (2, 5)
+LATER = 6
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory) -> Path:
+    """Two releases of seven pictures: by one claim, and by one more; receipts of both."""
+    place = tmp_path_factory.mktemp("rows")
+
+    def answer(asked: Asked) -> Answer:
+        number = asked.path.removeprefix("/").removesuffix(".jpg")
+        return Answer(200, picture(int(number))) if number.isdigit() else Answer(404)
+
+    def submit(name: str, numbers: tuple[int, ...]) -> None:
+        folder = place / name
+        folder.mkdir()
+        for number in numbers:
+            (folder / f"{number}.jpg").write_bytes(picture(number))
+        recuse("optout", "submit", folder, "--artist", f"{name} Example", "--kind", "work",
+               "--registry", place / "registry.db", "--receipt", place / f"{name}.tlog-proof",
+               "--key", place / f"{name}.key")  # fmt: skip
+
+    with serve(answer) as server:
+        source = url_list(place / "urls.jsonl", [server.url(f"/{n}.jpg") for n in range(COUNT)])
+        host = server.at("127.0.0.1")[0]
+        submit("Adalind", LISTED)
+        options = ("--registry", str(place / "registry.db"), "--workers", "0", "--no-dedup")
+        done = build(source, place / "one", "--allow-hosts", host, "--keep-store", *options)
+        assert done.returncode == 0, done.stderr
+        for suffix in ("", ".keys", ".log-key"):
+            shutil.copy(f"{place / 'registry.db'}{suffix}", f"{place / 'first.db'}{suffix}")
+    submit("Berthold", (LATER,))
+    done = build(source, place / "two", "--from-store", str(place / "one.run"), *options)
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+@pytest.fixture(scope="session")
+def other_layouts(place) -> Path:
+    """The first release once more, in tars and as addresses alone."""
+    registry = place / "first.db"
+    for name, form in (("tars", "webdataset"), ("urls", "urls")):
+        options = ("--registry", str(registry), "--workers", "0", "--no-dedup",
+                   "--output-format", form)  # fmt: skip
+        done = build(place / "urls.jsonl", place / name, "--from-store", str(place / "one.run"),
+                     *options)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    return place
