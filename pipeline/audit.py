@@ -59,7 +59,7 @@ ABOUT = {
     Name.BYTES: "stored images have the digests and perceptual codes that their rows say",
     Name.VECTORS: "stored vectors are those of the stored images",
     Name.LISTS: "every list was used at a signed state, was fresh, and none asked for is left out",
-    Name.LOG: "the logs of the registries had those states, only grew, and date their entries truly",
+    Name.LOG: "the logs of the registries had those states, only grew, and date entries truly",
     Name.VAULT: "the vault is the one that the manifest pins",
     Name.LEDGER: "each row of the ledger commits to what the vault holds of it",
     Name.SIGNALS: "every verdict by what sites and files say follows from the evidence",
