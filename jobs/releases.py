@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from jobs.audit import checked
 from pipeline.manifest import MANIFEST_PATH, read_manifest
-from pipeline.release_maps import MAPPED, mapped
+from pipeline.release_maps import MAPPED, mapped, with_codes
 from pipeline.reread import read_rows
 from pipeline.shard import IMAGE_COLUMN, read_parquet
 from pipeline.tars import read_tar
@@ -17,7 +17,7 @@ from schemas.config import BuildConfig
 from schemas.errors import SchemaError
 from schemas.manifest import FileEntry, Manifest, ModelEntry
 from schemas.ports import Store
-from schemas.tables import KEY32, LEDGER, SAMPLES
+from schemas.tables import LEDGER, SAMPLES
 
 READ = [
     "uid",
@@ -100,7 +100,7 @@ class Release:
     def part(self, name: str) -> Part:
         """Return one part. Raises ProofError, SchemaError, StorageError."""
         body = checked(self.store, self.files, f"samples/{name}.parquet")
-        rows = with_hashes(read_parquet(body, READ))
+        rows = as_read(read_parquet(body, READ))
         path = f"embeddings/{name}.parquet"
         if path not in self.files:
             return Part(name, rows, rows.select(["uid"]))
@@ -139,10 +139,6 @@ def open_release(store: Store) -> Release:
     return Release(store, read_manifest(store))
 
 
-def with_hashes(rows: pa.Table) -> pa.Table:
-    """Return the columns READ with hashes as bytes; beside tars they stand in hex."""
-    pdq = rows["pdq"]
-    if pa.types.is_string(pdq.type):
-        hashes = [None if text is None else bytes.fromhex(text) for text in pdq.to_pylist()]
-        rows = rows.set_column(rows.column_names.index("pdq"), "pdq", pa.array(hashes, KEY32))
-    return rows.select(READ).cast(ROWS)
+def as_read(rows: pa.Table) -> pa.Table:
+    """Return the columns READ of samples, codes as bytes."""
+    return with_codes(rows.select(READ)).cast(ROWS)

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 import pyarrow as pa
 
 from jobs.audit import check_vault
-from jobs.releases import READ, Part, with_hashes
+from jobs.releases import READ, Part, as_read
 from pipeline import led
 from pipeline.held import shards_of
 from pipeline.identify import shard_of
@@ -105,7 +105,7 @@ class Vault:
         name, table = name_of(shard), self.rows(shard)
         vectors = of_pixels(table.schema)
         rows = table.select([*READ, *(n for n in vectors if n not in READ)])
-        return Part(name, with_hashes(rows), rows.select(["uid", *vectors]))
+        return Part(name, as_read(rows), rows.select(["uid", *vectors]))
 
     def likeness_of(self, uids: pa.ChunkedArray) -> Likeness:
         """Return what was measured of the shard in which some rows are. uids: of one shard."""

@@ -260,7 +260,7 @@ def _vector_faults(release: Release, some: Drawn, embedder: Embedder) -> tuple[l
     bodies = [some.pictures[uid] for uid in uids]
     pixels = [canonical_pixels(Decoder(body, read_header(body))) for body in bodies]
     again = embedder.images(pixels)
-    names = sorted({"cpy", "sty"} & set(table.column_names) & again.keys())
+    names = sorted(audit.LEAST_AGREEMENT.keys() & set(table.column_names) & again.keys())
     stored = {
         name: np.array(table[name].take(places).to_pylist(), np.float32).reshape(len(uids), -1)
         for name in names
@@ -277,6 +277,9 @@ def lists(release: Release, held: Held) -> Check:
         return failed(Name.LISTS, found.wrong)
     used = sum(entry.used for entry in entries)
     said = f"{used} used, {len(entries) - used} declined"
+    if used:
+        whose = "witnesses' clocks" if len(found.seen) == used else "the builder's clock"
+        said += f"; how fresh they were, by {whose}"
     missing = list(found.unseen)
     if found.unsigned and held.policy is None:
         missing.append("the policy file that says whose keys count (--policy)")
@@ -308,7 +311,8 @@ def logs(release: Release, held: Held) -> Check:
     if missing:
         what = f"the log of {', '.join(missing)} (--registry, or --log as published)"
         return needs(Name.LOG, what)
-    return verified(Name.LOG, f"{len(entries)} logs had the states that were used")
+    said = ", ".join(entry.origin for entry in entries) or "none was used"
+    return verified(Name.LOG, f"had the states that were used: {said}")
 
 
 def _log_faults(entry: ListEntry, log: HeldLog, held: Held, created: datetime) -> Iterator[str]:
@@ -357,7 +361,7 @@ def _private(
 def vault(release: Release, place: str) -> Check:
     """Check that the vault is the one that the manifest pins."""
     found = open_vault(place, release.manifest)
-    return verified(Name.VAULT, f"{found.shards} shards, digest as pinned")
+    return verified(Name.VAULT, f"digest as pinned, shards: {found.shards}")
 
 
 def ledger_opened(release: Release, place: str) -> Check:

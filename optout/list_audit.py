@@ -22,12 +22,13 @@ class OfLists:
     """What was found of the lists of a manifest.
 
     wrong: in words. unsigned: origins of which no signature was checked. unseen: what is missing
-    of the witnesses that the policy asks for, in words.
+    of the witnesses that the policy asks for, in words. seen: origins that they saw in time.
     """
 
     wrong: list[str] = field(default_factory=list)
     unsigned: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
 
 
 def look_at_lists(
@@ -49,30 +50,41 @@ def look_at_lists(
         why = f"declined: {declined[origin]}" if origin in declined else "not named at all"
         found.wrong.append(f"expected the list {origin} to be used, found it {why}")
     for entry in entries:
-        if not entry.used:
-            continue
-        if entry.age_days is not None and not 0 <= entry.age_days <= max_age_days:
-            found.wrong.append(
-                f"expected the list {entry.origin} to be at most {max_age_days:g} days old when the"
-                f" build began, found {entry.age_days:g}"
-            )
-        if entry.checkpoint is None:
-            found.unsigned.append(entry.origin)
-            continue
-        body = entry.checkpoint.encode()
-        try:
-            vouched = policies.opened(body, policy) if policy else None
-            said = vouched.checkpoint if vouched else checkpoint.parse(body)
-        except ProofError as e:
-            found.wrong.append(f"checkpoint of {entry.origin}: {e}")
-            continue
-        if fault := _state_fault(entry, said):
-            found.wrong.append(fault)
-        elif policy is None or vouched is None:
-            found.unsigned.append(entry.origin)
-        elif unseen := _unseen(entry, policy, vouched, created, max_age_days):
-            found.unseen.append(unseen)
+        if entry.used:
+            _look_at(entry, policy, created, max_age_days, found)
     return found
+
+
+def _look_at(
+    entry: ListEntry,
+    policy: Policy | None,
+    created: datetime,
+    max_age_days: float,
+    found: OfLists,
+) -> None:
+    if entry.age_days is not None and not 0 <= entry.age_days <= max_age_days:
+        found.wrong.append(
+            f"expected the list {entry.origin} to be at most {max_age_days:g} days old when the"
+            f" build began, found {entry.age_days:g}"
+        )
+    if entry.checkpoint is None:
+        found.unsigned.append(entry.origin)
+        return
+    body = entry.checkpoint.encode()
+    try:
+        vouched = policies.opened(body, policy) if policy else None
+        said = vouched.checkpoint if vouched else checkpoint.parse(body)
+    except ProofError as e:
+        found.wrong.append(f"checkpoint of {entry.origin}: {e}")
+        return
+    if fault := _state_fault(entry, said):
+        found.wrong.append(fault)
+    elif policy is None or vouched is None:
+        found.unsigned.append(entry.origin)
+    elif unseen := _unseen(entry, policy, vouched, created, max_age_days):
+        found.unseen.append(unseen)
+    elif policy.current_at(vouched.times) is not None:
+        found.seen.append(entry.origin)
 
 
 def _unseen(

@@ -23,9 +23,10 @@ from schemas.verdict import Verdict
 
 SAMPLED_ROWS = 9_206
 """Finds one false row in a thousand in 9,999 of 10,000 samples; 4,603 would miss one in 100."""
-LEAST_AGREEMENT = 0.8
-"""Cosine of a stored vector with that of the stored image. Seen among 61 images of the demo:
-.92 at least; another image has .70 in 99 of 100 pairs."""
+LEAST_AGREEMENT = {"cpy": 0.8, "sty": 0.5}
+"""Cosine of a stored vector with that of the stored image. Seen among 1,200 images of the
+development corpus: .888 and .655 at least (clip art on plain ground moves most); another image has
+less than .46 in 999 of 1,000 pairs, of either."""
 SHOWN = 5
 
 Pdq = Callable[[bytes], tuple[bytes, int]]
@@ -216,16 +217,17 @@ def vector_faults(
 ) -> list[str]:
     """Return the rows whose stored vectors are not those of their stored images.
 
-    stored, again: float[n, d] by name of the vector, rows in the order of the uids.
+    stored, again: float[n, d] by name of the vector (cpy, sty), rows in the order of the uids.
     """
     wrong = []
     for name in sorted(again):
+        least = LEAST_AGREEMENT[name]
         a, b = (side[name].astype(np.float64) for side in (stored, again))
         with np.errstate(invalid="ignore", divide="ignore"):
             cosine = (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
         wrong += [
             f"row {uids[place]}: expected the vector {name} of its image, found one with cosine"
-            f" {cosine[place]:.3f} (at least {LEAST_AGREEMENT})"
-            for place in np.flatnonzero(~(cosine >= LEAST_AGREEMENT)).tolist()
+            f" {cosine[place]:.3f} (at least {least})"
+            for place in np.flatnonzero(~(cosine >= least)).tolist()
         ]
     return wrong

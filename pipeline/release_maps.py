@@ -245,13 +245,26 @@ def roots_of(rows: Subtree, bands: Subtree, ledger: Subtree) -> Roots:
 
 
 def mapped(rows: pa.Table) -> pa.Table:
-    """Return the columns MAPPED with codes as bytes; beside tars they stand in hex."""
-    rows = rows.select(MAPPED)
-    for name in CODES:
-        if pa.types.is_string(rows[name].type):
-            told = [text and bytes.fromhex(text) for text in rows[name].to_pylist()]
-            rows = rows.set_column(MAPPED.index(name), name, pa.array(told, KEY32))
+    """Return the columns MAPPED of samples, codes as bytes."""
+    rows = with_codes(rows.select(MAPPED))
     return rows.cast(pa.schema([SAMPLES.field(name) for name in MAPPED]))
+
+
+def with_codes(rows: pa.Table) -> pa.Table:
+    """Return samples with their codes as bytes; beside tars they stand in hex.
+
+    Raises SchemaError for what is no hex of 32 bytes.
+    """
+    for name in CODES:
+        if not pa.types.is_string(rows[name].type):
+            continue
+        try:
+            told = [None if t is None else bytes.fromhex(t) for t in rows[name].to_pylist()]
+            codes = pa.array(told, KEY32)
+        except (ValueError, pa.ArrowInvalid) as e:
+            raise SchemaError(f"expected {name} of 32 bytes in hex: {e}") from e
+        rows = rows.set_column(rows.column_names.index(name), name, codes)
+    return rows
 
 
 def _hex(value: Any) -> Any:

@@ -96,6 +96,7 @@ def keys_and_vectors(bodies: dict[str, bytes], matcher: Matcher) -> tuple[pa.Tab
         "pixel_sha256": [f"p{uid}" for uid in bodies],
         "pdq": pa.array([k.pdq for k in found], pa.binary(32)),
         "pdq_quality": pa.array([k.pdq_quality for k in found], pa.int16()),
+        "stored_pdq": pa.array([k.pdq for k in found], pa.binary(32)),
     }
     flat = pa.array(rows.astype(np.float16).ravel())
     vectors = pa.FixedSizeListArray.from_arrays(flat, DIM).cast(vector(DIM))

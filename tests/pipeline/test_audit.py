@@ -178,6 +178,7 @@ def test_what_witnesses_have_not_seen_lately_is_the_builders_word():
         seen = cosignature.with_signatures(body, [line]).decode()
         found = look_at_lists([entry(checkpoint=seen)], watched, [], NOW)
         assert (found.wrong, found.unsigned, len(found.unseen)) == ([], [], unseen)
+        assert bool(found.seen) != bool(unseen)
 
 
 def test_exit_codes_name_the_first_check_that_failed():

@@ -188,3 +188,11 @@ def test_all_layouts_of_a_release_have_the_same_keys_and_codes() -> None:
     assert plain.equals(beside_tars)
     assert plain["pdq"].to_pylist() == table["pdq"].to_pylist()
     assert entries(plain, "00000").equals(entries(beside_tars, "00000"))
+
+
+@pytest.mark.parametrize("code", ["0" * 63, "0" * 62, "g" * 64, ""])
+def test_a_code_beside_tars_that_is_none_is_told(code):
+    table = tar_metadata(samples(1), 0)
+    place = table.column_names.index("stored_pdq")
+    with pytest.raises(SchemaError, match="expected stored_pdq of 32 bytes in hex"):
+        mapped(table.set_column(place, "stored_pdq", pa.array([code])))
