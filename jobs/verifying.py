@@ -325,6 +325,7 @@ def _log_faults(entry: ListEntry, log: HeldLog, held: Held, created: datetime) -
     signed += [body for _, body in log.signed]
     states = log_audit.seen(signed, held.policy) if held.policy else ()
     leaves = log.leaves()
+    yield from log_audit.signed_faults(log)
     yield from log_audit.entry_faults(leaves, log.where)
     yield from log_audit.time_faults(leaves, states, log.where)
     taken = loaded(held.snapshots, entry)

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from optout.leaf import entries
+from optout.log import checkpoint
 from optout.log import policy as policies
+from optout.log.checkpoint import Checkpoint
 from optout.log.fork import Fork, of_logs
 from optout.log.policy import Policy
 from optout.log.tile_reader import Read, TileReader
@@ -94,6 +96,24 @@ def recorded_at(leaf: bytes, where: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def signed_faults(log: HeldLog) -> list[str]:
+    """Return how a log contradicts the signed states of its own that are kept beside it."""
+    wrong = []
+    for size, body in log.signed:
+        try:
+            head = checkpoint.parse(body)
+        except ProofError as e:
+            wrong.append(f"expected a checkpoint of {log.origin} in {log.where}: {e}")
+            continue
+        found = log.reader.root_at(size) if size <= log.size else None
+        if head != Checkpoint(log.origin, size, found or b""):
+            wrong.append(
+                f"expected the signed state of {log.where} at {size} entries, root"
+                f" {head.root.hex()}, found {found.hex() if found else f'{log.size} entries'}"
+            )
+    return wrong
+
+
 def entry_faults(leaves: Sequence[bytes], where: str) -> list[str]:
     """Return which entry, the first of them, may not stand where it does.
 
@@ -142,7 +162,8 @@ def time_faults(leaves: Sequence[bytes], states: Iterable[Seen], where: str) -> 
             )
     for state in states:
         early = (n for n in range(state.size, len(dated)) if dated[n] < state.at - CLOCKS_APART)
-        late = (n for n in range(state.size) if dated[n] > state.at + CLOCKS_APART)
+        held = range(min(state.size, len(dated)))
+        late = (n for n in held if dated[n] > state.at + CLOCKS_APART)
         for places, said in ((early, "without"), (late, "with")):
             if (seq := next(places, -1)) >= 0:
                 wrong.append(

@@ -159,6 +159,21 @@ def test_a_tile_that_was_rewritten_is_named():
         entries.leaves()
 
 
+def test_a_log_has_every_state_that_it_has_signed():
+    assert log_audit.signed_faults(held(DAILY, signed(DAILY[:4]), signed(DAILY))) == []
+    (fault,) = log_audit.signed_faults(held(DAILY[:10], signed(DAILY)))
+    assert "at 20 entries" in fault
+    assert "found 10 entries" in fault
+    other = [*DAILY[:3], leaf(3, "another"), *DAILY[4:]]
+    (fault,) = log_audit.signed_faults(held(DAILY, signed(other[:8])))
+    assert "expected the signed state of a log at 8 entries" in fault
+    (fault,) = log_audit.signed_faults(held(DAILY, (8, b"rubbish")))
+    assert "expected a checkpoint" in fault
+    # a state that is not there any more dates no entry
+    later = [Seen(30, START + timedelta(days=30))]
+    assert log_audit.time_faults(DAILY, later, "a log") == []
+
+
 @pytest.fixture
 def registry(tmp_path):
     where = str(tmp_path / "registry.db")
