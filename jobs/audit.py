@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,9 +16,25 @@ from pipeline.evidence import EVIDENCE_INDEX
 from pipeline.identify import shard_of
 from pipeline.judge import stale_before_us
 from pipeline.manifest import read_manifest
-from pipeline.replay import Claimed, Disagreement, Grounds, Private, library_of, replay
+from pipeline.replay import (
+    BOUND,
+    Claimed,
+    Disagreement,
+    Grounds,
+    Private,
+    library_of,
+    replay,
+    without_given,
+)
 from pipeline.storage import open_store
-from pipeline.vault import EVIDENCE_ROWS, PRIVATE_EVIDENCE, ROWS_FOLDER, vault_digest, vault_of
+from pipeline.vault import (
+    CAPTIONS_FOLDER,
+    EVIDENCE_ROWS,
+    PRIVATE_EVIDENCE,
+    ROWS_FOLDER,
+    vault_digest,
+    vault_of,
+)
 from schemas.canonical import sha256_hex
 from schemas.config import BuildConfig
 from schemas.errors import ProofError, SchemaError, StorageError
@@ -28,6 +44,7 @@ from schemas.tables import EVIDENCED
 from schemas.verdict import Reason
 
 CLAIMS = ["uid", "signals"]
+RELEASED = [*CLAIMS, *BOUND]
 
 
 @dataclass
@@ -88,14 +105,16 @@ def replay_signals(
     policy, config = policy_of(manifest), BuildConfig.model_validate(manifest.config)
     created = datetime.fromisoformat(manifest.created)
     stale = stale_before_us(int(created.timestamp() * 1_000_000), config.signals.max_signal_age_h)
-    grounds = Grounds(library, policy, stale)
+    named = None if config.source.uid_col else manifest.source.get("name")
+    grounds = Grounds(library, policy, stale, named)
     paths = private.paths(EVIDENCE_ROWS)
     samples = samples_by_shard(out, files, len(paths))
     for number, path in enumerate(paths):
         traced = table_of(private.read(path))
         evidence = private_evidence(private, traced)
         report.private += evidence.num_rows
-        kept = [c for table in samples.get(number, ()) for c in released(table)]
+        before = captions(private, path.rsplit("/", 1)[-1])
+        kept = [c for table in samples.get(number, ()) for c in released(table, before)]
         out_rows = list(
             withheld(table_of(private.read(f"{ROWS_FOLDER}/{path.rsplit('/', 1)[-1]}")))
         )
@@ -103,6 +122,7 @@ def replay_signals(
         report.rows["not released"] += len(out_rows)
         report.disagreements += replay([*kept, *out_rows], traced, Private(evidence), grounds)
         told(number + 1, len(paths))
+    report.disagreements = without_given(report.disagreements, report.rows["kept"])
     if sum(report.rows.values()) != manifest.rows_in:
         found = f"{sum(report.rows.values()):,}"
         report.disagreements.append(
@@ -153,13 +173,13 @@ def table_of(body: bytes) -> pa.Table:
 def samples_by_shard(
     store: Store, files: dict[str, FileEntry], shards: int
 ) -> dict[int, list[pa.Table]]:
-    """Return uid and signals of the released rows, one table a file, by uid shard."""
+    """Return the columns RELEASED, one table a file, by uid shard."""
     found: dict[int, list[pa.Table]] = {}
     for path in sorted(files):
         if not path.startswith("samples/") or not path.endswith(".parquet"):
             continue
         body = checked(store, files, path)
-        table = pq.read_table(pa.BufferReader(body), columns=CLAIMS)
+        table = table_of(body).select(RELEASED)
         if table.num_rows:
             (shard,) = shard_of(table["uid"][:1], shards).to_pylist()
             found.setdefault(shard, []).append(table)
@@ -179,12 +199,21 @@ def private_evidence(vault: Store, traced: pa.Table) -> pa.Table:
     return pa.concat_tables([t.replace_schema_metadata(EVIDENCED.metadata) for t in tables])
 
 
-def released(samples: pa.Table) -> Iterator[Claimed]:
-    """Yield what a release claims of its kept rows."""
-    for uid, signals in zip(
-        samples["uid"].to_pylist(), samples["signals"].to_pylist(), strict=True
-    ):
-        yield Claimed(uid, signals, None)
+def captions(vault: Store, name: str) -> dict[str, str]:
+    """Return what released rows of a shard said before a name was taken out, by uid."""
+    path = f"{CAPTIONS_FOLDER}/{name}"
+    if not vault.exists(path):
+        return {}
+    table = table_of(vault.read(path))
+    return dict(zip(*(table[n].to_pylist() for n in ("uid", "caption")), strict=True))
+
+
+def released(samples: pa.Table, before: Mapping[str, str]) -> Iterator[Claimed]:
+    """Yield what a release claims of its kept rows. before: captions that were redacted."""
+    for row in samples.to_pylist():
+        told = {name: row[name] for name in BOUND}
+        told["caption"] = before.get(row["uid"], row["caption"])
+        yield Claimed(row["uid"], row["signals"], None, told=told)
 
 
 def withheld(vaulted: pa.Table) -> Iterator[Claimed]:

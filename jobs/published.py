@@ -65,6 +65,12 @@ class Published:
         """Columns of the source that recuse does not know, as the vault names them."""
         return extra_fields(self.vault.rows(0).schema) if self.vault else []
 
+    def retracted(self) -> pa.Array:
+        """Return the uids of rows that a recall has taken out of its parent, for this release."""
+        table = self.release.retractions()
+        own = pc.equal(table["release"], self.manifest.parent or "")
+        return table["uid"].filter(own).combine_chunks()
+
     def url_keys(self, shard: int) -> Mapping[str, str]:
         """Return the canonical address of each row of a shard, as far as the vault knows them."""
         return self.vault.url_keys(shard) if self.vault else {}

@@ -2,22 +2,25 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from jobs.audit import checked
 from pipeline.manifest import MANIFEST_PATH, read_manifest
 from pipeline.release_maps import MAPPED, mapped, with_codes
 from pipeline.reread import read_rows
+from pipeline.rewrite import RETRACTIONS_PATH
 from pipeline.shard import IMAGE_COLUMN, read_parquet
 from pipeline.tars import read_tar
 from schemas.config import BuildConfig
 from schemas.errors import SchemaError
 from schemas.manifest import FileEntry, Manifest, ModelEntry
 from schemas.ports import Store
-from schemas.tables import LEDGER, SAMPLES
+from schemas.tables import LEDGER, RETRACTIONS, SAMPLES
 
 READ = [
     "uid",
@@ -97,6 +100,23 @@ class Release:
         """Return LEDGER, whole. Raises as `part`."""
         return pa.concat_tables([LEDGER.empty_table(), *self.each_ledger()])
 
+    def newest_fetch(self) -> datetime | None:
+        """Return when the last of its rows was fetched; null where none says. Raises as `part`."""
+        newest: list[datetime] = []
+        for name in self.names:
+            body = checked(self.store, self.files, f"samples/{name}.parquet")
+            told = pc.max(read_parquet(body, ["fetched_at"])["fetched_at"]).as_py()
+            if told is not None:  # beside tars times stand as text, all of one form
+                newest.append(datetime.fromisoformat(told) if isinstance(told, str) else told)
+        return max(newest, default=None)
+
+    def retractions(self) -> pa.Table:
+        """Return RETRACTIONS of a recalled release; of another none. Raises as `part`."""
+        if RETRACTIONS_PATH not in self.files:
+            return RETRACTIONS.empty_table()
+        body = checked(self.store, self.files, RETRACTIONS_PATH)
+        return read_parquet(body, RETRACTIONS.names).cast(RETRACTIONS)
+
     def part(self, name: str) -> Part:
         """Return one part. Raises ProofError, SchemaError, StorageError."""
         body = checked(self.store, self.files, f"samples/{name}.parquet")
@@ -111,18 +131,23 @@ class Release:
         body = checked(self.store, self.files, f"samples/{name}.parquet")
         return mapped(read_parquet(body, MAPPED))
 
+    def has_images(self, name: str) -> bool:
+        """Say whether the table of a part has a column of images. Raises as `part`."""
+        body = checked(self.store, self.files, f"samples/{name}.parquet")
+        return IMAGE_COLUMN in pq.read_schema(pa.BufferReader(body)).names
+
     def pictures(self, name: str, uids: Collection[str]) -> dict[str, bytes]:
         """Return the stored bytes of some rows of a part by uid; none of a URL-only release."""
         body = checked(self.store, self.files, f"samples/{name}.parquet")
-        tar = f"samples/{name}.tar"
-        if tar in self.files:
+        tar, layout = f"samples/{name}.tar", self.config.output.format
+        if layout == "webdataset":
             keys = read_parquet(body, ["uid", "key"]).to_pylist()
             wanted = {row["key"]: row["uid"] for row in keys if row["uid"] in uids}
             form = self.config.decode.encode_format
             samples = read_tar(checked(self.store, self.files, tar))
             told = ((wanted.get(s["__key__"].decode()), s[form]) for s in samples)
             return {uid: picture for uid, picture in told if uid}
-        if self.config.output.format == "urls":
+        if layout == "urls":
             return {}
         table = read_parquet(body, ["uid", IMAGE_COLUMN])
         chosen = table.filter(pc.is_in(table["uid"], pa.array(sorted(uids), pa.string())))

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import pyarrow.compute as pc
+
 from jobs.published import Published, left_out
 from jobs.vaults import Vault
 from optout import index, snapshot, style_search, union
@@ -45,8 +47,7 @@ class Snapshots:
 
         Raises RegistryError where a registry at that size says something else than was used.
         """
-        if (found := loaded(self.folders, entry)) is not None:
-            return Taken(found)
+        given = loaded(self.folders, entry)
         for registry in self.registries:
             if registry.log_key()[0] != entry.origin or entry.size is None:
                 continue
@@ -58,16 +59,26 @@ class Snapshots:
                     f" {entry.size} entries, found {found_sha} by {registry.where}: the release"
                     " used other claims than the log has"
                 )
-            return Taken(taken, tuple(gone))
-        return None
+            return Taken(given or taken, () if given else tuple(gone))
+        return Taken(given) if given else None
 
 
 def loaded(folders: Sequence[Store], entry: ListEntry) -> Snapshot | None:
-    """Return the snapshot that a release used, of those in some folders; null where none is it."""
+    """Return the snapshot that a release used, of those in some folders; null where none is it.
+
+    Raises RegistryError where it is of another state than the release says.
+    """
     for store in folders:
         found = snapshot.load(store, "")
-        if sha256_hex(snapshot.header_bytes(found.header)) == entry.snapshot_sha256:
-            return found
+        if sha256_hex(snapshot.header_bytes(found.header)) != entry.snapshot_sha256:
+            continue
+        head = found.header
+        if (head.origin, head.size, head.root) != (entry.origin, entry.size, entry.root):
+            raise RegistryError(
+                f"expected the snapshot of {entry.origin} at {entry.size} entries, as the manifest"
+                f" says, found one of {head.origin} at {head.size}"
+            )
+        return found
     return None
 
 
@@ -94,8 +105,8 @@ def replay_claims(old: Published, held: Snapshots, cohort: Cohort | None) -> Rep
     list is not what was used, ProofError where a file is not what the manifest names.
     """
     used = [entry for entry in old.manifest.lists if entry.used]
-    active = sum(entry.claims_active or 0 for entry in used)
     taken = [(entry, held.of(entry)) for entry in used]
+    active = sum(_in_force(entry, one) for entry, one in taken)
     missing = [entry.origin for entry, one in taken if one is None]
     there = [(entry, one) for entry, one in taken if one is not None]
     if missing:
@@ -120,6 +131,7 @@ def replay_claims(old: Published, held: Snapshots, cohort: Cohort | None) -> Rep
         claims=frozenset(claim for _, one in there for claim in one.erased),
     )
     rows, wrong = _judged(old, means, absent)
+    recalled = old.manifest.recalled is not None
     left = unjudged(honoured, lacking)
     gone = {one.claim_id for one in left} | absent.claims
     return Replayed(
@@ -128,7 +140,7 @@ def replay_claims(old: Published, held: Snapshots, cohort: Cohort | None) -> Rep
         len(absent.claims),
         rows,
         (*(fault for entry, one in there if (fault := _count_fault(entry, one))), *wrong),
-        tuple(sorted(_needs(left, absent))),
+        tuple(sorted(_needs(left, absent, old.manifest.parent if recalled else ""))),
     )
 
 
@@ -141,6 +153,9 @@ def _judged(old: Published, means: Means, absent: Absent) -> tuple[int, list[str
     threshold = old.manifest.thresholds["duplicate_similarity"]
     again = recall.decide_again(found, vault.edges if vault else None, means, threshold).decided
     vaulted = vault.each_vaulted() if vault else ()
+    if old.manifest.recalled is not None:  # what its parent had left out, a recall never judged
+        left = old.retracted()
+        vaulted = (table.filter(pc.is_in(table["uid"], left)) for table in vaulted)
     wrong = misplaced(old.manifest.title, released, vaulted, again, absent)
     return sum(one.slim.num_rows for one in found), wrong
 
@@ -151,9 +166,15 @@ def _beside(vault: Vault, means: Means) -> Iterator[Found]:
         yield recall.find(left_out(vault, vault.rows(shard), shard), means)
 
 
+def _in_force(entry: ListEntry, taken: Taken | None) -> int:
+    if taken is None:
+        return entry.claims_active or 0
+    return taken.snapshot.claims.num_rows + len(taken.erased)
+
+
 def _count_fault(entry: ListEntry, taken: Taken) -> str:
     """Return how the number of claims that a manifest names is another than the list had."""
-    found = taken.snapshot.claims.num_rows + len(taken.erased)
+    found = _in_force(entry, taken)
     if entry.claims_active in (None, found):
         return ""
     return (
@@ -162,7 +183,9 @@ def _count_fault(entry: ListEntry, taken: Taken) -> str:
     )
 
 
-def _needs(left: Sequence[Unjudged], absent: Absent) -> Iterator[str]:
+def _needs(left: Sequence[Unjudged], absent: Absent, parent: str | None) -> Iterator[str]:
+    if parent:
+        yield f"an audit of the release that was recalled, {parent}, for what that had left out"
     for why, count in Counter(one.why for one in left).items():
         yield f"{count} claims are not judged as in the build: {why}"
     if absent.safe:

@@ -7,12 +7,13 @@ pipeline/recall.py: the replay runs the stages of a build again on what was stor
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import combinations
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -36,17 +37,35 @@ from pipeline.audit import ABOUT, Check, Name, Status, failed, judged, needs, ve
 from pipeline.image.canonical import CanonicalHasher, canonical_pixels
 from pipeline.image.decoders import Decoder
 from pipeline.image.header import read_header
+from pipeline.image.keypoints import SAMPLE, keypoints
 from pipeline.manifest import MANIFEST_KIND, MANIFEST_PATH
 from pipeline.release_maps import MAPPED, mapped
 from pipeline.shard import read_parquet
 from pipeline.storage import open_store
+from pipeline.tars import members
 from schemas.canonical import sha256_hex
 from schemas.config import MAX_LIST_AGE_DAYS, ResizeMode
 from schemas.errors import CurationError, ProofError, SchemaError, StorageError
 from schemas.manifest import ListEntry
 from schemas.ports import Embedder, Store
+from schemas.tables import KEYPOINTS, TEXT
 
+UIDS = pa.schema([("uid", TEXT)])
+LEAST_EDGE_PX, LEAST_QUALITY = 256, 90
+"""Of stored images, for which audit.LEAST_AGREEMENT was measured; below, honest vectors differ."""
 WHOLE_IMAGES = (ResizeMode.NO, ResizeMode.KEEP_RATIO, ResizeMode.KEEP_RATIO_LARGEST)
+
+MALFORMED = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    pa.ArrowException,
+    pl.exceptions.PolarsError,
+)
+"""What reading tables and JSON of somebody else's making may raise, whatever they hold."""
 
 Told = Callable[[int, int], None]
 Loaded = Callable[[], Embedder | None]
@@ -110,8 +129,9 @@ def verify(
         report.add(failed(Name.MANIFEST, [str(e)]))
         return report
     report.add(verified(Name.MANIFEST, ABOUT[Name.MANIFEST]))
-    report.add(signature(store, body, held.keys))
-    if report.add(files(release, told(Name.FILES))).status == Status.FAILED:
+    report.add(_ended(Name.SIGNATURE, lambda: signature(store, body, held.keys)))
+    whole = report.add(_ended(Name.FILES, lambda: files(release, told(Name.FILES))))
+    if whole.status == Status.FAILED:
         return report  # nothing of it is what the manifest speaks of
     for name, check in (
         (Name.ROWS, lambda: rows(release)),
@@ -122,16 +142,24 @@ def verify(
         (Name.LOG, lambda: logs(release, held)),
         *_private(release, held, told),
     ):
-        try:
-            report.add(check())
-        except CurationError as e:
-            report.add(failed(name, [str(e)]))
-    try:
+        report.add(_ended(name, check))
+
+    def last() -> Check:
         report.replayed = replayed(release, held)
-        report.add(claims(report.replayed))
-    except CurationError as e:
-        report.add(failed(Name.CLAIMS, [str(e)]))
+        return claims(report.replayed)
+
+    report.add(_ended(Name.CLAIMS, last))
     return report
+
+
+def _ended(name: Name, check: Callable[[], Check]) -> Check:
+    """Return how a check ends; what cannot be read as what it should be fails it."""
+    try:
+        return check()
+    except CurationError as e:
+        return failed(name, [str(e)])
+    except MALFORMED as e:
+        return failed(name, [f"expected files of their form, found {type(e).__name__}: {e!s:.300}"])
 
 
 def signature(store: Store, body: bytes, keys: Sequence[VerifierKey]) -> Check:
@@ -158,10 +186,18 @@ def files(release: Release, told: Told) -> Check:
     wrong += [f"{path} is not named in the manifest" for path in strays]
     for number, path in enumerate(sorted(known), 1):
         try:
-            signals.checked(release.store, known, path)
+            body = signals.checked(release.store, known, path)
         except (ProofError, StorageError) as e:
             wrong.append(str(e))
+            continue
+        if len(body) != known[path].size_bytes:
+            wrong.append(f"{path}: expected {known[path].size_bytes:,} bytes, found {len(body):,}")
         told(number, len(known))
+    form = release.config.output.format
+    wrong += audit.layout_faults(known, form)
+    for name in release.names if not wrong else ():
+        if release.has_images(name) != (form == "parquet"):
+            wrong.append(f"samples/{name}.parquet: expected images in it or none, as {form} has")
     size = sum(entry.size_bytes for entry in known.values())
     return judged(Name.FILES, wrong, f"{len(known):,} files, {size / 1e6:,.1f} MB")
 
@@ -169,14 +205,27 @@ def files(release: Release, told: Told) -> Check:
 def rows(release: Release) -> Check:
     """Check that each input row is in one place."""
     manifest = release.manifest
-    samples = (release.uids(name) for name in release.names)
-    wrong = audit.row_faults(manifest, samples, release.ledger())
+    samples = pa.concat_tables([UIDS.empty_table(), *map(release.uids, release.names)])
+    wrong = audit.row_faults(manifest, [samples], release.ledger())
+    for name in release.names:
+        wrong += audit.host_faults(release.plain(name).select(["uid", "url", "host"]))
+    wrong += audit.retraction_faults(manifest, samples["uid"], release.retractions())
+    if release.config.output.format == "webdataset":
+        wrong += _tar_faults(release)
     out = manifest.rows_in - manifest.released
     return judged(
         Name.ROWS,
         wrong,
         f"{manifest.rows_in:,} rows in = {manifest.released:,} released + {out:,} in the ledger",
     )
+
+
+def _tar_faults(release: Release) -> Iterator[str]:
+    form = release.config.decode.encode_format
+    for name in release.names:
+        rows = release.plain(name).to_pylist()
+        tar = signals.checked(release.store, release.files, f"samples/{name}.tar")
+        yield from (f"samples/{name}.tar: {f}" for f in audit.tar_faults(rows, members(tar), form))
 
 
 def maps(release: Release, told: Told) -> Check:
@@ -207,7 +256,8 @@ def drawn(release: Release, held: Held, told: Told) -> Iterator[Drawn]:
     wanted = pa.array(audit.chosen(uids, count, held.seed), pa.string())
     for number, name in enumerate(release.names, 1):
         body = signals.checked(release.store, release.files, f"samples/{name}.parquet")
-        table = mapped(read_parquet(body, MAPPED))
+        table = read_parquet(body, [*MAPPED, "pdq_quality"])
+        table = mapped(table).append_column("pdq_quality", table["pdq_quality"])
         own = table.filter(pc.is_in(table["uid"], wanted))
         if own.num_rows:
             yield Drawn(name, own, release.pictures(name, set(own["uid"].to_pylist())))
@@ -229,12 +279,12 @@ def stored_bytes(release: Release, held: Held, told: Told) -> Check:
 
 def vectors(release: Release, held: Held, told: Told) -> Check:
     """Check stored vectors against those of the stored images, embedded again."""
-    if release.config.output.format == "urls":
-        return needs(Name.VECTORS, "bytes: this release has addresses only")
     if not any(path.startswith("embeddings/") for path in release.files):
         return needs(Name.VECTORS, "vectors: this release has none")
-    if release.config.decode.resize_mode not in WHOLE_IMAGES:
-        return needs(Name.VECTORS, "bytes as fetched: stored images are cut or padded")
+    if unfit := list(_unfit_vectors(release)):
+        return failed(Name.VECTORS, unfit)
+    if lacking := _lacking(release):
+        return needs(Name.VECTORS, lacking)
     embedder = held.embedder()
     if embedder is None:
         return needs(Name.VECTORS, "the model that gave them")
@@ -247,6 +297,28 @@ def vectors(release: Release, held: Held, told: Told) -> Check:
     return judged(
         Name.VECTORS, wrong, f"{count:,} of {release.manifest.released:,} images embedded again"
     )
+
+
+def _lacking(release: Release) -> str:
+    """Return what is lacking to embed stored images again as they were; "" for nothing."""
+    decode = release.config.decode
+    if release.config.output.format == "urls":
+        return "bytes: this release has addresses only"
+    if decode.resize_mode not in WHOLE_IMAGES:
+        return "bytes as fetched: stored images are cut or padded"
+    lossy = decode.encode_format != "png" and decode.encode_quality < LEAST_QUALITY
+    if lossy or decode.image_size < LEAST_EDGE_PX:
+        return "bytes as fetched: stored images are too small or too coarse"
+    return ""
+
+
+def _unfit_vectors(release: Release) -> Iterator[str]:
+    names = audit.LEAST_AGREEMENT if release.matcher else ()
+    for name in release.names:
+        path = f"embeddings/{name}.parquet"
+        table = read_parquet(signals.checked(release.store, release.files, path))
+        uids = release.uids(name)["uid"].to_pylist()
+        yield from (f"{path}: {f}" for f in audit.vector_form_faults(uids, table, names))
 
 
 def _vector_faults(release: Release, some: Drawn, embedder: Embedder) -> tuple[list[str], int]:
@@ -265,7 +337,10 @@ def _vector_faults(release: Release, some: Drawn, embedder: Embedder) -> tuple[l
         name: np.array(table[name].take(places).to_pylist(), np.float32).reshape(len(uids), -1)
         for name in names
     }
-    return audit.vector_faults(uids, stored, {name: again[name] for name in names}), len(uids)
+    points = [keypoints(p, SAMPLE) for p in pixels]
+    told = table[KEYPOINTS.name].take(places).to_pylist()
+    wrong = audit.vector_faults(uids, stored, {name: again[name] for name in names})
+    return [*wrong, *audit.point_faults(uids, told, points)], len(uids)
 
 
 def lists(release: Release, held: Held) -> Check:
@@ -293,19 +368,23 @@ def lists(release: Release, held: Held) -> Check:
 def logs(release: Release, held: Held) -> Check:
     """Check that logs had the states at which they were used, only grew, and are dated truly."""
     entries = [entry for entry in release.manifest.lists if entry.used]
-    created = datetime.fromisoformat(release.manifest.created)
+    begun = datetime.fromisoformat(release.manifest.created)
+    newest = release.newest_fetch() or begun
     try:
         known = [opened() for opened in held.logs]
     except StorageError as e:
         return needs(Name.LOG, f"a log that can be read: {e}")
     wrong = list(_forks(known, held))
+    if newest - begun > timedelta(days=held.max_age_days):
+        wrong.append(f"rows were fetched up to {newest}; the build is said to have begun {begun}")
     missing = []
     for entry in entries:
         own = [log for log in known if log.origin == entry.origin]
         if not own:
             missing.append(entry.origin)
         for log in own:
-            wrong += _log_faults(entry, log, held, created)
+            used_at = begun if entry.pinned else max(begun, newest)
+            wrong += _log_faults(entry, log, held, used_at)
     if wrong:
         return failed(Name.LOG, wrong)
     if missing:

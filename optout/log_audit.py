@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from optout.leaf import entries
+from optout.leaf import entries, read_leaf
 from optout.log import checkpoint
 from optout.log import policy as policies
 from optout.log.checkpoint import Checkpoint
@@ -188,6 +188,8 @@ def snapshot_faults(leaves: Sequence[bytes], found: Snapshot, where: str) -> lis
             f" {found.header.origin} has at {len(leaves)} entries, found {len(held)}"
         )
         return [said + (f"; without {left[0]}" if left else f"; with {more[0]}")]
+    if wrong := list(_other_claims(leaves, found, where)):
+        return wrong
     known = [epoch for _, epoch in epochs(leaves, where)]
     newest = max((seq for seq, _ in entries(leaves, where)), default=-1)
     if not known or known[-1].size <= newest or found.header.trust_local:
@@ -197,6 +199,20 @@ def snapshot_faults(leaves: Sequence[bytes], found: Snapshot, where: str) -> lis
         return []
     said = f"expected a snapshot with tables {epoch.tables_sha256}, as epoch {epoch.number} of"
     return [f"{said} {found.header.origin} says, found {tables}"]
+
+
+def _other_claims(leaves: Sequence[bytes], found: Snapshot, where: str) -> Iterator[str]:
+    standings = replay(leaves, where)
+    for row in found.claims.select(["claim_id", "level", "seq", "commitment"]).to_pylist():
+        stood = standings[row["claim_id"]]
+        carried = read_leaf(leaves[stood.part_seq], where)
+        expected = (stood.level, stood.seq, getattr(carried, "match", ""))
+        if (row["level"], row["seq"], row["commitment"]) != expected:
+            yield (
+                f"expected claim {row['claim_id']} in the snapshot at level {stood.level}, by entry"
+                f" {stood.seq}, found level {row['level']}, entry {row['seq']}, or another"
+                " commitment"
+            )
 
 
 def fork(logs: tuple[HeldLog, HeldLog], policy: Policy) -> tuple[str, Fork | None]:

@@ -5,18 +5,25 @@ audits does not hold: a key, the log, the snapshot, the vault, the model, bytes.
 not be looked at counts as verified.
 """
 
+import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from optout.keypoints import agreeing, both_ways, unpack
+from optout.match import PDQ_MIN_QUALITY
+from optout.urls import canonical_url, host_of
+from pipeline.formats.rows import MAX_KEPT_URL
+from pipeline.tars import told_beside
 from pipeline.vault import commitment
 from schemas.canonical import sha256_hex
-from schemas.errors import ImageError
+from schemas.errors import ImageError, UsageError
 from schemas.manifest import Manifest
 from schemas.ports import Vectors
 from schemas.verdict import Verdict
@@ -27,6 +34,14 @@ LEAST_AGREEMENT = {"cpy": 0.8, "sty": 0.5}
 """Cosine of a stored vector with that of the stored image. Seen among 1,200 images of the
 development corpus: .888 and .655 at least (clip art on plain ground moves most); another image has
 less than .46 in 999 of 1,000 pairs, of either."""
+UNIT_TOLERANCE = 0.01
+"""Of a stored vector's length, in half precision; seen: 1e-4 at most."""
+CLEAR_QUALITY = 55
+"""PDQ quality of a stored image from which that of the image as fetched is 50 or more; the two
+were never more than 2 apart among 1,200 images of the development corpus."""
+MANY_POINTS, LEAST_POINTS = 20, 4
+"""A stored image with so many key points agrees with the stored ones in so many; seen among 1,023
+such: 6 at least, 11 in all but 5."""
 SHOWN = 5
 
 Pdq = Callable[[bytes], tuple[bytes, int]]
@@ -125,6 +140,43 @@ def exit_code(checks: Sequence[Check], *, complete: bool) -> int:
 # --- rows
 
 
+def layout_faults(paths: Iterable[str], form: str) -> list[str]:
+    """Return which files of samples no part of such a release has, and which it lacks.
+
+    form: of the config's output.format.
+    """
+    found = {path for path in paths if path.startswith("samples/")}
+    parts = {p.removesuffix(".parquet") for p in found if p.endswith(".parquet")}
+    ends = (".parquet", ".tar", "_stats.json") if form == "webdataset" else (".parquet",)
+    expected = {part + end for part in parts for end in ends}
+    return [
+        *(f"{path} belongs to no part of samples" for path in sorted(found - expected)),
+        *(f"expected {path}, found none" for path in sorted(expected - found)),
+    ]
+
+
+def tar_faults(
+    rows: Sequence[Mapping[str, Any]], members: Sequence[tuple[str, bytes]], form: str
+) -> list[str]:
+    """Return how a tar holds something else than the rows of the table beside it.
+
+    rows: of that table. members: name and bytes of all that is in the tar. form: of its images.
+    """
+    said = {f"{row['key']}.{end}": row for row in rows for end in (form, "txt", "json")}
+    names = [name for name, _ in members]
+    if sorted(names) != sorted(said):
+        more = sorted(set(names) - said.keys()) or sorted(said.keys() - set(names)) or ["a file"]
+        return [f"expected {len(said):,} files of {len(rows):,} rows, found others: {more[0]!r}"]
+    wrong = []
+    for name, body in members:
+        row = said[name]
+        if name.endswith(".txt") and body != (row["caption"] or "").encode():
+            wrong.append(f"{name}: expected the caption of row {row['uid']}, found another")
+        if name.endswith(".json") and json.loads(body) != told_beside(row):
+            wrong.append(f"{name}: expected what the table says of row {row['uid']}")
+    return wrong
+
+
 def row_faults(manifest: Manifest, samples: Iterable[pa.Table], ledger: pa.Table) -> list[str]:
     """Return where rows and counts contradict each other.
 
@@ -148,6 +200,42 @@ def row_faults(manifest: Manifest, samples: Iterable[pa.Table], ledger: pa.Table
             expected, seen = said.get(reason, 0), found.get(reason, 0)
             if expected != seen:
                 wrong.append(f"expected {expected:,} ledger rows of {reason}, found {seen:,}")
+    return wrong
+
+
+def host_faults(rows: pa.Table) -> list[str]:
+    """Return the rows that name another host than their address has; claims by host go by it.
+
+    rows: uid, url, host.
+    """
+    wrong = []
+    for row in rows.to_pylist():
+        url = row["url"]
+        if url is None or len(url) >= MAX_KEPT_URL:
+            continue
+        try:
+            host = host_of(canonical_url(url))
+        except UsageError:
+            continue
+        if row["host"] != host:
+            wrong.append(f"row {row['uid']}: expected the host {host}, found {row['host']!r:.80}")
+    return wrong
+
+
+def retraction_faults(
+    manifest: Manifest, released: pa.ChunkedArray, retractions: pa.Table
+) -> list[str]:
+    """Return how what a recall says it took out contradicts what is there.
+
+    released: uids. retractions: RETRACTIONS.
+    """
+    inside = retractions.filter(pc.is_in(retractions["uid"], released))["uid"].to_pylist()
+    wrong = [f"row {uid} is released and said to be retracted" for uid in inside[:SHOWN]]
+    expected = manifest.recalled.removed if manifest.recalled else 0
+    own = pc.equal(retractions["release"], manifest.parent or "")
+    found = pc.sum(own).as_py() or 0
+    if found != expected:
+        wrong.append(f"expected {expected:,} rows retracted from the parent, found {found:,}")
     return wrong
 
 
@@ -187,7 +275,8 @@ def chosen(uids: Sequence[str], count: int, seed: int) -> list[str]:
 def byte_faults(rows: pa.Table, bodies: Mapping[str, bytes], pdq: Pdq) -> list[str]:
     """Return the rows whose stored image is another than they say.
 
-    rows: MAPPED, of the rows to look at. bodies: stored images by uid. pdq: of an image's bytes.
+    rows: MAPPED and pdq_quality, of the rows to look at. bodies: stored images by uid. pdq: of an
+    image's bytes.
     """
     wrong = []
     for row in rows.to_pylist():
@@ -201,12 +290,68 @@ def byte_faults(rows: pa.Table, bodies: Mapping[str, bytes], pdq: Pdq) -> list[s
             )
             continue
         try:
-            code, _ = pdq(body)
+            code, quality = pdq(body)
         except ImageError as e:
             wrong.append(f"row {uid}: expected an image, found {e}")
             continue
         if code != row["stored_pdq"]:
             wrong.append(f"row {uid}: expected the stored_pdq of its image, found another")
+        said = row["pdq_quality"]
+        if row["pdq"] is None or said is None:
+            wrong.append(f"row {uid}: expected a pdq and its quality, found none")
+        elif said < PDQ_MIN_QUALITY and quality >= CLEAR_QUALITY:
+            wrong.append(
+                f"row {uid}: expected a pdq_quality of {PDQ_MIN_QUALITY} or more, as its image of"
+                f" quality {quality} has, found {said}"
+            )
+    return wrong
+
+
+def vector_form_faults(uids: Sequence[str], table: pa.Table, names: Iterable[str]) -> list[str]:
+    """Return how stored vectors are not one of each name for each row, of unit length.
+
+    uids: of the rows. table: uid and named vectors. Matching takes lengths of 1 for granted: a
+    shorter vector is like nothing.
+    """
+    found = table["uid"].to_pylist()
+    if sorted(found) != sorted(uids):
+        return [
+            f"expected vectors of {len(uids):,} rows, once each, found {len(found):,} of others"
+        ]
+    wrong = []
+    for name in sorted(names):
+        if name not in table.column_names or table[name].null_count:
+            wrong.append(f"expected a vector {name} of every row, found rows without")
+            continue
+        rows = np.array(table[name].to_pylist(), np.float64).reshape(len(found), -1)
+        lengths = np.linalg.norm(rows, axis=1)
+        off = np.flatnonzero(~(np.abs(lengths - 1) <= UNIT_TOLERANCE))
+        wrong += [
+            f"row {found[place]}: expected the vector {name} of length 1, found"
+            f" {lengths[place]:.3f}"
+            for place in off.tolist()
+        ]
+    return wrong
+
+
+def point_faults(
+    uids: Sequence[str], stored: Sequence[bytes | None], again: Sequence[bytes]
+) -> list[str]:
+    """Return the rows whose stored key points are not those of their stored images.
+
+    stored, again: as `optout.keypoints.pack` writes them, in the order of the uids.
+    """
+    wrong = []
+    for uid, kept, found in zip(uids, stored, again, strict=True):
+        points = unpack(found)
+        if len(points.xy) < MANY_POINTS:
+            continue
+        same = agreeing(both_ways(kept), points) if kept else 0
+        if same < LEAST_POINTS:
+            wrong.append(
+                f"row {uid}: expected the key points of its image, found {same} of"
+                f" {len(points.xy)} that agree (at least {LEAST_POINTS})"
+            )
     return wrong
 
 

@@ -118,6 +118,11 @@ def _uids(identities: Sequence[Identity], name: str) -> tuple[list[str], list[bo
     return uids, repeated
 
 
+def is_uid(uid: str, name: str, address: str | None, caption: str | None, most: int) -> bool:
+    """Say whether a uid is that of an address and caption: the first, or one of `most` alike."""
+    return any(uid == _digest([name, address, caption, n]) for n in range(most))
+
+
 def _digest(value: list[str | int | None]) -> str:
     return sha256_hex(plain_json(value))[:UID_DIGITS]
 

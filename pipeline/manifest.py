@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from itertools import pairwise
 
 import pyarrow as pa
@@ -41,18 +42,18 @@ def assemble(draft: Manifest, files: Iterable[FileEntry]) -> Manifest:
     each exactly once; where the files' rows contradict the counts; or where a path occurs twice.
     """
     entries = sorted(files, key=lambda f: f.path)
-    paths = [f.path for f in entries]
-    if len(set(paths)) != len(paths):
-        raise SchemaError(f"expected each file once, found {_twice(paths)} more than once")
-    check_balance(draft)
-    check_roots(draft)
     finished = draft.model_copy(update={"files": entries})
-    _check_rows(finished)
+    check_balance(finished)
+    check_roots(finished)
+    check_files(finished)
     return finished
 
 
 def check_balance(manifest: Manifest) -> None:
     """Raise SchemaError unless every input row ended in exactly one place."""
+    told = [manifest.released, *manifest.dropped.values(), *manifest.held.values()]
+    if min(told) < 0:
+        raise SchemaError(f"expected no count below 0, found {min(told)}")
     if not manifest.balanced():
         dropped, held = sum(manifest.dropped.values()), sum(manifest.held.values())
         raise SchemaError(
@@ -61,7 +62,11 @@ def check_balance(manifest: Manifest) -> None:
         )
 
 
-def _check_rows(manifest: Manifest) -> None:
+def check_files(manifest: Manifest) -> None:
+    """Raise SchemaError where a path occurs twice, or rows of files contradict the counts."""
+    paths = sorted(f.path for f in manifest.files)
+    if len(set(paths)) != len(paths):
+        raise SchemaError(f"expected each file once, found {_twice(paths)} more than once")
     out = sum(manifest.dropped.values()) + sum(manifest.held.values())
     for folder, expected in (("samples/", manifest.released), ("ledger/", out)):
         own = [f for f in manifest.files if f.path.startswith(folder)]
@@ -100,6 +105,19 @@ def check_roots(manifest: Manifest) -> None:
             raise SchemaError(f"expected the empty root of {name} with no key and with no other")
 
 
+def _check_said(manifest: Manifest) -> None:
+    """Raise SchemaError unless times have a zone, and roots of lists are hex."""
+    try:
+        begun = datetime.fromisoformat(manifest.created)
+    except ValueError as e:
+        raise SchemaError(f"expected the time of creation, found {manifest.created!r:.80}") from e
+    if begun.tzinfo is None:
+        raise SchemaError(f"expected a time of creation with its zone, found {manifest.created}")
+    for entry in manifest.lists:
+        if entry.used and (entry.size is None or not _ROOT.fullmatch(entry.root or "")):
+            raise SchemaError(f"expected size and root of the list {entry.origin}, found others")
+
+
 def _twice(paths: list[str]) -> str:
     return next(a for a, b in pairwise(paths) if a == b)
 
@@ -127,6 +145,8 @@ def parse_manifest(body: bytes) -> Manifest:
         )
     check_balance(manifest)
     check_roots(manifest)
+    check_files(manifest)
+    _check_said(manifest)
     if manifest_bytes(manifest) != body:
         raise SchemaError("expected a manifest as canonical JSON (RFC 8785), found other bytes")
     return manifest

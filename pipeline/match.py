@@ -223,12 +223,13 @@ def _hashes(keys: pa.Table) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int1
     An image is as near as the nearer of its two codes, as fetched and as stored: of a release,
     only the second can be checked by whoever has its bytes, and a false `pdq` must hide nothing.
     """
-    hashes = keys["pdq"].to_pylist()
-    both = zip(hashes, keys["stored_pdq"].to_pylist(), strict=True)
-    told = b"".join((pdq or bytes(32)) + (stored or pdq or bytes(32)) for pdq, stored in both)
+    codes = (keys[name].to_pylist() for name in ("pdq", "stored_pdq"))
+    both = [(pdq or stored, stored or pdq) for pdq, stored in zip(*codes, strict=True)]
+    told = b"".join((pdq or bytes(32)) + (stored or bytes(32)) for pdq, stored in both)
     quality = keys["pdq_quality"].fill_null(-1).to_numpy().astype(np.int16)
-    quality = np.where([h is None for h in hashes], np.int16(-1), quality)
-    return np.frombuffer(told, np.uint64).reshape(len(hashes), 2, PDQ_WORDS), quality
+    none = [pdq is None and stored is None for pdq, stored in both]
+    quality = np.where(none, np.int16(-1), quality)
+    return np.frombuffer(told, np.uint64).reshape(len(both), 2, PDQ_WORDS), quality
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:

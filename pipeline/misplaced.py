@@ -13,6 +13,7 @@ import pyarrow as pa
 from optout.lifecycle import STYLE_RULES
 from pipeline.recall import Found
 from pipeline.reread import BY_CLAIMS
+from pipeline.standing import STANDING
 from schemas.tables import SLIM
 from schemas.verdict import Reason, Verdict
 
@@ -78,12 +79,21 @@ def _otherwise(left_out: Iterable[pa.Table], now: pl.DataFrame, absent: Absent) 
     A row of which nothing was kept cannot come out by likeness again.
     """
     said = now.select("uid", now="reason", aside_now="aside")
+    weight = {str(reason): place for reason, place in STANDING.items()}
     same = pl.col("now").is_in([str(Reason.NOT_OBSERVED)]) | (pl.col("now") == pl.col("reason"))
     gone = pl.col("claim_id").is_in(sorted(absent.claims))
     for table in left_out:
         was = pl.DataFrame(table.select(["uid", "reason", "rule", "claim_id"]))
-        was = was.filter(pl.col("reason").is_in(COMES_AGAIN) & ~absent.aside)
-        both = was.filter(~gone.fill_null(value=False)).join(said, on="uid", how="left")
-        wrong = both.filter(~(same | pl.col("aside_now")).fill_null(value=False))
+        was = was.filter(~absent.aside & ~gone.fill_null(value=False))
+        both = was.join(said, on="uid", how="left")
+        again = pl.col("reason").is_in(COMES_AGAIN)
+        now_, before_ = (
+            pl.col(name).replace_strict(weight, default=None, return_dtype=pl.Int64)
+            for name in ("now", "reason")
+        )
+        # what else a row was left out for cannot be looked at, unless a claim weighs more
+        outweighed = ~again & pl.col("now").is_in(COMES_AGAIN) & (now_ < before_)
+        differs = (again & ~same) | outweighed
+        wrong = both.filter(differs.fill_null(value=False) & ~pl.col("aside_now").fill_null(False))
         for uid, before, after in wrong.select("uid", "reason", "now").iter_rows():
             yield f"row {uid} was left out as {before}; the replay says {after or 'keep'}"

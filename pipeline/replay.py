@@ -5,6 +5,7 @@ compared with what its evidence gives, by the same functions that judged it. Not
 trust but the evidence itself, and of that each document is checked against its digest.
 """
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,17 +17,28 @@ from optout.signals.document import found
 from optout.signals.embedded import EmbeddedFacts
 from optout.signals.evidence import microseconds
 from optout.signals.policy import SignalPolicy
+from optout.urls import GIVEN, canonical_url
 from pipeline.columns import timestamps
 from pipeline.embedded import open_facts
 from pipeline.evidence import EVIDENCE, Library
 from pipeline.facts import Answer
+from pipeline.formats.rows import MAX_KEPT_URL
+from pipeline.identify import is_uid
 from pipeline.judge import WITH_BYTES, Known, Listed, RowFacts, Stop, Timed, find, weightier
 from pipeline.standing import STANDING, VERDICT_OF
 from schemas.canonical import sha256_hex
-from schemas.errors import SchemaError, SignalError
+from schemas.errors import SchemaError, SignalError, UsageError
 from schemas.tables import DOCUMENTS, EVIDENCED, TRACED, require
 from schemas.verdict import FAMILY_REASON, Reason, Verdict
 
+UID = "uid"
+GIVEN_SHARE = 0.5
+"""Where more of the released rows have uids that are not made of their words, the source has given
+uids of its own, and nothing follows from them."""
+BOUND = ("url", "caption", "final_url", "http_status", "sha256")
+"""What a released row says of the answer that it came from, and of what its uid is made of."""
+MOST_ALIKE = 64
+"""Rows that say the same are told apart by a number; so many are tried."""
 OF_SIGNALS = frozenset({*FAMILY_REASON.values(), Reason.SIGNAL_ERROR, Reason.SIGNAL_STALE})
 """Reasons that the replay must come to by itself."""
 
@@ -35,13 +47,15 @@ OF_SIGNALS = frozenset({*FAMILY_REASON.values(), Reason.SIGNAL_ERROR, Reason.SIG
 class Claimed:
     """What a release says about a row. reason: None where it is released.
 
-    own: whether the reason is the row's own finding and not one that spread from a copy.
+    own: whether the reason is the row's own finding and not one that spread from a copy. told: the
+    columns BOUND of a released row, its caption as the source gave it.
     """
 
     uid: str
     signals: Sequence[Mapping[str, Any]] | None
     reason: Reason | None
     own: bool = True
+    told: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +124,7 @@ class Grounds:
     library: Library
     policy: SignalPolicy
     stale_before_us: int | None = None
+    source: str | None = None  # its name; null where it gives uids of its own
 
 
 def replay(
@@ -136,6 +151,12 @@ def replay(
     return wrong
 
 
+def without_given(wrong: Sequence[Disagreement], released: int) -> list[Disagreement]:
+    """Return what disagrees, without uids where the source seems to have given them."""
+    made = [one for one in wrong if one.what != UID]
+    return made if len(wrong) - len(made) > GIVEN_SHARE * released else list(wrong)
+
+
 def _compare(
     row: Claimed, trace: Mapping[str, Any], private: Private, grounds: Grounds
 ) -> Iterable[Disagreement]:
@@ -146,6 +167,7 @@ def _compare(
             yield Disagreement(row.uid, "verdict", str(row.reason), "no signals")
         return
     facts = facts_of(trace, private)
+    yield from _unbound(row, trace, facts.answer, grounds.source)
     said, stop, opened = _judged(facts, trace, private, grounds)
     ours, theirs = [_told(pair) for pair in said], [_listed(signal) for signal in row.signals]
     if ours != theirs:
@@ -161,6 +183,35 @@ def _compare(
             yield Disagreement(row.uid, "verdict", row.reason.value, stop.reason.value)
     elif row.reason in OF_SIGNALS and row.own:
         yield Disagreement(row.uid, "verdict", str(row.reason), "nothing against it")
+
+
+def _unbound(
+    row: Claimed, trace: Mapping[str, Any], known: Known | None, source: str | None
+) -> Iterable[Disagreement]:
+    """Give where a released row is another than the one that its evidence speaks of."""
+    if row.told is None:
+        return
+    key, told = trace["url_key"], row.told
+    address = key
+    if told["url"] is not None and len(told["url"]) < MAX_KEPT_URL:
+        with contextlib.suppress(UsageError):
+            address = canonical_url(told["url"])
+    if address != key and not key.startswith(GIVEN):
+        yield Disagreement(row.uid, "address", str(told["url"]), key)
+    if source is not None and not is_uid(row.uid, source, address, told["caption"], MOST_ALIKE):
+        yield Disagreement(row.uid, UID, row.uid, "that of another address or caption")
+    if known is None or key.startswith(GIVEN):
+        return
+    answer = known.value
+    asked = answer.hops[0].url if answer.hops else key
+    for what, claimed, seen in (
+        ("address", key, asked),
+        ("final_url", told["final_url"], answer.final_url),
+        ("http_status", told["http_status"], answer.http_status),
+        ("sha256", told["sha256"], answer.sha256),
+    ):
+        if claimed != seen:
+            yield Disagreement(row.uid, what, str(claimed), str(seen))
 
 
 def facts_of(trace: Mapping[str, Any], private: Private) -> RowFacts:

@@ -4,7 +4,7 @@ import io
 import json
 import math
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -100,7 +100,7 @@ def _tar(metadata: pa.Table, bodies: pa.Array, encode_format: str) -> bytes:
                     "__key__": row["key"],
                     encode_format: body.as_py(),
                     "txt": (row["caption"] or "").encode(),
-                    "json": json.dumps({k: _finite(v) for k, v in row.items()}, indent=4).encode(),
+                    "json": json.dumps(told_beside(row), indent=4).encode(),
                 }
             )
     return sink.getvalue()
@@ -123,6 +123,29 @@ def _stats(count: int) -> bytes:
         "status_dict": {"success": count},
     }
     return json.dumps(stats, indent=4).encode()
+
+
+def members(body: bytes) -> list[tuple[str, bytes]]:
+    """Return name and bytes of everything in a tar, in order, whatever it is called.
+
+    Raises SchemaError for bytes that are no tar, or for a member that is no plain file.
+    """
+    found = []
+    try:
+        with tarfile.open(fileobj=io.BytesIO(body), mode="r:") as tar:
+            for member in tar:
+                file = tar.extractfile(member) if member.isreg() else None
+                if file is None:
+                    raise SchemaError(f"expected files alone in a tar, found {member.name!r:.80}")
+                found.append((member.name, file.read()))
+    except tarfile.TarError as e:
+        raise SchemaError(f"expected a tar, found {len(body):,} bytes: {e}") from e
+    return found
+
+
+def told_beside(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a sample's JSON member says. row: of `tar_metadata`."""
+    return {name: _finite(value) for name, value in row.items()}
 
 
 def read_tar(body: bytes) -> Iterator[dict[str, bytes]]:

@@ -192,6 +192,19 @@ def test_a_recalled_release_is_read_as_any_other(web, tmp_path):
     assert after.equals(before)
 
 
+@pytest.mark.parametrize("form", ["parquet", "webdataset", "urls"])
+def test_a_release_and_its_recall_pass_their_audits(web, tmp_path, form):
+    """Of a recall, what its parent had left out is for an audit of the parent."""
+    recall(web, form, tmp_path / "new")
+    for release, status in ((web / form, "verified"), (tmp_path / "new", "needs")):
+        said = recuse("audit", "verify", release, "--registry", web / "registry.db", "--vault",
+                      f"{release}.vault", "--json")  # fmt: skip
+        checks = {check["name"]: check for check in json.loads(said)["checks"]}
+        assert [name for name, one in checks.items() if one["status"] == "failed"] == []
+        assert checks["claims"]["status"] == status
+    assert "an audit of the release that was recalled" in checks["claims"]["needs"][0]
+
+
 def test_whoever_has_a_copy_drops_the_same_rows(web, tmp_path):
     out = tmp_path / "new"
     key = recall(web, "webdataset", out).split("signed by ")[1].split()[0]

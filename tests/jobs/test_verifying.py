@@ -10,6 +10,7 @@ import json
 import shutil
 import tarfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -243,6 +244,98 @@ def false_vectors(lie: Lie) -> None:
     lie.seal()
 
 
+def short_vectors(lie: Lie) -> None:
+    """A vector of another length is like nothing, and has the direction that it should have."""
+    uid = near_copy(lie)
+    (own,) = [r for r in lie.table(EMBEDDINGS).to_pylist() if r["uid"] == uid]
+    lie.change(EMBEDDINGS, uid, **{n: [0.3 * v for v in own[n]] for n in ("cpy", "sty")})
+    lie.seal()
+
+
+def no_vectors(lie: Lie) -> None:
+    near_copy(lie)
+    lie.put(EMBEDDINGS, lie.table(EMBEDDINGS).drop_columns(["cpy", "keypoints"]))
+    lie.seal()
+
+
+def no_points(lie: Lie) -> None:
+    lie.change(EMBEDDINGS, near_copy(lie), keypoints=b"")
+    lie.seal()
+
+
+def too_plain(lie: Lie) -> None:
+    """As if its code said little."""
+    near_copy(lie, pdq_quality=0)
+    lie.seal()
+
+
+def shadow(lie: Lie) -> None:
+    """A tar beside the tables, which a loader might read instead."""
+    path = lie.place / "samples" / "00000.tar"
+    with tarfile.open(path, "w") as out:
+        out.addfile(tarfile.TarInfo("000000000.jpg"))
+    lie.said["files"].append({"path": "samples/00000.tar", "rows": None})
+    lie.said["files"].sort(key=lambda f: f["path"])
+    lie.seal()
+
+
+def other_host(lie: Lie) -> None:
+    lie.change(SAMPLES, lie.table(SAMPLES)["uid"][0].as_py(), host="innocent.example")
+    lie.seal()
+
+
+def other_caption(lie: Lie) -> None:
+    lie.change(SAMPLES, lie.table(SAMPLES)["uid"][0].as_py(), caption="nobody is named here")
+    lie.seal()
+
+
+def other_bytes(lie: Lie) -> None:
+    lie.change(SAMPLES, lie.table(SAMPLES)["uid"][0].as_py(), sha256="0" * 64)
+    lie.seal()
+
+
+def borrowed(lie: Lie) -> None:
+    """The evidence of another row."""
+    first, second = lie.table(SAMPLES)["uid"].to_pylist()[:2]
+    path = "vault/evidence/rows/00000.parquet"
+    (other,) = [r for r in lie.table(path).to_pylist() if r["uid"] == second]
+    lie.change(path, first, answer=other["answer"], embedded=other["embedded"])
+    (of_other,) = [r for r in lie.table(SAMPLES).to_pylist() if r["uid"] == second]
+    lie.change(SAMPLES, first, signals=of_other["signals"])
+    lie.seal()
+
+
+def other_reason(lie: Lie) -> None:
+    """A row that a claim denies is told to have been too small."""
+    uid = left_out(lie)
+    lie.change(VAULTED, uid, stage="decode", reason="too_small", claim_id=None, rule=None,
+               similarity=None, threshold=None, detail=None)  # fmt: skip
+    lie.recommit(uid)
+    lie.seal()
+
+
+def begun_earlier(lie: Lie) -> None:
+    """A release of today by the state of long ago, with a date to match."""
+    table = lie.table(SAMPLES)
+    at = table.schema.get_field_index("fetched_at")
+    late = pa.array(
+        [datetime(2026, 9, 1, tzinfo=UTC)] * table.num_rows, table.schema.field(at).type
+    )
+    lie.put(SAMPLES, table.set_column(at, table.schema.field(at), late))
+    lie.seal()
+
+
+def no_form(lie: Lie) -> None:
+    """A column that every reader expects."""
+    lie.put(LEDGER, lie.table(LEDGER).drop_columns(["commitment"]))
+    lie.said["files"] = [
+        f | {"sha256": hashlib.sha256((lie.place / f["path"]).read_bytes()).hexdigest(),
+             "size_bytes": (lie.place / f["path"]).stat().st_size}
+        for f in lie.said["files"]
+    ]  # fmt: skip
+    lie.sign()
+
+
 def edited_ledger(lie: Lie) -> None:
     lie.change(LEDGER, left_out(lie), stage="dedup", reason="duplicate")
     lie.seal()
@@ -282,6 +375,18 @@ LIES: dict[str, tuple[Callable[[Lie], None], Name, set[str]]] = {
     "and with a false code of what was fetched": (false_pdq, Name.CLAIMS, {"registry"}),
     "and with false codes": (false_codes, Name.BYTES, set()),
     "and with false vectors": (false_vectors, Name.VECTORS, {"model"}),
+    "and with short vectors": (short_vectors, Name.VECTORS, set()),
+    "and without vectors": (no_vectors, Name.VECTORS, set()),
+    "and without key points": (no_points, Name.VECTORS, {"model"}),
+    "and as if it were plain": (too_plain, Name.BYTES, set()),
+    "a tar that no row is in": (shadow, Name.FILES, set()),
+    "another host": (other_host, Name.ROWS, set()),
+    "another caption": (other_caption, Name.SIGNALS, {"vault"}),
+    "other bytes than were fetched": (other_bytes, Name.SIGNALS, {"vault"}),
+    "the evidence of another row": (borrowed, Name.SIGNALS, {"vault"}),
+    "begun before its rows were fetched": (begun_earlier, Name.LOG, {"registry"}),
+    "a table without a column": (no_form, Name.ROWS, set()),
+    "another reason": (other_reason, Name.CLAIMS, {"registry", "vault"}),
     "edited ledger": (edited_ledger, Name.LEDGER, {"vault"}),
     "edited vault": (edited_vault, Name.VAULT, {"vault"}),
     "edited ledger and vault": (edited_both, Name.CLAIMS, {"registry", "vault"}),
@@ -300,11 +405,13 @@ def holding(copy: Path, have: set[str]) -> list[object]:
 def test_a_lie_is_caught_by_its_own_check_and_by_what_it_takes(copy, lie):
     tell, name, needs = LIES[lie]
     tell(changed(copy, "two"))
-    for have in (needs, needs | {"registry", "vault"}):
-        model = "builtin:lite" if "model" in have else ""
-        code, found = run(*holding(copy, have), model=model)
-        assert statuses(found)[name] == "failed"
-        assert code == EXIT_CODES[name]
+    model = "builtin:lite" if "model" in needs else ""
+    code, found = run(*holding(copy, needs), model=model)
+    assert statuses(found)[name] == "failed"
+    assert code == EXIT_CODES[name]
+    code, found = run(*holding(copy, needs | {"registry", "vault"}), model=model)
+    assert statuses(found)[name] == "failed"  # perhaps not the first that fails
+    assert code in EXIT_CODES.values()
 
 
 def test_a_near_copy_is_inside_whatever_else_is_told_of_it(copy):

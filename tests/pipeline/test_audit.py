@@ -1,9 +1,11 @@
 """What an audit compares, one function a check: what is false is said, what is true is not."""
 
 import hashlib
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -15,10 +17,13 @@ from optout.log.note import COSIGNATURE, SignerKey
 from optout.log.policy import Log, Policy, Witness
 from pipeline import audit, vault
 from pipeline.audit import ABOUT, EXIT_CODES, INCOMPLETE, Name, exit_code, failed, needs, verified
+from pipeline.image.keypoints import SAMPLE, keypoints
+from pipeline.tars import tar_metadata, told_beside
 from schemas.errors import ImageError
-from schemas.manifest import ListEntry
-from schemas.tables import LEDGER, VAULTED, from_rows
+from schemas.manifest import ListEntry, Recalled
+from schemas.tables import LEDGER, RETRACTIONS, VAULTED, from_rows
 from schemas.verdict import Reason
+from tests.pipeline.samples import samples
 from tests.pipeline.test_manifest import draft as made_manifest
 
 KEY = SignerKey("example.org/optouts", bytes(32))
@@ -102,6 +107,8 @@ def test_stored_images_are_held_against_their_rows():
             "uid": list(bodies),
             "stored_sha256": [hashlib.sha256(b).hexdigest() for b in bodies.values()],
             "stored_pdq": [hashlib.sha256(b"pdq" + b).digest() for b in bodies.values()],
+            "pdq": [bytes(32)] * 5,
+            "pdq_quality": [100] * 5,
         }
     )
     good = rows.slice(0, 4)
@@ -112,6 +119,111 @@ def test_stored_images_are_held_against_their_rows():
     assert "expected stored_sha256" in audit.byte_faults(good, swapped, code)[0]
     lies = good.set_column(2, "stored_pdq", [[bytes(32)] * 4])
     assert len(audit.byte_faults(lies, bodies, code)) == 4
+    for quality, wrong in ((50, 0), (49, 4), (None, 4)):
+        told = good.set_column(4, "pdq_quality", pa.array([quality] * 4, pa.int16()))
+        assert len(audit.byte_faults(told, bodies, code)) == wrong
+        assert (
+            audit.byte_faults(told, bodies, lambda body: (code(body)[0], 54)) == [] or not quality
+        )
+    nothing = good.set_column(3, "pdq", pa.nulls(4, pa.binary()))
+    assert len(audit.byte_faults(nothing, bodies, code)) == 4
+
+
+def test_vectors_are_one_of_each_name_for_each_row_and_of_unit_length():
+    unit = np.eye(4, dtype=np.float32)[:3]
+
+    def table(uids: list[str], cpy: np.ndarray, **more: object) -> pa.Table:
+        return pa.table(
+            {"uid": uids, "cpy": cpy.tolist(), "sty": unit.tolist()[: len(uids)], **more}
+        )
+
+    def faults(held: pa.Table) -> list[str]:
+        return audit.vector_form_faults(list("abc"), held, ["cpy", "sty"])
+
+    assert faults(table(list("cab"), unit)) == []
+    assert "found 2 of others" in faults(table(list("ab"), unit[:2]))[0]
+    assert "once each" in faults(table(list("aab"), unit))[0]
+    assert "a vector sty of every row" in faults(table(list("abc"), unit).drop_columns("sty"))[0]
+    null = table(list("abc"), unit).set_column(1, "cpy", [[[1.0], None, [1.0]]])
+    assert "a vector cpy of every row" in faults(null)[0]
+    for factor in (0.3, 1.02, float("nan")):
+        scaled = unit * np.array([[1], [factor], [1]], np.float32)
+        (wrong,) = faults(table(list("abc"), scaled))
+        assert "row b: expected the vector cpy of length 1" in wrong
+
+
+def test_samples_are_files_of_their_layout_and_no_others():
+    parquet = ["samples/00000.parquet", "samples/00001.parquet", "report.html"]
+    assert audit.layout_faults(parquet, "parquet") == audit.layout_faults(parquet, "urls") == []
+    for more in ("samples/00000.tar", "samples/note.txt", "samples/00002.tar"):
+        (wrong,) = audit.layout_faults([*parquet, more], "parquet")
+        assert more in wrong
+    tars = [f"samples/00000{end}" for end in (".tar", ".parquet", "_stats.json")]
+    assert audit.layout_faults(tars, "webdataset") == []
+    (wrong,) = audit.layout_faults(tars[1:], "webdataset")
+    assert wrong == "expected samples/00000.tar, found none"
+
+
+def test_a_tar_holds_its_rows_and_nothing_else():
+    rows = tar_metadata(samples(2), 0).to_pylist()
+    good = [
+        (f"{row['key']}.{end}", body)
+        for row in rows
+        for end, body in (
+            ("jpg", b"image"),
+            ("txt", row["caption"].encode()),
+            ("json", json.dumps(told_beside(row)).encode()),
+        )
+    ]
+    assert audit.tar_faults(rows, good, "jpg") == []
+    for lie in (
+        [*good, ("000000099.jpg", b"hidden")],
+        [*good, (good[0][0], b"hidden")],
+        [*good, (good[0][0].replace("jpg", "png"), b"hidden")],
+        good[1:],
+        [good[0], (good[1][0], b"by Ada Example"), *good[2:]],
+        [*good[:2], (good[2][0], b"{}"), *good[3:]],
+    ):
+        assert len(audit.tar_faults(rows, lie, "jpg")) == 1
+
+
+def test_a_row_names_the_host_of_its_address():
+    def faults(url: str | None, host: str | None) -> list[str]:
+        return audit.host_faults(pa.table({"uid": ["a"], "url": [url], "host": [host]}))
+
+    assert faults("http://A.example:80/x.jpg", "a.example") == []
+    assert faults(None, None) == faults("no address", None) == []
+    assert faults("http://" + "a" * 9000, "x") == []  # cut, as kept
+    (wrong,) = faults("http://denied.example/x.jpg", "innocent.example")
+    assert "expected the host denied.example" in wrong
+
+
+def test_what_was_retracted_is_not_inside_and_as_many_as_is_said():
+    manifest = made_manifest().model_copy(
+        update={"parent": "p", "recalled": Recalled(removed=1, held=0, reworded=0, unjudged=0)}
+    )
+    rows = [{"uid": u, "release": r, "reason": "optout_work"} for u, r in (("a", "p"), ("b", "o"))]
+    gone = from_rows(rows, RETRACTIONS)
+    inside = pa.chunked_array([["c", "d"]])
+    assert audit.retraction_faults(manifest, inside, gone) == []
+    (wrong,) = audit.retraction_faults(manifest, pa.chunked_array([["b"]]), gone)
+    assert "row b is released and said to be retracted" in wrong
+    (wrong,) = audit.retraction_faults(manifest, inside, gone.slice(1))
+    assert "expected 1 rows retracted from the parent, found 0" in wrong
+    assert audit.retraction_faults(made_manifest(), inside, RETRACTIONS.empty_table()) == []
+
+
+def test_key_points_are_those_of_the_image():
+    rng = np.random.default_rng(3)
+    pictures = [
+        cv2.resize(rng.integers(0, 255, (24, 32, 3), np.uint8), (320, 240)) for _ in range(2)
+    ]
+    one, other = (keypoints(p, SAMPLE) for p in pictures)
+    assert audit.point_faults(["a", "b"], [one, other], [one, other]) == []
+    for stored in (other, b"", None):
+        (wrong,) = audit.point_faults(["a"], [stored], [one])
+        assert "row a: expected the key points of its image" in wrong
+    assert audit.point_faults(["a"], [b""], [b""]) == []  # a plain one has none
 
 
 def test_vectors_of_other_images_are_told():

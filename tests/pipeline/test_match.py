@@ -168,8 +168,10 @@ def test_the_image_as_stored_counts_as_much_as_the_image_as_fetched():
     only = taken([claim("c1")], [work("c1", 1)])
     near = {"stored_pdq": flipped(pdq(8 + 3), 48), "cpy": at_cosine(unit(1), 0.66)}
     assert [rule for _, _, rule, _ in found([row("a", **near)], only)] == ["perceptual"]
-    absent = row("a", **near | {"pdq": None})  # nor is there one without the other
-    assert found([absent], only) == []
+    for absent in ({"pdq": None}, {"pdq": near["stored_pdq"], "stored_pdq": None}):
+        (only_one,) = found([row("a", **near | absent)], only)
+        assert only_one[2] == "perceptual"
+    assert found([row("a", **near | {"pdq_quality": 49})], only) == []
 
 
 def test_a_high_cohort_mean_leaves_two_keys_as_the_only_way_below_it():
