@@ -40,6 +40,8 @@ from pipeline.image.header import read_header
 from pipeline.image.keypoints import SAMPLE, keypoints
 from pipeline.manifest import MANIFEST_KIND, MANIFEST_PATH
 from pipeline.release_maps import MAPPED, mapped
+from pipeline.retracted import KIND as RETRACTIONS_KIND
+from pipeline.rewrite import RETRACTIONS_PATH
 from pipeline.shard import read_parquet
 from pipeline.storage import open_store
 from pipeline.tars import members
@@ -172,6 +174,9 @@ def signature(store: Store, body: bytes, keys: Sequence[VerifierKey]) -> Check:
     try:
         note = open_note(store.read(path), MANIFEST_KIND, keys)
         require_same(note, body, MANIFEST_PATH)
+        if store.exists(RETRACTIONS_PATH):
+            beside = open_note(store.read(f"{RETRACTIONS_PATH}{SUFFIX}"), RETRACTIONS_KIND, keys)
+            require_same(beside, store.read(RETRACTIONS_PATH), RETRACTIONS_PATH)
     except ProofError as e:
         return failed(Name.SIGNATURE, [str(e)])
     return verified(Name.SIGNATURE, f"signed by {', '.join(k.short for k in note.keys)}")
@@ -181,7 +186,7 @@ def files(release: Release, told: Told) -> Check:
     """Check that every file is what the manifest names, and that there is no other."""
     wrong = []
     known = release.files
-    own = {MANIFEST_PATH, f"{MANIFEST_PATH}{SUFFIX}", "retractions.parquet.note"}
+    own = {MANIFEST_PATH, f"{MANIFEST_PATH}{SUFFIX}", f"{RETRACTIONS_PATH}{SUFFIX}"}
     strays = sorted(set(release.store.paths("")) - known.keys() - own)
     wrong += [f"{path} is not named in the manifest" for path in strays]
     for number, path in enumerate(sorted(known), 1):
@@ -207,8 +212,14 @@ def rows(release: Release) -> Check:
     manifest = release.manifest
     samples = pa.concat_tables([UIDS.empty_table(), *map(release.uids, release.names)])
     wrong = audit.row_faults(manifest, [samples], release.ledger())
+    redacted = 0
     for name in release.names:
-        wrong += audit.host_faults(release.plain(name).select(["uid", "url", "host"]))
+        plain = release.plain(name)
+        wrong += audit.host_faults(plain.select(["uid", "url", "host"]))
+        redacted += pc.sum(plain["caption_redacted"]).as_py() or 0
+    if redacted != manifest.captions_redacted:
+        said = f"{manifest.captions_redacted:,}"
+        wrong.append(f"expected {said} released rows with a redacted caption, found {redacted:,}")
     wrong += audit.retraction_faults(manifest, samples["uid"], release.retractions())
     if release.config.output.format == "webdataset":
         wrong += _tar_faults(release)

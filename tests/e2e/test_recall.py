@@ -195,13 +195,15 @@ def test_a_recalled_release_is_read_as_any_other(web, tmp_path):
 @pytest.mark.parametrize("form", ["parquet", "webdataset", "urls"])
 def test_a_release_and_its_recall_pass_their_audits(web, tmp_path, form):
     """Of a recall, what its parent had left out is for an audit of the parent."""
-    recall(web, form, tmp_path / "new")
+    key = recall(web, form, tmp_path / "new").split("signed by ")[1].split()[0]
     for release, status in ((web / form, "verified"), (tmp_path / "new", "needs")):
         said = recuse("audit", "verify", release, "--registry", web / "registry.db", "--vault",
-                      f"{release}.vault", "--json")  # fmt: skip
+                      f"{release}.vault", "--json",
+                      *(("--key", key) if release.name == "new" else ()))  # fmt: skip
         checks = {check["name"]: check for check in json.loads(said)["checks"]}
         assert [name for name, one in checks.items() if one["status"] == "failed"] == []
         assert checks["claims"]["status"] == status
+    assert checks["signature"]["status"] == "verified"  # of the retractions too
     assert "an audit of the release that was recalled" in checks["claims"]["needs"][0]
 
 

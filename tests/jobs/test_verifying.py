@@ -284,6 +284,11 @@ def other_host(lie: Lie) -> None:
     lie.seal()
 
 
+def miscounted(lie: Lie) -> None:
+    lie.said["captions_redacted"] = 5
+    lie.sign()
+
+
 def other_caption(lie: Lie) -> None:
     lie.change(SAMPLES, lie.table(SAMPLES)["uid"][0].as_py(), caption="nobody is named here")
     lie.seal()
@@ -381,6 +386,7 @@ LIES: dict[str, tuple[Callable[[Lie], None], Name, set[str]]] = {
     "and as if it were plain": (too_plain, Name.BYTES, set()),
     "a tar that no row is in": (shadow, Name.FILES, set()),
     "another host": (other_host, Name.ROWS, set()),
+    "captions that nobody redacted": (miscounted, Name.ROWS, set()),
     "another caption": (other_caption, Name.SIGNALS, {"vault"}),
     "other bytes than were fetched": (other_bytes, Name.SIGNALS, {"vault"}),
     "the evidence of another row": (borrowed, Name.SIGNALS, {"vault"}),
