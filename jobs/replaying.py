@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.published import Published, left_out
@@ -17,7 +18,7 @@ from optout import index, snapshot, style_search, union
 from optout.cohort import Cohort
 from optout.registry import Registry
 from pipeline import recall
-from pipeline.misplaced import Absent, misplaced
+from pipeline.misplaced import Absent, misplaced, unjoined
 from pipeline.recall import Found, Means
 from pipeline.unjudged import Lacking, Unjudged, unjudged, without_styles
 from schemas.canonical import sha256_hex
@@ -118,8 +119,9 @@ def replay_claims(old: Published, held: Snapshots, cohort: Cohort | None) -> Rep
         cohort=cohort is None,
         vault=old.vault is None,
     )
+    judging = without_styles(honoured) if cohort is None else honoured
     means = Means(
-        honoured=without_styles(honoured) if cohort is None else honoured,
+        honoured=judging,
         config=old.release.config,
         cohort=cohort,
         recaption=lambda decoded, _vectors, _captions: decoded,  # a change of wording is a fault
@@ -128,6 +130,7 @@ def replay_claims(old: Published, held: Snapshots, cohort: Cohort | None) -> Rep
     )
     absent = Absent(
         safe=bool(old.release.config.match.safe),  # known by digest alone
+        styles=not judging.claims.equals(honoured.claims),
         claims=frozenset(claim for _, one in there for claim in one.erased),
     )
     rows, wrong = _judged(old, means, absent)
@@ -157,6 +160,8 @@ def _judged(old: Published, means: Means, absent: Absent) -> tuple[int, list[str
         left = old.retracted()
         vaulted = (table.filter(pc.is_in(table["uid"], left)) for table in vaulted)
     wrong = misplaced(old.manifest.title, released, vaulted, again, absent)
+    if vault:
+        wrong += unjoined(pa.concat_tables([one.slim for one in found]), vault.edges)
     return sum(one.slim.num_rows for one in found), wrong
 
 

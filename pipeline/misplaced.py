@@ -17,6 +17,7 @@ from pipeline.standing import STANDING
 from schemas.tables import SLIM
 from schemas.verdict import Reason, Verdict
 
+SAME = ("sha256", "pixel_sha256")
 BY_STYLE = sorted(str(rule) for rule in STYLE_RULES)
 COMES_AGAIN = [*sorted(str(reason) for reason in BY_CLAIMS), str(Reason.DUPLICATE)]
 """Reasons that a replay of claims must find again."""
@@ -24,18 +25,24 @@ COMES_AGAIN = [*sorted(str(reason) for reason in BY_CLAIMS), str(Reason.DUPLICAT
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """What the build had and the replay has not: safe lists, and claims that were erased since."""
+    """What the build had and the replay has not.
+
+    safe: safe lists. styles: the cohort, without which no style is judged. claims: erased since.
+    """
 
     safe: bool = False
+    styles: bool = False
     claims: frozenset[str] = frozenset()
 
     @property
     def aside(self) -> pl.Expr:
         """Whether the verdict of a row of DECIDED may be another one by what is absent."""
         hangs = []
-        if self.safe:
+        if self.safe or self.styles:
             hangs.append(pl.col("rule").is_in(BY_STYLE))
-        if self.safe or self.claims:  # who is kept in one and not in the other stands for copies
+        if (
+            self.safe or self.styles or self.claims
+        ):  # who is kept in one and not in the other stands for copies
             hangs.append(pl.col("reason") == str(Reason.DUPLICATE))
         if self.claims:  # what one of them granted
             hangs.append(pl.col("reason") == str(Reason.NOT_GRANTED))
@@ -58,6 +65,33 @@ def misplaced(
     slim = [SLIM.empty_table(), *(one.slim for one in released)]
     own = now.join(pl.DataFrame(pa.concat_tables(slim)).select("uid"), on="uid", how="semi")
     return [*_denied(title, own), *_reworded(released), *_otherwise(left_out, now, absent)]
+
+
+def unjoined(slim: pa.Table, edges: pa.Table) -> list[str]:
+    """Return in words which rows of the same bytes or pixels no edges of the build join.
+
+    slim: SLIM of all rows at hand. edges: EDGES. A denial spreads along edges, so one that is left
+    out lets a copy stay. Rows without pixels are compared with none.
+    """
+    above: dict[str, str] = {}
+
+    def top(uid: str) -> str:
+        while (upper := above.get(uid, uid)) != uid:
+            above[uid] = above.get(upper, upper)
+            uid = above[uid]
+        return uid
+
+    for a, b in zip(edges["uid_a"].to_pylist(), edges["uid_b"].to_pylist(), strict=True):
+        above[top(a)] = top(b)
+    rows = pl.DataFrame(slim.select(["uid", *SAME])).filter(pl.col("pixel_sha256").is_not_null())
+    wrong = []
+    for key in SAME:
+        groups = rows.drop_nulls(key).group_by(key).agg(pl.col("uid").sort())
+        for uids in groups.filter(pl.col("uid").list.len() > 1)["uid"].sort().to_list():
+            apart = next((uid for uid in uids if top(uid) != top(uids[0])), None)
+            if apart is not None:
+                wrong.append(f"rows {uids[0]} and {apart} have one {key}, and no edge joins them")
+    return wrong
 
 
 def _denied(title: str, own: pl.DataFrame) -> Iterator[str]:

@@ -7,8 +7,9 @@ import pyarrow.compute as pc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.misplaced import COMES_AGAIN, Absent, misplaced
+from pipeline.misplaced import COMES_AGAIN, Absent, misplaced, unjoined
 from pipeline.unjudged import without_styles
+from schemas.tables import EDGES, SLIM, from_rows
 from tests.pipeline.recalls import POOL, Again, Built, build, honoured, judge_again, world
 
 STYLES = {"style", "broad"}
@@ -45,6 +46,14 @@ def test_what_a_safe_list_cleared_is_no_fault(seed, count, names):
     assert found(again, Absent(safe=True)) == []
     if not names & STYLES:
         assert found(again, Absent()) == []
+
+
+@settings(max_examples=15, deadline=None)
+@given(names=NAMES, **WORLDS)
+def test_what_styles_did_is_no_fault_where_no_cohort_is_at_hand(seed, count, names):
+    built = build(world(seed, count), honoured(names))
+    again = judge_again(built, without_styles(honoured(names)))
+    assert found(again, Absent(styles=True)) == []
 
 
 def released_after_all(old: Built, uid: str) -> Built:
@@ -85,3 +94,28 @@ def test_a_row_left_out_for_another_reason_than_its_claims_is_named():
         assert told == (
             f"row {rows[at]['uid']} was left out as {other}; the replay says optout_work"
         )
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=9), st.integers(0, 30))
+def test_rows_of_one_picture_must_be_joined(pictures, left_out):
+    """Stars join each picture's rows; any edge less leaves one apart."""
+    uids = [f"{n:032x}" for n in range(len(pictures))]
+    slim = from_rows(
+        [{"uid": u, "sha256": f"s{n}", "pixel_sha256": f"p{k}"}
+         for n, (u, k) in enumerate(zip(uids, pictures, strict=True))],
+        SLIM,
+    )  # fmt: skip
+    first = {k: uids[pictures.index(k)] for k in pictures}
+    stars = [
+        {"uid_a": first[k], "uid_b": u, "sha256": False, "pixel_sha256": True}
+        for u, k in zip(uids, pictures, strict=True)
+        if u != first[k]
+    ]
+    assert unjoined(slim, from_rows(stars, EDGES)) == []
+    less = [edge for n, edge in enumerate(stars) if n != left_out]
+    found = unjoined(slim, from_rows(less, EDGES))
+    assert len(found) == len(stars) - len(less)
+    unseen = slim.set_column(
+        slim.column_names.index("pixel_sha256"), "pixel_sha256", pa.nulls(len(uids), pa.string())
+    )
+    assert unjoined(unseen, EDGES.empty_table()) == []
