@@ -41,6 +41,10 @@ def back_up(where: str, to: Path) -> int:
             copy.execute("VACUUM")
             copy.execute("PRAGMA journal_mode = DELETE")
         part.rename(to)
-    except (OSError, sqlite3.Error) as e:
+    except BaseException as e:
+        for suffix in ("", "-journal", "-wal", "-shm"):  # what was not emptied yet
+            part.with_name(part.name + suffix).unlink(missing_ok=True)
+        if not isinstance(e, OSError | sqlite3.Error):
+            raise
         raise RegistryError(f"expected to copy {path} to {to}: {e}") from e
     return to.stat().st_size

@@ -170,7 +170,7 @@ def verified(found: StatusProof, policy: Policy) -> Stood:
     until, changed = None, False
     if found.after is not None:
         later, then, moment_after, quorum_after = _read(found, found.after, policy)
-        if later.size < epoch.size:
+        if later.size <= epoch.size:
             raise ProofError(f"expected an epoch after {epoch.size} entries, found {later.size}")
         quorum = quorum and quorum_after
         changed = (then or {}).get("entry") != (standing or {}).get("entry")
