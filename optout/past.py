@@ -169,7 +169,7 @@ def verified(found: StatusProof, policy: Policy) -> Stood:
     state, level = (standing["state"], standing["level"]) if standing else ("", 0)
     until, changed = None, False
     if found.after is not None:
-        later, then, moment_after, quorum_after = _read(found, found.after, policy)
+        later, then, moment_after, quorum_after = _read(found, found.after, policy, last=True)
         if later.size <= epoch.size:
             raise ProofError(f"expected an epoch after {epoch.size} entries, found {later.size}")
         quorum = quorum and quorum_after
@@ -179,7 +179,7 @@ def verified(found: StatusProof, policy: Policy) -> Stood:
 
 
 def _read(
-    found: StatusProof, shown: Shown, policy: Policy
+    found: StatusProof, shown: Shown, policy: Policy, *, last: bool = False
 ) -> tuple[EpochNotice, dict[str, Any] | None, Moment, bool]:
     try:
         leaf = canonical_json(shown.epoch)
@@ -199,4 +199,8 @@ def _read(
         raise ProofError(f"expected what is said of claim {found.claim}, found another")
     if value != (None if said is None else standing_value(said)):
         raise ProofError(f"expected what the map says of claim {found.claim}, found something else")
-    return epoch, said, _moment(epoch, proved.times, policy), proved.quorum
+    moment = _moment(epoch, proved.times, policy)
+    if last and proved.checkpoint.size != proved.index + 1:
+        # A longer log says nothing of when this was its newest epoch.
+        moment = Moment(datetime.fromisoformat(epoch.recorded_at), proved=False)
+    return epoch, said, moment, proved.quorum

@@ -103,7 +103,7 @@ class Registry(LogTable):
         engine = storage.open_engine(where, random, create=create, origin=origin)
         try:
             is_sealed = storage.has_sealed_parts(engine)
-            found = ClaimKeys.open(place, create=create or not is_sealed)
+            found = ClaimKeys.open(place, create=not is_sealed)
         except BaseException:
             engine.dispose()
             raise
@@ -194,7 +194,8 @@ class Registry(LogTable):
 
         try:
             recorded = self._appended(once)
-        except BaseException:
+        except (ClaimError, ModelMismatchError):
+            # Of anything else nobody knows whether it came before the commit or after it.
             if number:
                 self._parts.keys.destroy(claim_id, [number])
             raise
