@@ -122,7 +122,9 @@ def _cosigned(
                 witness.url, witness.key, body, lambda old: merkle.consistency_proof(leaves, old),
                 known=len(leaves),
             )  # fmt: skip
-        except FetchError as e:
+        except RollbackError:
+            raise
+        except (FetchError, ProofError, RegistryError) as e:  # its trouble, and not the log's
             told.append(Cosigned(witness, None, str(e)))
             continue
         lines.append(line)

@@ -168,3 +168,15 @@ def test_whoever_has_the_entries_makes_the_same_map(kept):
     assert again.root().hex() == epoch.map_root
     assert epoch.claims == {"recorded": 8}
     assert seq == epoch.size
+
+
+def test_one_epoch_shows_nothing_of_the_time_after_it(kept):
+    """The same epoch under a later checkpoint would hide what came between."""
+    claim = submit(kept)
+    kept.publish(1)
+    withdraw(kept, claim)
+    kept.publish(2)
+    found = kept.proof(claim, day(1.6))
+    twice = found.model_copy(update={"after": found.before})
+    with pytest.raises(ProofError, match="expected an epoch after"):
+        past.verified(twice, kept.policy)
