@@ -27,10 +27,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.copies import read_images
 from jobs import verifying
+from jobs.checks import files, images, lists
+from jobs.checks.held import Held
 from jobs.held_logs import of_registry
 from jobs.registries import open_registry
 from jobs.releases import Release, open_release
-from jobs.verifying import Held
 from pipeline.audit import Check
 from pipeline.clock import clock_from_environment
 from pipeline.models.loading import load_matcher
@@ -88,12 +89,12 @@ def quiet(_done: int, _all: int) -> None:
 
 def checks(release: Release, held: Held) -> dict[str, Callable[[], Check]]:
     return {
-        "files": lambda: verifying.files(release, quiet),
-        "rows": lambda: verifying.rows(release),
-        "maps": lambda: verifying.maps(release, quiet),
-        "bytes": lambda: verifying.stored_bytes(release, held, quiet),
-        "vectors": lambda: verifying.vectors(release, held, quiet),
-        "log": lambda: verifying.logs(release, held),
+        "files": lambda: files.files(release, quiet),
+        "rows": lambda: files.rows(release),
+        "maps": lambda: files.maps(release, quiet),
+        "bytes": lambda: images.stored_bytes(release, held, quiet),
+        "vectors": lambda: images.vectors(release, held, quiet),
+        "log": lambda: lists.logs(release, held),
         "vault": lambda: verifying.vault(release, held.vault),
         "ledger": lambda: verifying.ledger_opened(release, held.vault),
         "signals": lambda: verifying.replayed_signals(release, held.vault, quiet),

@@ -26,6 +26,7 @@ from pipeline.replay import (
     replay,
     without_given,
 )
+from pipeline.shard import read_parquet
 from pipeline.storage import open_store
 from pipeline.vault import (
     CAPTIONS_FOLDER,
@@ -179,7 +180,7 @@ def samples_by_shard(
         if not path.startswith("samples/") or not path.endswith(".parquet"):
             continue
         body = checked(store, files, path)
-        table = table_of(body).select(RELEASED)
+        table = read_parquet(body, RELEASED)
         if table.num_rows:
             (shard,) = shard_of(table["uid"][:1], shards).to_pylist()
             found.setdefault(shard, []).append(table)

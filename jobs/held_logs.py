@@ -4,6 +4,7 @@ from jobs.seen import Head, keep
 from optout.log import policy as policies
 from optout.log.merkle import leaf_hash, root
 from optout.log.policy import Policy
+from optout.log.tile_reader import TileReader
 from optout.log.tiles import CHECKPOINT_FILE, entry_bundle, hash_tile, parse_path
 from optout.log_audit import HeldLog
 from optout.registry import Registry
@@ -25,7 +26,8 @@ def of_registry(registry: Registry) -> HeldLog:
 
     origin, _ = registry.log_key()
     signed = tuple(registry.checkpoints())
-    return HeldLog(registry.where, origin, len(leaves), root(hashes), read, signed)
+    reader = TileReader(read, len(leaves), root(hashes))
+    return HeldLog(registry.where, origin, reader, read, signed)
 
 
 def of_store(store: Store, policy: Policy) -> HeldLog:
@@ -39,8 +41,7 @@ def of_store(store: Store, policy: Policy) -> HeldLog:
         raise StorageError(f"expected a published log (with {CHECKPOINT_FILE}) in {store.root}")
     body = store.read(CHECKPOINT_FILE)
     head = policies.opened(body, policy).checkpoint
-    signed = ((head.size, body),)
-    found = HeldLog(store.root, head.origin, head.size, head.root, store.read, signed)
+    reader = TileReader(store.read, head.size, head.root)
     seen = Head(head.origin, head.size, head.root.hex(), body)
-    keep(seen, root_at=lambda size: found.reader.root_at(size).hex())
-    return found
+    keep(seen, root_at=lambda size: reader.root_at(size).hex())
+    return HeldLog(store.root, head.origin, reader, store.read, ((head.size, body),))

@@ -7,7 +7,6 @@ from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from jobs.audit import checked
 from pipeline.manifest import MANIFEST_PATH, read_manifest
@@ -130,11 +129,6 @@ class Release:
         """Return the columns of a part that the maps speak of. Raises as `part`."""
         body = checked(self.store, self.files, f"samples/{name}.parquet")
         return mapped(read_parquet(body, MAPPED))
-
-    def has_images(self, name: str) -> bool:
-        """Say whether the table of a part has a column of images. Raises as `part`."""
-        body = checked(self.store, self.files, f"samples/{name}.parquet")
-        return IMAGE_COLUMN in pq.read_schema(pa.BufferReader(body)).names
 
     def pictures(self, name: str, uids: Collection[str]) -> dict[str, bytes]:
         """Return the stored bytes of some rows of a part by uid; none of a URL-only release."""

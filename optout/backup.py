@@ -5,6 +5,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from optout import storage
 from optout.storage import OWNER_ONLY
 from optout.storage_tables import CLAIMS, WORKS
@@ -36,7 +38,7 @@ def back_up(where: str, to: Path) -> int:
             source.backup(copy)
             copy.execute("PRAGMA secure_delete = ON")
             for table in (WORKS, CLAIMS):  # they hold in the clear what the parts hold under keys
-                copy.execute(f"DELETE FROM {table.name}")  # noqa: S608 - names of our own
+                copy.execute(str(sa.delete(table)))
             copy.commit()
             copy.execute("VACUUM")
             copy.execute("PRAGMA journal_mode = DELETE")

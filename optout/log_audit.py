@@ -5,8 +5,8 @@ entry whose date others contradict; a snapshot with other claims than the entrie
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -17,7 +17,7 @@ from optout.log.checkpoint import Checkpoint
 from optout.log.fork import Fork, of_logs
 from optout.log.policy import Policy
 from optout.log.tile_reader import Read, TileReader
-from optout.replay import replay
+from optout.replay import Standing, replay
 from optout.status import epochs
 from schemas.errors import ProofError, RegistryError
 from schemas.manifest import ListEntry
@@ -31,23 +31,27 @@ CLOCKS_APART = timedelta(minutes=10)
 class HeldLog:
     """A log as an auditor has it: a registry's, or one that is published.
 
-    read: its tiles. signed: checkpoints of states that it had, by size, the smallest first.
+    reader: of its newest state. read: its tiles, from which older states are read. signed:
+    checkpoints of states that it had, by size, the smallest first.
     """
 
     where: str
     origin: str
-    size: int
-    root: bytes
+    reader: TileReader
     read: Read
     signed: tuple[tuple[int, bytes], ...] = ()
-    reader: TileReader = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "reader", TileReader(self.read, self.size, self.root))
+    @property
+    def size(self) -> int:
+        return self.reader.size
 
-    def leaves(self, size: int | None = None) -> list[bytes]:
-        """Return the entries, each checked; the first `size` of them."""
-        return list(self.reader.entries(0, self.size if size is None else size))
+    @property
+    def root(self) -> bytes:
+        return self.reader.root
+
+    def leaves(self) -> list[bytes]:
+        """Return the entries, each checked."""
+        return list(self.reader.entries(0, self.size))
 
 
 def state_fault(entry: ListEntry, log: HeldLog) -> str:
@@ -68,7 +72,31 @@ def state_fault(entry: ListEntry, log: HeldLog) -> str:
     return ""
 
 
-def stale_fault(entry: ListEntry, log: HeldLog, created: datetime, max_age_days: float) -> str:
+@dataclass(frozen=True, slots=True)
+class Build:
+    """When a build was made. begun: by its own word. fetched: the last of its rows, null for none.
+
+    max_age_days: how old a list may have been.
+    """
+
+    begun: datetime
+    fetched: datetime | None
+    max_age_days: float
+
+    def used_at(self, entry: ListEntry) -> datetime:
+        """Return when a list was read last: at the end, unless it was pinned at the beginning."""
+        return self.begun if entry.pinned else max(self.begun, self.fetched or self.begun)
+
+
+def build_faults(build: Build) -> list[str]:
+    """Return whether rows were fetched so late that the build cannot have begun when it says."""
+    newest = build.fetched or build.begun
+    if newest - build.begun <= timedelta(days=build.max_age_days):
+        return []
+    return [f"rows were fetched up to {newest}; the build is said to have begun {build.begun}"]
+
+
+def stale_fault(entry: ListEntry, log: HeldLog, build: Build) -> str:
     """Return how a list was older than its release says; "" where the log has no newer entry.
 
     A state stays the newest until the next entry is recorded: from then on it ages.
@@ -77,13 +105,13 @@ def stale_fault(entry: ListEntry, log: HeldLog, created: datetime, max_age_days:
     if log.size <= size:
         return ""
     newer = recorded_at(next(log.reader.entries(size, size + 1)), log.where)
-    age = created - newer
-    if age <= timedelta(days=max_age_days) + CLOCKS_APART:
+    age = build.used_at(entry) - newer
+    if age <= timedelta(days=build.max_age_days) + CLOCKS_APART:
         return ""
     return (
-        f"expected the list {entry.origin} to be at most {max_age_days:g} days old when the build"
-        f" began, found that {log.where} has an entry more since {newer.isoformat()}, by its own"
-        f" clock: {age / timedelta(days=1):.1f} days before"
+        f"expected the list {entry.origin} to be at most {build.max_age_days:g} days old when the"
+        f" build began, found that {log.where} has an entry more since {newer.isoformat()}, by its"
+        f" own clock: {age / timedelta(days=1):.1f} days before"
     )
 
 
@@ -179,7 +207,8 @@ def snapshot_faults(leaves: Sequence[bytes], found: Snapshot, where: str) -> lis
     leaves: as many as the snapshot says. Where an epoch speaks of the same state, it names the
     digest of its tables too; else only which claims are in it can be compared.
     """
-    expected = {s.claim_id for s in replay(leaves, where).values() if s.in_force}
+    standings = replay(leaves, where)
+    expected = {s.claim_id for s in standings.values() if s.in_force}
     held = set(found.claims["claim_id"].to_pylist())
     if expected != held:
         left, more = sorted(expected - held), sorted(held - expected)
@@ -188,7 +217,7 @@ def snapshot_faults(leaves: Sequence[bytes], found: Snapshot, where: str) -> lis
             f" {found.header.origin} has at {len(leaves)} entries, found {len(held)}"
         )
         return [said + (f"; without {left[0]}" if left else f"; with {more[0]}")]
-    if wrong := list(_other_claims(leaves, found, where)):
+    if wrong := list(_other_claims(standings, leaves, found)):
         return wrong
     known = [epoch for _, epoch in epochs(leaves, where)]
     newest = max((seq for seq, _ in entries(leaves, where)), default=-1)
@@ -201,11 +230,12 @@ def snapshot_faults(leaves: Sequence[bytes], found: Snapshot, where: str) -> lis
     return [f"{said} {found.header.origin} says, found {tables}"]
 
 
-def _other_claims(leaves: Sequence[bytes], found: Snapshot, where: str) -> Iterator[str]:
-    standings = replay(leaves, where)
+def _other_claims(
+    standings: Mapping[str, Standing], leaves: Sequence[bytes], found: Snapshot
+) -> Iterator[str]:
     for row in found.claims.select(["claim_id", "level", "seq", "commitment"]).to_pylist():
         stood = standings[row["claim_id"]]
-        carried = read_leaf(leaves[stood.part_seq], where)
+        carried = read_leaf(leaves[stood.part_seq], found.header.origin)
         expected = (stood.level, stood.seq, getattr(carried, "match", ""))
         if (row["level"], row["seq"], row["commitment"]) != expected:
             yield (

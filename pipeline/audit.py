@@ -20,9 +20,11 @@ from optout.keypoints import agreeing, both_ways, unpack
 from optout.match import PDQ_MIN_QUALITY
 from optout.urls import canonical_url, host_of
 from pipeline.formats.rows import MAX_KEPT_URL
+from pipeline.shard import IMAGE_COLUMN
 from pipeline.tars import told_beside
 from pipeline.vault import commitment
 from schemas.canonical import sha256_hex
+from schemas.config import BuildConfig, ResizeMode
 from schemas.errors import ImageError, UsageError
 from schemas.manifest import Manifest
 from schemas.ports import Vectors
@@ -34,6 +36,9 @@ LEAST_AGREEMENT = {"cpy": 0.8, "sty": 0.5}
 """Cosine of a stored vector with that of the stored image. Seen among 1,200 images of the
 development corpus: .888 and .655 at least (clip art on plain ground moves most); another image has
 less than .46 in 999 of 1,000 pairs, of either."""
+LEAST_EDGE_PX, LEAST_QUALITY = 256, 90
+"""Of stored images, for which LEAST_AGREEMENT was measured; below, honest vectors differ."""
+WHOLE_IMAGES = (ResizeMode.NO, ResizeMode.KEEP_RATIO, ResizeMode.KEEP_RATIO_LARGEST)
 UNIT_TOLERANCE = 0.01
 """Of a stored vector's length, in half precision; seen: 1e-4 at most."""
 CLEAR_QUALITY = 55
@@ -155,6 +160,13 @@ def layout_faults(paths: Iterable[str], form: str) -> list[str]:
     ]
 
 
+def image_column_faults(path: str, columns: Iterable[str], form: str) -> list[str]:
+    """Return whether a table of samples holds images where its layout keeps none, or none."""
+    if (IMAGE_COLUMN in columns) == (form == "parquet"):
+        return []
+    return [f"{path}: expected images in it or none, as {form} has"]
+
+
 def tar_faults(
     rows: Sequence[Mapping[str, Any]], members: Sequence[tuple[str, bytes]], form: str
 ) -> list[str]:
@@ -220,6 +232,14 @@ def host_faults(rows: pa.Table) -> list[str]:
         if row["host"] != host:
             wrong.append(f"row {row['uid']}: expected the host {host}, found {row['host']!r:.80}")
     return wrong
+
+
+def redaction_faults(manifest: Manifest, redacted: int) -> list[str]:
+    """Return how the number of released rows with a redacted caption is not the manifest's."""
+    said = manifest.captions_redacted
+    if redacted == said:
+        return []
+    return [f"expected {said:,} released rows with a redacted caption, found {redacted:,}"]
 
 
 def retraction_faults(
@@ -305,6 +325,19 @@ def byte_faults(rows: pa.Table, bodies: Mapping[str, bytes], pdq: Pdq) -> list[s
                 f" quality {quality} has, found {said}"
             )
     return wrong
+
+
+def lacking_bytes(config: BuildConfig) -> str:
+    """Return what is lacking to embed stored images again as they were; "" for nothing."""
+    decode = config.decode
+    if config.output.format == "urls":
+        return "bytes: this release has addresses only"
+    if decode.resize_mode not in WHOLE_IMAGES:
+        return "bytes as fetched: stored images are cut or padded"
+    lossy = decode.encode_format != "png" and decode.encode_quality < LEAST_QUALITY
+    if lossy or decode.image_size < LEAST_EDGE_PX:
+        return "bytes as fetched: stored images are too small or too coarse"
+    return ""
 
 
 def vector_form_faults(uids: Sequence[str], table: pa.Table, names: Iterable[str]) -> list[str]:

@@ -40,9 +40,8 @@ class Absent:
         hangs = []
         if self.safe or self.styles:
             hangs.append(pl.col("rule").is_in(BY_STYLE))
-        if (
-            self.safe or self.styles or self.claims
-        ):  # who is kept in one and not in the other stands for copies
+        if self.safe or self.styles or self.claims:
+            # who is kept in one and not in the other stands for its copies
             hangs.append(pl.col("reason") == str(Reason.DUPLICATE))
         if self.claims:  # what one of them granted
             hangs.append(pl.col("reason") == str(Reason.NOT_GRANTED))

@@ -14,7 +14,8 @@ from schemas.config import MAX_LIST_AGE_DAYS
 from schemas.errors import UsageError
 
 if TYPE_CHECKING:
-    from jobs.verifying import Held, Report
+    from jobs.checks.held import Held
+    from jobs.verifying import Report
     from optout.cohort import Cohort
     from optout.registry import Registry
     from schemas.ports import Embedder
@@ -73,7 +74,7 @@ def verify(
     Exit code 0; that of the first check that failed (docs/audit.md); 3 where nothing failed, all
     was required and something is needed.
     """
-    from jobs import verifying
+    from jobs import audit_report, verifying
     from jobs.progress import told as told_on_terminal
     from pipeline import audit
 
@@ -93,7 +94,7 @@ def verify(
         with told_on_terminal("audit") as told:
             report = verifying.verify(place, held, lambda _name: told)
     if as_json:
-        typer.echo(verifying.to_text(verifying.as_json(report)))
+        typer.echo(audit_report.to_text(audit_report.as_json(report)))
     else:
         _say(report)
     if statement is not None:
@@ -114,11 +115,11 @@ def _held(
     """Give what makes Held out of further options, with all registries open meanwhile."""
     from functools import partial
 
+    from jobs.checks.held import Held
     from jobs.claims import open_list_store
     from jobs.held_logs import of_registry, of_store
     from jobs.receipts import read_policy
     from jobs.seen import keep_fork
-    from jobs.verifying import Held
     from optout.log.note import parse_verifier_key
 
     trusted = read_policy(policy) if policy else None
@@ -179,10 +180,10 @@ def _write_statement(report: "Report", path: Path) -> None:
     from datetime import UTC, datetime
     from importlib.metadata import version
 
-    from jobs import verifying
+    from jobs import audit_report
     from jobs.claimant_files import write_private
     from pipeline.clock import clock_from_environment
 
     at = datetime.fromtimestamp(clock_from_environment().now_us() / 1_000_000, UTC)
-    made = verifying.statement(report, version("recuse"), at)
-    write_private(path, verifying.to_text(made).encode())
+    made = audit_report.statement(report, version("recuse"), at)
+    write_private(path, audit_report.to_text(made).encode())

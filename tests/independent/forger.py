@@ -78,8 +78,9 @@ def _moved(held):
 def drop_from(db, seq):
     """Take out an entry and all behind it, with their parts."""
     with unguarded(db) as held:
-        for table in ("match_parts", "identity_parts", "events"):
-            held.execute(f"DELETE FROM {table} WHERE seq >= ?", (seq,))  # noqa: S608 - our names
+        held.execute("DELETE FROM match_parts WHERE seq >= ?", (seq,))
+        held.execute("DELETE FROM identity_parts WHERE seq >= ?", (seq,))
+        held.execute("DELETE FROM events WHERE seq >= ?", (seq,))
         held.execute("DELETE FROM works WHERE claim_id NOT IN (SELECT claim_id FROM events)")
         held.execute("DELETE FROM claims WHERE claim_id NOT IN (SELECT claim_id FROM events)")
         _moved(held)

@@ -12,7 +12,8 @@ from optout.log import checkpoint, cosignature, fork, merkle, tiles
 from optout.log.checkpoint import Checkpoint
 from optout.log.note import COSIGNATURE, SignerKey
 from optout.log.policy import Log, Policy, Witness
-from optout.log_audit import CLOCKS_APART, HeldLog, Seen
+from optout.log.tile_reader import TileReader
+from optout.log_audit import CLOCKS_APART, Build, HeldLog, Seen
 from optout.registry import Registry
 from schemas.errors import ProofError, RegistryError
 from schemas.manifest import ListEntry
@@ -53,7 +54,9 @@ def held(leaves: list[bytes], *states: tuple[int, bytes], where: str = "a log") 
             return tiles.entry_bundle(tile, lambda a, b: leaves[a:b])
         return tiles.hash_tile(tile, lambda a, b: hashes[a:b])
 
-    return HeldLog(where, KEY.name, len(leaves), merkle.root(hashes), read, states)
+    return HeldLog(
+        where, KEY.name, TileReader(read, len(leaves), merkle.root(hashes)), read, states
+    )
 
 
 def entry(leaves: list[bytes]) -> ListEntry:
@@ -81,9 +84,20 @@ def test_a_log_has_the_states_that_it_had_and_no_others(size, later):
 def test_a_state_ages_from_the_next_entry_on(size, day, stale):
     """Entry 10 was recorded on day 10, so a build on day 17.1 used what was old for 7.1 days."""
     created = START + timedelta(days=day)
-    fault = log_audit.stale_fault(entry(DAILY[:size]), held(DAILY), created, 7)
+    build = Build(created, None, 7)
+    fault = log_audit.stale_fault(entry(DAILY[:size]), held(DAILY), build)
     assert bool(fault) == stale
     assert not stale or "has an entry more since" in fault
+
+
+@pytest.mark.parametrize(("pinned", "used"), [(False, 5), (True, 0)])
+def test_what_was_fetched_late_dates_a_build_that_says_to_be_older(pinned, used):
+    build = Build(START, START + timedelta(days=5), 7)
+    assert log_audit.build_faults(build) == []
+    one = ListEntry(origin=KEY.name, used=True, pinned=pinned)
+    assert build.used_at(one) == START + timedelta(days=used)
+    (fault,) = log_audit.build_faults(Build(START, START + timedelta(days=7.5), 7))
+    assert "the build is said to have begun 2026-01-01" in fault
 
 
 def test_an_entry_is_dated_as_its_place_and_witnesses_allow():
@@ -149,12 +163,13 @@ def test_a_tile_that_was_rewritten_is_named():
         return body[:-1] + bytes([body[-1] ^ 1])
 
     with pytest.raises(ProofError, match=r"tile/0/000\.p/20"):
-        HeldLog("a log", KEY.name, 20, good.root, read)
+        TileReader(read, 20, good.root)
 
     def other_entries(path: str) -> bytes:
         return read(path) if "entries" in path else good.read(path)
 
-    entries = HeldLog("a log", KEY.name, 20, good.root, other_entries)
+    reader = TileReader(other_entries, 20, good.root)
+    entries = HeldLog("a log", KEY.name, reader, other_entries)
     with pytest.raises(ProofError, match=r"entry 19 in tile/entries/000\.p/20"):
         entries.leaves()
 
