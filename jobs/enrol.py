@@ -237,11 +237,15 @@ def contrast(works: Folder, tools: Tools) -> list[Other]:
 def other_claims(
     registry: Registry, matcher: str, own_key: str, *, trust_local: bool
 ) -> list[Other]:
-    """Return the works of claims in force by other claimants, as far as they have vectors."""
+    """Return the works of claims in force by other claimants, as far as they have vectors.
+
+    A claim whose key is gone has none that anybody could read.
+    """
     view = registry.view()
     found = []
     for standing in replay(view.leaves, registry.where).values():
-        if not standing.in_force or standing.claimant_key == own_key:
+        mine = standing.claimant_key == own_key
+        if not standing.in_force or mine or standing.part_seq in view.locked:
             continue
         part = match_part(view, standing, registry.where)
         works = [w for w in part.works if w.matcher == matcher]

@@ -43,7 +43,7 @@ def waiting(registry: Registry) -> list[Waiting]:
     view = registry.view()
     found = []
     for standing in replay(view.leaves, registry.where).values():
-        if not standing.in_force:
+        if not standing.in_force or standing.part_seq in view.locked:
             continue
         part = as_judged(match_part(view, standing, registry.where), view.matcher)
         style = standing.style(part.style)

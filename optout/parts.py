@@ -22,6 +22,14 @@ TABLES = (MATCH_PARTS, IDENTITY_PARTS)
 
 
 @dataclass(frozen=True, slots=True)
+class Every:
+    """The parts of a table by entry. locked: entries whose part stands there without its key."""
+
+    opened: dict[int, OpenedPart]
+    locked: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """Reads and writes parts in the transaction that is passed in."""
 
@@ -40,11 +48,17 @@ class Parts:
             return self._opened(table, row, known)
         return None
 
-    def every(self, connection: sa.Connection, table: sa.Table) -> dict[int, OpenedPart]:
-        """Return all parts of a table by entry. Raises RegistryError as `stored`."""
+    def every(self, connection: sa.Connection, table: sa.Table) -> "Every":
+        """Return all parts of a table. Raises RegistryError where a key does not open its part."""
         keys = self.keys.all()
-        found = self._rows(connection, table, sa.true())
-        return {row.seq: self._opened(table, row, keys) for row in found}
+        opened: dict[int, OpenedPart] = {}
+        locked: set[int] = set()
+        for row in self._rows(connection, table, sa.true()):
+            if not row.salt and (row.claim_id, number_of(blob(row.payload))) not in keys:
+                locked.add(row.seq)
+            else:
+                opened[row.seq] = self._opened(table, row, keys)
+        return Every(opened, frozenset(locked))
 
     def put(
         self, connection: sa.Connection, table: sa.Table, place: tuple[int, str], part: OpenedPart,

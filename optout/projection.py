@@ -34,7 +34,8 @@ def standing(connection: sa.Connection, claim_id: str) -> Standing | None:
 def put(connection: sa.Connection, now: Standing, match: MatchPart | None) -> None:
     """Bring the projection of one claim to a standing.
 
-    match: its part in force; null where what follows from it stays as it was.
+    match: its part in force; null where what follows from it stays as it was, or where nobody can
+    read it any more.
     """
     moving = {
         "state": now.state.value,
@@ -47,14 +48,16 @@ def put(connection: sa.Connection, now: Standing, match: MatchPart | None) -> No
     if now.state == State.ERASED:
         connection.execute(sa.delete(WORKS).where(WORKS.c.claim_id == now.claim_id))
         moving |= FORGOTTEN
-    if match is None and now.state == State.ERASED and not standing(connection, now.claim_id):
+    if match is None and not standing(connection, now.claim_id):
         given = {
             "claim_id": now.claim_id,
             "claimant_key": now.claimant_key,
             "part_seq": now.part_seq,
+            "submitted_at": now.submitted_at,
+            "scope": "",
+            "stance": "",
         }
-        given |= {"submitted_at": now.submitted_at, "scope": "", "stance": ""}
-        connection.execute(sa.insert(CLAIMS).values({**moving, **given}))
+        connection.execute(sa.insert(CLAIMS).values({**FORGOTTEN, **moving, **given}))
         return
     if match is None:
         which = CLAIMS.c.claim_id == now.claim_id

@@ -62,6 +62,7 @@ class LogView:
     leaves: Sequence[bytes]
     root: str
     match_parts: Mapping[int, OpenedPart]  # by seq
+    locked: AbstractSet[int] = frozenset()  # entries whose match part is there without its key
 
 
 class Registry(LogTable):
@@ -206,8 +207,9 @@ class Registry(LogTable):
     def view(self) -> LogView:
         """Return the whole log and the match parts, in one state.
 
-        Raises RegistryError where the leaves do not give the head's root, a part is missing or
-        does not open its commitment.
+        Parts whose key is gone are named as `locked`: a copy of the database that is older than an
+        erasure has such. Raises RegistryError where the leaves do not give the head's root, or a
+        key does not open its part.
         """
         with storage.translated(self.where), storage.reading(self._engine) as connection:
             meta = connection.execute(sa.select(REGISTRY)).one()
@@ -215,7 +217,7 @@ class Registry(LogTable):
             rows = connection.execute(
                 sa.select(EVENTS.c.seq, EVENTS.c.leaf).order_by(EVENTS.c.seq)
             ).all()
-            opened = self._parts.every(connection, MATCH_PARTS)
+            parts = self._parts.every(connection, MATCH_PARTS)
         leaves = [blob(row.leaf) for row in rows]
         found = root([leaf_hash(leaf) for leaf in leaves])
         if [row.seq for row in rows] != list(range(head.size)) or found != blob(head.root):
@@ -224,7 +226,7 @@ class Registry(LogTable):
                 f" found {len(rows)} with {found.hex()}"
             )
         pinned = self._pinned(leaves, (meta.matcher, meta.matcher_name))
-        return LogView(meta.origin, *pinned, leaves, found.hex(), opened)
+        return LogView(meta.origin, *pinned, leaves, found.hex(), parts.opened, parts.locked)
 
     def view_at(self, size: int) -> LogView:
         """Return the log as it was at a size, with the match parts that are still there.
@@ -243,7 +245,7 @@ class Registry(LogTable):
         fingerprint, name = named[-1] if named else unnamed
         found = root([leaf_hash(leaf) for leaf in leaves])
         parts = {seq: part for seq, part in whole.match_parts.items() if seq < size}
-        return LogView(whole.origin, fingerprint, name, leaves, found.hex(), parts)
+        return LogView(whole.origin, fingerprint, name, leaves, found.hex(), parts, whole.locked)
 
     def _pinned(self, leaves: Sequence[bytes], row: tuple[str, str]) -> tuple[str, str]:
         """Return fingerprint and name of the matcher that a log names. row: as the table has it.
@@ -304,6 +306,7 @@ class Registry(LogTable):
     def rebuild(self) -> int:
         """Make the projection again from log and parts; returns the number of claims.
 
+        Of a claim whose key is gone it holds where the claim stands, and nothing that it says.
         Raises RegistryError where the log does not hold (see `view` and `optout.replay`).
         """
         view = self.view()
@@ -315,8 +318,8 @@ class Registry(LogTable):
                 raise RegistryError(f"expected {self.where} to rest meanwhile, found new entries")
             projection.clear(connection)
             for standing in standings.values():
-                erased = standing.state == State.ERASED
-                part = None if erased else match_part(view, standing, self.where)
+                told = standing.state != State.ERASED and standing.part_seq not in view.locked
+                part = match_part(view, standing, self.where) if told else None
                 projection.put(connection, standing, part)
         return len(standings)
 
@@ -352,8 +355,16 @@ class Registry(LogTable):
 def match_part(view: LogView, standing: Standing, where: str) -> MatchPart:
     """Return the match part in force of a claim, checked against its commitment.
 
-    Raises RegistryError where it is missing or does not open what the log shows.
+    Raises RegistryError where it is missing, its key is gone, or it does not open what the log
+    shows.
     """
+    if standing.part_seq in view.locked:
+        raise RegistryError(
+            f"expected the key of claim {standing.claim_id}, which the log of {where} has in"
+            " force, found none: a copy of the database that is older than an erasure? Put back"
+            " the newer database or, where there is none, erase the claim again (--all, as its"
+            " claimant or a moderator)"
+        )
     part = view.match_parts.get(standing.part_seq)
     if part is None:
         raise RegistryError(f"expected the match part of claim {standing.claim_id} in {where}")

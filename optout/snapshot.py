@@ -59,7 +59,8 @@ def past(registry: Registry, size: int, *, trust_local: bool) -> tuple[Snapshot,
     """
     view = registry.view_at(size)
     standings = replay(view.leaves, registry.where).values()
-    gone = [s for s in standings if s.in_force and s.part_seq not in view.match_parts]
+    there = view.match_parts.keys() | view.locked
+    gone = [s for s in standings if s.in_force and s.part_seq not in there]
     without = frozenset(s.claim_id for s in gone)
     taken = from_view(view, registry.where, trust_local=trust_local, without=without)
     return taken, sorted(without)

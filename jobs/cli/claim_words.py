@@ -14,7 +14,7 @@ from optout.guard import (
     MOST_OF_A_COHORT_HAND,
     acts_by_authorship,
 )
-from optout.lifecycle import ACCEPTANCE, AUTHORSHIP, LEVELS, PROVED, Rule, acts
+from optout.lifecycle import ACCEPTANCE, AUTHORSHIP, LEVELS, PROVED, Rule, State, acts
 from optout.works import count_points, is_common
 from schemas.claim import MatchPart, StyleCalibration, StyleOverlap
 from schemas.verdict import Captions, Stance
@@ -285,12 +285,18 @@ def listing(rows: "Iterable[sa.Row[tuple[object, ...]]]") -> Table:
         table.add_row(
             row.claim_id[:12],
             f"{safe(row.state)} L{row.level}" + (" authorship" if row.authorship else ""),
-            safe(row.scope) + (" opt-in" if row.stance == Stance.OPT_IN else ""),
+            _kind(row) + (" opt-in" if row.stance == Stance.OPT_IN else ""),
             ("" if row.style_state == "none" else safe(row.style_state))
             + (" (accepted)" if row.accepted else ""),
             safe(", ".join(said)),
         )
     return table
+
+
+def _kind(row: "sa.Row[tuple[object, ...]]") -> str:
+    if row.scope or row.state == State.ERASED:
+        return safe(row.scope)
+    return "unreadable"  # its key is gone, by an erasure that this database is older than
 
 
 def _reach(part: MatchPart) -> list[tuple[str, Rule]]:

@@ -113,8 +113,11 @@ def test_a_backup_comes_back_with_the_keys_and_tells_nothing_of_what_was_erased(
     run(optout.app, "erase", kept, "--all", "--yes")
     shutil.copy(copy, back)
     shutil.copy(f"{home}.keys", f"{back}.keys")
+    assert "unreadable" in run(optout.app, "list", "--registry", back)
     with pytest.raises(RegistryError, match="the key of claim"):
         run(optout.app, "show", kept, "--registry", back)
+    with pytest.raises(RegistryError, match="older than an erasure"):
+        run(optout.app, "snapshot", "--registry", back)
 
 
 def test_keys_lie_where_the_environment_says(place, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from optout import projection, snapshot, storage
+from optout.backup import back_up
 from optout.claim_keys import ClaimKeys
 from optout.commitment import commit
 from optout.entry import Draft, draft_erase_identity, draft_move, draft_refresh, draft_submit
@@ -129,27 +130,64 @@ def test_what_is_recorded_is_never_in_the_clear(registry, where):
         assert secret not in left
 
 
-def test_a_copy_of_the_database_without_the_keys_says_nothing(registry, where, tmp_path):
-    registry.append(claim())
-    copy = tmp_path / "copy.db"
+def copied(where: Path, copy: Path) -> Path:
     with sqlite3.connect(where) as source, sqlite3.connect(copy) as target:
         source.backup(target)
+    return copy
+
+
+def test_a_copy_of_the_database_without_the_keys_says_nothing(registry, where, tmp_path):
+    registry.append(claim())
+    copy = copied(where, tmp_path / "copy.db")
     with pytest.raises(RegistryError, match=r"copy\.db\.keys"):
         opened(copy, create=False)
     ClaimKeys.open(f"{copy}.keys", create=True).close()
-    with opened(copy, create=False) as found, pytest.raises(RegistryError, match="the key of"):
-        found.view()
+    with opened(copy, create=False) as found:
+        assert (found.view().match_parts, found.view().locked) == ({}, {1})
+        with pytest.raises(RegistryError, match="the key of"):
+            snapshot.take(found, trust_local=True)
 
 
-def test_a_copy_made_before_the_erasure_cannot_be_read_after_it(registry, where, tmp_path):
-    claim_id = registry.append(claim()).entry.claim
+@pytest.mark.parametrize("how", ["as it stands", "backup"])
+@pytest.mark.parametrize("what", [erase, lambda *given: erase_identity(*given, 1)])
+def test_of_a_copy_made_before_an_erasure_all_but_that_claim_is_read(
+    registry, where, tmp_path, how, what
+):
+    gone, kept = (registry.append(claim(seed)).entry.claim for seed in (1, 2))
+    before = registry.view()
     copy = tmp_path / "copy.db"
-    with sqlite3.connect(where) as source, sqlite3.connect(copy) as target:
-        source.backup(target)
-    erase(registry, claim_id)
+    back_up(str(where), copy) if how == "backup" else copied(where, copy)
+    what(registry, gone)
     shutil.copy(f"{where}.keys", f"{copy}.keys")
-    with opened(copy, create=False) as found, pytest.raises(RegistryError, match="the key of"):
-        found.view()
+    with opened(copy, create=False) as found:
+        view = found.view()
+        assert (view.leaves, view.root) == (before.leaves, before.root)
+        assert (set(view.match_parts), view.locked) == ({2}, {1})
+        assert open_match_part(found.parts(kept)[0]).names == (NAME,)
+        assert {row.claim_id: row.state for row in found.claims()} == {
+            gone: State.RECORDED,
+            kept: State.RECORDED,
+        }
+        with pytest.raises(RegistryError, match=f"the key of claim {gone}"):
+            found.parts(gone)
+        with pytest.raises(RegistryError, match=f"the key of claim {gone}.*older than an erasure"):
+            snapshot.take(found, trust_local=True)
+
+
+def test_a_copy_older_than_an_erasure_works_again_once_that_is_said_again(
+    registry, where, tmp_path
+):
+    gone, kept = (registry.append(claim(seed)).entry.claim for seed in (1, 2))
+    copy = tmp_path / "copy.db"
+    back_up(str(where), copy)
+    erase(registry, gone)
+    shutil.copy(f"{where}.keys", f"{copy}.keys")
+    with opened(copy, create=False) as found:
+        at = found.standing(gone).entry_hash
+        by = Signer.MODERATOR
+        found.append(draft_move(Event.ERASE, gone, at, MODERATOR, by=by))
+        assert snapshot.take(found, trust_local=True).claims["claim_id"].to_pylist() == [kept]
+        assert not found.view().locked
 
 
 def test_a_right_guess_without_the_salt_opens_nothing(registry):
