@@ -1,48 +1,31 @@
 """Rows that were taken back, dropped from a copy that somebody holds; the dry run comes first.
 
-A copy is a folder: Parquet shards, tars (ours or img2dataset's), folders of files as img2dataset
-writes them, datasets as `datasets` saves them. A file is written beside the old one and takes its
-place whole. What no rule here knows is left alone, and named.
+A copy is a folder: Parquet shards, tars (ours or img2dataset's), folders of images, datasets as
+`datasets` saves them. A file is written beside the old one and takes its place whole. What no rule
+here knows is left alone, and named: a copy is clean only where all of it could be told.
 """
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.ipc
-import pyarrow.parquet as pq
 
-from jobs.retract_units import INFO, PART, STATE, Files, Going, Saved, Table, Tar, Unit
-from pipeline.retract import (
-    telling,
-)
+from jobs.copies.survey import survey
+from jobs.copies.units import Going, Looked, Unit, Untold
 from pipeline.retracted import Retracted
-from schemas.errors import StorageError, UsageError
-
-ABOUT = {"manifest.json", "report.html"}
-"""Files of a release that tell of rows, and are not rewritten: take those of the new release."""
+from schemas.errors import SchemaError, StorageError
 
 Told = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A copy as it stands. untold: files with rows by which nobody can tell them."""
-
-    units: tuple[Unit, ...]
-    untold: tuple[Path, ...]
-    about: tuple[Path, ...]
-
-
 @dataclass(slots=True)
 class Report:
-    """What goes, or has gone, out of which files."""
+    """What goes, or has gone, out of which files; untold: what nobody can tell."""
 
     going: list[Going] = field(default_factory=list)
-    untold: Sequence[Path] = ()
-    about: Sequence[Path] = ()
+    untold: list[Untold] = field(default_factory=list)
+    about: list[Path] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -54,54 +37,29 @@ def retract(
 ) -> Report:
     """Return what goes out of a copy, and drop it where `yes`.
 
-    Raises UsageError where there is no such folder, StorageError and SchemaError for files that
-    cannot be read or written; those before them are done, and the same again goes on.
+    Raises UsageError where there is no such folder, StorageError for files that cannot be written;
+    those before them are done, and the same again goes on.
     """
     found = survey(copy)
     report = Report(untold=found.untold, about=found.about)
+    for path in found.leftovers if yes else ():
+        path.unlink(missing_ok=True)
     for number, unit in enumerate(found.units):
-        try:
-            going = unit.look(retracted)
-            if yes and going:
+        looked = _look(unit, retracted)
+        if yes and (looked.going or looked.is_unfinished):
+            try:
                 unit.drop(retracted)
-        except (OSError, pa.ArrowInvalid) as e:
-            raise StorageError(f"could not retract from {unit}: {e}") from e
-        report.going += going
+            except (OSError, SchemaError, pa.ArrowException) as e:
+                raise StorageError(f"could not retract from {unit.path}: {e}") from e
+        report.going += looked.going
+        report.untold += looked.untold
         told(number + 1, len(found.units))
     return report
 
 
-def survey(copy: Path) -> Found:
-    """Return the files of a copy, as units. Raises UsageError."""
-    if not copy.is_dir():
-        raise UsageError(f"expected the folder of a copy, found none at {copy}")
-    units: list[Unit] = []
-    untold: list[Path] = []
-    about: list[Path] = []
-    for place, folders, names in os.walk(copy):
-        here = Path(place)
-        folders.sort()
-        if {STATE, INFO} <= set(names):
-            units.append(Saved(here))
-            folders.clear()
-            continue
-        about += [here / name for name in sorted(ABOUT & set(names))]
-        for name in sorted(names):
-            stem, _, kind = name.rpartition(".")
-            if name.startswith(PART):
-                continue
-            if kind == "tar":
-                units.append(Tar(here / name))
-            elif kind == "parquet" and stem in folders:
-                units.append(Files(here / stem))
-                folders.remove(stem)
-            elif kind == "parquet" and f"{stem}.tar" not in names:
-                _add_table(here / name, units, untold)
-    return Found(tuple(units), tuple(untold), tuple(about))
-
-
-def _add_table(path: Path, units: list[Unit], untold: list[Path]) -> None:
-    if telling(pq.read_schema(path)):
-        units.append(Table(path))
-    elif path.name != "retractions.parquet" and path.parent.name not in {"ledger", "evidence"}:
-        untold.append(path)
+def _look(unit: Unit, retracted: Retracted) -> Looked:
+    """Return what goes out of a unit; of one that cannot be read, that nobody can tell."""
+    try:
+        return unit.look(retracted)
+    except (OSError, SchemaError, pa.ArrowException) as e:
+        return Looked(untold=[Untold(unit.path, str(e))])

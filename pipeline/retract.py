@@ -8,7 +8,8 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import IO, Any
@@ -16,17 +17,17 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipeline.retracted import DIGESTS, IMAGES, Retracted
+from pipeline.retracted import DIGESTS, Retracted, Told, bytes_in, is_image, told_of
+from schemas.canonical import sha256_hex
 from schemas.errors import SchemaError
 
-KEY = "key"
 PASSED_OVER = ({"commitment"}, {"release", "reason"})
 """Columns of a ledger and of retractions, which name rows that are not inside."""
 BATCH_ROWS = 1_000
+BLOCK_BYTES = 1 << 20
 STATISTICS = ("count", "successes")
-_MEMBER = re.compile(r"((?:.*/)?[^./]+)\.([^/]+)")
+_MEMBER = re.compile(r"((?:.*/)?[^./]+)\.[^/]+")
 
 Flags = npt.NDArray[np.bool_]
 
@@ -39,69 +40,87 @@ def telling(schema: pa.Schema) -> list[str]:
 
     A ledger and a file of retractions tell of rows that are not inside.
     """
-    names = set(schema.names)
-    if any(passed <= names for passed in PASSED_OVER):
+    if is_about(schema):
         return []
-    images = [f.name for f in schema if _holds_image(f)]
-    by_name = [n for n in ("uid", *DIGESTS) if n in names]
-    if {"uid", "stored_sha256"} <= names:
+    names = {f.name.lower(): f.name for f in schema if _is_plain(f.type)}
+    by_name = [names[name] for name in ("uid", *DIGESTS) if name in names]
+    if {"uid", "stored_sha256"} <= names.keys():
         return by_name  # it is ours; the images need not be read
-    return [*by_name, *images]
+    return [*by_name, *(f.name for f in schema if f.name not in by_name and _holds_bytes(f.type))]
 
 
-def _holds_image(field: pa.Field) -> bool:
-    kind = field.type
+def is_about(schema: pa.Schema) -> bool:
+    """Say whether a table tells of rows that are not inside."""
+    return any(passed <= set(schema.names) for passed in PASSED_OVER)
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    texts = pa.types.is_string(inner) or pa.types.is_large_string(inner)
+    return bool(texts or _is_binary(inner))
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    of_any_length = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return bool(of_any_length or pa.types.is_fixed_size_binary(kind))
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _holds_bytes(kind.value_type)
     if pa.types.is_struct(kind):
         return {"bytes", "path"} <= {inner.name for inner in kind}
-    binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-    return bool(binary and field.name.lower() in IMAGES)
+    return _is_binary(kind)
 
 
-def stays(table: pa.Table, retracted: Retracted) -> Flags:
-    """Return bool[n]: which rows stay. table: the columns `telling`, and any others."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Which rows stay: bool[n]. untold: how many hold their image elsewhere, and tell nothing."""
+
+    keep: Flags
+    untold: int = 0
+
+    @classmethod
+    def joined(cls, parts: Iterable["Judged"]) -> "Judged":
+        every = list(parts)
+        keep = np.concatenate([np.ones(0, bool), *(one.keep for one in every)])
+        return cls(keep, sum(one.untold for one in every))
+
+
+def judge(table: pa.Table, retracted: Retracted) -> Judged:
+    """Return which rows stay. table: the columns `telling`, and any others."""
     names = telling(table.schema)
-    found = np.ones(table.num_rows, bool)
+    keep = np.ones(table.num_rows, bool)
     if not names:
-        return found
-    at = 0
+        return Judged(keep)
+    at, untold = 0, 0
     for batch in table.select(names).to_batches(max_chunksize=BATCH_ROWS):
         for row in batch.to_pylist():
-            found[at] = keeps({k: v for k, v in row.items() if v is not None}, retracted)
+            found = {k: v for k, v in row.items() if v is not None}
+            told, images = told_of(found), bytes_in(found)
+            digests = () if told.is_ours else (sha256_hex(body) for _, body in images)
+            keep[at] = retracted.stays(told, digests)
+            untold += not told.tells and not images and _names_files(found)
             at += 1
-    return found
+    return Judged(keep, untold)
 
 
-def keeps(row: dict[str, Any], retracted: Retracted) -> bool:
-    try:
-        return retracted.keeps(row)
-    except SchemaError:  # nothing of it is there: a download that failed
-        return True
-
-
-def keys_of(table: pa.Table, out: Flags) -> set[str]:
-    """Return the keys of the rows flagged, in a table beside a tar."""
-    if KEY not in table.column_names:
-        return set()
-    return set(table[KEY].filter(pa.array(out)).to_pylist()) - {None}
-
-
-def without_keys(table: pa.Table, keep: Flags, keys: AbstractSet[str]) -> Flags:
-    """Return which rows stay once those with one of the keys are gone as well."""
-    if KEY not in table.column_names or not keys:
-        return keep
-    hit = pc.fill_null(pc.is_in(table[KEY], pa.array(sorted(keys), pa.string())), fill_value=False)
-    return np.asarray(keep & ~hit.to_numpy(), dtype=bool)
+def _names_files(row: Mapping[str, Any]) -> bool:
+    """Say whether a row has its image in a file that it names; one that has none never had any."""
+    inside = (
+        one for value in row.values() for one in (value if isinstance(value, list) else [value])
+    )
+    return any(isinstance(one, Mapping) and one.get("path") for one in inside)
 
 
 # --- tars
 
 
 def groups(tar: tarfile.TarFile) -> Iterator[tuple[str, list[tuple[tarfile.TarInfo, bytes]]]]:
-    """Yield key and members of each sample of a tar; what belongs to none has no key."""
+    """Yield key and members of each sample of a tar; what is no file belongs to none: key ""."""
     key, members = "", list[tuple[tarfile.TarInfo, bytes]]()
     for info in tar:
-        match = _MEMBER.fullmatch(info.name) if info.isfile() else None
-        own = match[1] if match else ""
+        own = key_of(info.name) if info.isfile() else ""
         if members and (own != key or not own):
             yield key, members
             members = []
@@ -112,34 +131,61 @@ def groups(tar: tarfile.TarFile) -> Iterator[tuple[str, list[tuple[tarfile.TarIn
         yield key, members
 
 
-def sample_of(members: list[tuple[tarfile.TarInfo, bytes]]) -> dict[str, Any]:
-    """Return the members of a key as `webdataset` would give them."""
-    told = ((_MEMBER.fullmatch(info.name), body) for info, body in members)
-    return {match[2].lower(): body for match, body in told if match}
+def key_of(name: str) -> str:
+    """Return the key of the sample that a member belongs to, as `webdataset` has it."""
+    match = _MEMBER.fullmatch(name)
+    return match[1] if match else name
 
 
 @dataclass(frozen=True, slots=True)
 class TarKeys:
-    """The keys of a tar's samples, and of those that were taken back."""
+    """The keys of a tar's samples, of those taken back, and of those that nobody can tell."""
 
     every: frozenset[str]
     gone: frozenset[str]
+    untold: frozenset[str]
 
 
 def tar_keys(file: IO[bytes], retracted: Retracted) -> TarKeys:
     """Return which samples of a tar were taken back. Raises SchemaError for bytes that are none."""
     every: set[str] = set()
     gone: set[str] = set()
+    untold: set[str] = set()
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
             for key, members in groups(tar):
-                if key:
-                    every.add(key)
-                    if not keeps(sample_of(members), retracted):
-                        gone.add(key)
+                if not key:
+                    continue
+                every.add(key)
+                found = {info.name: body for info, body in members}
+                told = told_beside(found)
+                if not retracted.stays(told, map(sha256_hex, found.values())):
+                    gone.add(key)
+                elif not told.tells and not any(map(is_image, found)):
+                    untold.add(key)
+            _require_end(file, tar.offset)
     except tarfile.TarError as e:
         raise SchemaError(f"expected a tar: {e}") from e
-    return TarKeys(frozenset(every), frozenset(gone))
+    return TarKeys(frozenset(every), frozenset(gone), frozenset(untold - gone))
+
+
+def _require_end(file: IO[bytes], at: int) -> None:
+    """Raise SchemaError where something follows what a tar says is its end."""
+    file.seek(at)
+    while block := file.read(BLOCK_BYTES):
+        if block.strip(b"\0"):
+            raise SchemaError(f"expected nothing behind the end of a tar at byte {at:,}")
+
+
+def told_beside(files: Mapping[str, bytes]) -> Told:
+    """Return what the JSON among the files of a sample says; nothing where it is no JSON."""
+    for name, body in sorted(files.items()):
+        if name.lower().endswith(".json"):
+            try:
+                return told_of({"json": body})
+            except SchemaError:  # then its other files tell
+                continue
+    return Told()
 
 
 def write_tar_without(source: IO[bytes], target: IO[bytes], keys: AbstractSet[str]) -> int:
@@ -156,6 +202,46 @@ def write_tar_without(source: IO[bytes], target: IO[bytes], keys: AbstractSet[st
             for info, body in members:
                 new.addfile(info, io.BytesIO(body) if info.isfile() else None)
     return left
+
+
+# --- samples and the table beside them
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What goes out of samples and of the table beside them. rows: bool[n] of the table's."""
+
+    samples: frozenset[str]
+    rows: Flags
+
+
+def joined(every: AbstractSet[str], gone: AbstractSet[str], keys: pa.Array, out: Flags) -> Joined:
+    """Return what goes, where either side tells it.
+
+    every, gone: keys of the samples, and of those taken back. keys: of the table's rows, null for
+    none; out: bool[n], those taken back. Tables leave out folders, so a row is joined by the whole
+    key, else by its last part. Where several share that, and samples and rows do not agree on how
+    many of them go, nobody can say which stay: all of them go.
+    """
+    rows = keys.to_pylist()
+    taken = [row for row, goes in zip(rows, out, strict=True) if goes]
+    whole = every & set(rows)
+    samples = set(gone) | (whole & set(taken))
+    alike: dict[str, list[str]] = {}
+    for key in every - whole:
+        alike.setdefault(_last(key), []).append(key)
+    of_rows, of_taken = Counter(rows), Counter(taken)
+    row_goes = {key for key in whole if key in samples}
+    for name, found in alike.items():
+        lost = len(samples.intersection(found))
+        if of_rows[name] and name not in whole and lost != of_taken[name]:
+            samples.update(found)
+            row_goes.add(name)
+    return Joined(frozenset(samples), out | np.array([row in row_goes for row in rows], bool))
+
+
+def _last(key: str) -> str:
+    return key.rpartition("/")[2]
 
 
 # --- what img2dataset and `datasets` say of their files

@@ -5,13 +5,14 @@
     datasets.load_from_disk(…).filter(retracted.keeps)
 
 A row of a copy that is ours (it has `uid` and `stored_sha256`) is told by its uid. Any other is
-told by a uid, by a digest that it carries, or by that of its image's bytes, whichever is met. A
-sample that has none of them cannot be told and is refused, not let through.
+told by a uid, by a digest that it carries, or by that of any bytes in it, whichever is met. A
+sample that has neither these nor an image's bytes cannot be told and is refused, not let through.
 """
 
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,10 @@ from schemas.tables import RETRACTIONS, require
 
 KIND = "recuse-retractions/1"
 DIGESTS = ("sha256", "stored_sha256")
-IMAGES = ("image", "jpg", "jpeg", "png", "webp", "gif", "bytes")
-"""Under these names samples hold the bytes of their image."""
+IMAGES = {"image", "bytes", "jpg", "jpeg", "jpe", "png", "webp", "gif", "avif", "bmp"}
+IMAGES |= {"tif", "tiff", "heic", "heif", "jxl", "jp2", "j2k"}
+"""Names of columns, and endings of names, under which samples hold the bytes of their image."""
+_HEX = re.compile(rb"(?:[0-9A-Fa-f]{2}){16,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,48 +71,84 @@ class Retracted:
     @classmethod
     def of(cls, table: pa.Table, release: str = "") -> "Retracted":
         """Return what a table RETRACTIONS says."""
-        digests = (d for name in DIGESTS for d in table[name].to_pylist())
-        return cls(frozenset(table["uid"].to_pylist()), frozenset(d for d in digests if d), release)
+        digests = (as_hex(d) for name in DIGESTS for d in table[name].to_pylist())
+        uids = (as_hex(uid) for uid in table["uid"].to_pylist())
+        return cls(frozenset(uids), frozenset(d for d in digests if d), release)
 
     def keeps(self, sample: Mapping[str, Any]) -> bool:
         """Say whether a sample may stay: a row of a table, or what a tar holds under one key.
 
         Raises SchemaError for a sample by which nobody can tell.
         """
-        told = _told(sample)
-        uid = told.get("uid")
-        if uid is not None and "stored_sha256" in told:
-            return uid not in self.uids
-        digests = [told[name] for name in DIGESTS if told.get(name)]
-        digests += [hashlib.sha256(body).hexdigest() for body in images(sample)]
-        if uid is None and not digests:
+        told = told_of(sample)
+        found = bytes_in(sample)
+        if not told.tells and not any(is_image(name) for name, _ in found):
             raise SchemaError(
                 f"expected uid, {', '.join(DIGESTS)} or the bytes of an image in a sample, found"
                 f" {', '.join(map(str, sample))[:200]}: decode images after this filter"
             )
-        return uid not in self.uids and self.digests.isdisjoint(digests)
+        if told.is_ours:
+            return self.stays(told)
+        return self.stays(told, (hashlib.sha256(body).hexdigest() for _, body in found))
+
+    def stays(self, told: "Told", digests: Iterable[str] = ()) -> bool:
+        """Say whether a row may stay. digests: of the bytes in it, hex; not asked for of ours."""
+        if told.uid in self.uids:
+            return False
+        return told.is_ours or self.digests.isdisjoint([*told.digests, *digests])
 
 
-def images(sample: Mapping[str, Any]) -> list[bytes]:
-    """Return the bytes of the images that a sample holds."""
-    found = []
-    for name, value in sample.items():
-        inside = value.get("bytes") if isinstance(value, Mapping) else value
-        named = name.lower() in IMAGES or isinstance(value, Mapping)
-        if named and isinstance(inside, bytes) and name != "json":
-            found.append(inside)
-    return found
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a row says of itself. is_ours: its uid is one that a release has given."""
+
+    uid: str = ""
+    digests: tuple[str, ...] = ()
+    is_ours: bool = False
+
+    @property
+    def tells(self) -> bool:
+        return bool(self.uid or self.digests)
 
 
-def _told(sample: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return where uid and digests stand: in the sample, or in its JSON."""
+def told_of(sample: Mapping[str, Any]) -> Told:
+    """Return uid and digests of a sample, from itself or its JSON. Raises SchemaError for none."""
     inner = sample.get("json")
     if isinstance(inner, bytes | str):
         try:
             inner = json.loads(inner)
         except ValueError as e:
             raise SchemaError(f"expected JSON in a sample, found {inner!r:.80}") from e
-    return {**inner, **sample} if isinstance(inner, Mapping) else sample
+    both = {**inner, **sample} if isinstance(inner, Mapping) else sample
+    row = {str(name).lower(): value for name, value in both.items()}
+    uid = as_hex(row.get("uid"))
+    digests = tuple(d for name in DIGESTS if (d := as_hex(row.get(name))))
+    return Told(uid, digests, bool(uid) and "stored_sha256" in row)
+
+
+def as_hex(value: object) -> str:
+    """Return a uid or digest as releases write it, "" for none: in hex, of small letters."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        body = bytes(value)
+        return body.decode().lower() if _HEX.fullmatch(body) else body.hex()
+    return value.strip().lower() if isinstance(value, str) else ""
+
+
+def bytes_in(sample: Mapping[str, Any]) -> list[tuple[str, bytes]]:
+    """Return name and content of all bytes that a sample holds, those of lists and structs too."""
+    found = []
+    for name, value in sample.items():
+        for inside in value if isinstance(value, list | tuple) else (value,):
+            is_image = isinstance(inside, Mapping)
+            body = inside.get("bytes") if isinstance(inside, Mapping) else inside
+            if isinstance(body, bytes | bytearray | memoryview):
+                found.append(("image" if is_image else str(name), bytes(body)))
+    return found
+
+
+def is_image(name: str) -> bool:
+    """Say whether a column, or a file, of this name holds an image."""
+    return name.rpartition(".")[2].lower() in IMAGES
 
 
 def _table(body: bytes) -> pa.Table:

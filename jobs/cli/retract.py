@@ -22,6 +22,10 @@ KEY = Annotated[
 ]
 KEYS = Annotated[Path | None, typer.Option("--keys", help="File of such keys, one a line.")]
 
+UNTOLD = 3
+"""Exit code where something is left that nobody can tell; `audit verify` has it for *needs*."""
+SHOWN = 20
+
 app = typer.Typer(no_args_is_help=True, help="Drop rows that were taken back from a copy.")
 
 
@@ -40,21 +44,27 @@ def apply(
 ) -> None:
     """Say which rows of a copy go, file by file; with --yes, drop them.
 
-    Parquet shards, tars, img2dataset's folders, and folders saved by `datasets`.
+    Parquet shards, tars, folders of images, and folders saved by `datasets`. Exit code 3 where
+    something is left of which nobody can tell whether it was taken back.
     """
     report = _run(copy, retractions, [*(key or ()), *_listed(keys)], yes=yes)
-    _say(report, done=yes)
+    _say(report, copy, done=yes)
     if report.rows and not yes:
         say(["nothing was changed; --yes drops them"])
+    if report.untold and yes:
+        raise typer.Exit(UNTOLD)
 
 
 @app.command("check")
 def check(copy: COPY, retractions: RETRACTIONS, key: KEY = None, keys: KEYS = None) -> None:
-    """Say which rows of a copy were taken back. Exit code 1 where any is still there."""
+    """Say which rows of a copy were taken back.
+
+    Exit code 1 where any is still there, 3 where something is there of which nobody can tell.
+    """
     report = _run(copy, retractions, [*(key or ()), *_listed(keys)], yes=False)
-    _say(report, done=False)
-    if report.rows:
-        raise typer.Exit(1)
+    _say(report, copy, done=False)
+    if report.rows or report.untold:
+        raise typer.Exit(1 if report.rows else UNTOLD)
 
 
 def _run(copy: Path, retractions: Path, keys: list[str], *, yes: bool) -> "Report":
@@ -79,14 +89,20 @@ def _listed(path: Path | None) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def _say(report: "Report", *, done: bool) -> None:
+def _say(report: "Report", copy: Path, *, done: bool) -> None:
     out = console()
+    inside = copy.resolve()
     for one in report.going:
-        out.print(f"  {safe(one.path)}: {one.rows:,} of {one.of:,} rows")
-    for path in report.untold:
-        say([f"{safe(path)}: nothing there tells its rows; it was left alone"])
+        file = one.path.resolve()
+        outside = "" if file.is_relative_to(inside) else f" (a link to {safe(file)})"
+        out.print(f"  {safe(one.path)}{outside}: {one.rows:,} of {one.of:,} rows")
+    for other in report.untold[:SHOWN]:
+        say([f"{safe(other.path)}: {safe(other.why)}; nobody can tell, and it was left alone"])
+    more = len(report.untold) - SHOWN
+    say([f"and {more:,} more that nobody can tell"] if more > 0 else [])
     if not report.rows:
-        say(["none of the rows that were taken back is there"])
+        rest = " in what can be told" if report.untold else ""
+        say([f"none of the rows that were taken back is there{rest}"])
         return
     for path in report.about:
         say([f"{safe(path)} tells of these rows too: take that of the new release"])

@@ -1,10 +1,6 @@
 """Rows that were taken back leave copies in every layout, once, and nothing else changes."""
 
-import hashlib
-import io
 import json
-import tarfile
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,57 +16,23 @@ from pipeline.shard import with_images, write_parquet, write_vectors
 from pipeline.tars import write_tar
 from schemas.errors import ProofError, SchemaError, StorageError, UsageError
 from schemas.tables import RETRACTIONS, from_rows, vector
-from tests.pipeline.samples import bodies, sample, samples
-
-COUNT = 6
-GONE = {1, 4}
-KEY = SignerKey("builder/test", b"k" * 32)
-VERIFIER = str(KEY.verifier)
-
-
-def ours(count: int = COUNT) -> pa.Table:
-    stored = [hashlib.sha256(b).hexdigest() for b in bodies(count).to_pylist()]
-    table = samples(count)
-    place = table.column_names.index("stored_sha256")
-    return table.set_column(place, table.schema.field(place), pa.array(stored))
+from tests.jobs.retracting import (
+    COUNT,
+    GONE,
+    KEY,
+    VERIFIER,
+    members,
+    ours,
+    require_once,
+    taken_back,
+    write_members,
+)
+from tests.pipeline.samples import bodies, sample
 
 
 @pytest.fixture
 def retractions(tmp_path):
-    rows = ours().to_pylist()
-    taken = [
-        {k: rows[n][k] for k in ("uid", "sha256", "stored_sha256")}
-        | {"release": "f" * 64, "reason": "optout_work"}
-        for n in sorted(GONE)
-    ]
-    body = write_parquet(from_rows(taken, RETRACTIONS))
-    path = tmp_path / "retractions.parquet"
-    path.write_bytes(body)
-    note = sign_file(KIND, body, KEY, {"release": "f" * 64})
-    path.with_name("retractions.parquet.note").write_bytes(note)
-    return path
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
-    }
-
-
-def require_once(copy: Path, retractions: Path) -> None:
-    """A dry run changes nothing, a run drops all of it, and another one has nothing to do."""
-    retracted = Retracted.read(retractions, [VERIFIER])
-    before = contents(copy)
-    would = retract(copy, retracted, yes=False)
-    assert would.rows
-    assert contents(copy) == before
-    assert [(g.path, g.rows) for g in retract(copy, retracted, yes=True).going] == [
-        (g.path, g.rows) for g in would.going
-    ]
-    after = contents(copy)
-    assert retract(copy, retracted, yes=True).rows == 0
-    assert contents(copy) == after
-    assert not [name for name in after if ".part-" in name]
+    return taken_back(tmp_path)
 
 
 # --- (a) Parquet
@@ -109,15 +71,10 @@ def test_a_table_without_uids_is_told_by_its_digests_or_images(tmp_path, retract
         "images.parquet": (2, COUNT),
     }
     assert pq.read_table(copy / "images.parquet")["n"].to_pylist() == [0, 2, 3, 5]
-    assert [p.name for p in report.untold] == ["captions.parquet"]
+    assert [one.path.name for one in report.untold] == ["captions.parquet"]
 
 
 # --- (b) tars
-
-
-def members(path: Path) -> dict[str, bytes]:
-    with tarfile.open(path) as tar:
-        return {m.name: tar.extractfile(m).read() for m in tar}
 
 
 def test_rows_leave_our_tars(tmp_path, retractions):
@@ -140,12 +97,14 @@ def test_rows_leave_our_tars(tmp_path, retractions):
 def test_a_bare_tar_is_told_by_its_images(tmp_path, retractions):
     copy = tmp_path / "copy"
     copy.mkdir()
-    with tarfile.open(copy / "a.tar", "w") as tar:
-        for n, body in enumerate(bodies(COUNT).to_pylist()):
-            for name, content in ((f"x/{n}.jpg", body), (f"x/{n}.txt", b"caption")):
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
+    write_members(
+        copy / "a.tar",
+        (
+            (f"x/{n}.{kind}", content)
+            for n, body in enumerate(bodies(COUNT).to_pylist())
+            for kind, content in (("jpg", body), ("txt", b"caption"))
+        ),
+    )
     require_once(copy, retractions)
     assert {name.split(".")[0] for name in members(copy / "a.tar")} == {"x/0", "x/2", "x/3", "x/5"}
 
@@ -238,31 +197,6 @@ def test_only_trusted_keys_take_rows_back(tmp_path, retractions):
         Retracted.read(b"PAR1", [VERIFIER], broken)
 
 
-def test_a_run_that_was_cut_off_is_finished_by_the_next(tmp_path, retractions, monkeypatch):
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for suffix, body in write_tar(ours(), bodies(COUNT), "jpg", 0).items():
-        (copy / f"00000{suffix}").write_bytes(body)
-    retracted = Retracted.read(retractions, [VERIFIER])
-    replace = Path.replace
-    done = []
-
-    def failing(self, target):  # the tar takes its place, its table does not
-        if done:
-            raise OSError("disk full")
-        done.append(replace(self, target))
-        return done[-1]
-
-    monkeypatch.setattr(Path, "replace", failing)
-    with pytest.raises(StorageError, match="disk full"):
-        retract(copy, retracted, yes=True)
-    monkeypatch.undo()
-    assert not list(copy.glob(".part-*"))
-    assert retract(copy, retracted, yes=True).rows == len(GONE)
-    assert pq.read_table(copy / "00000.parquet").num_rows == COUNT - len(GONE)
-    assert retract(copy, retracted, yes=False).rows == 0
-
-
 def test_the_command_says_what_would_go_before_it_goes(tmp_path, retractions):
     copy = tmp_path / "copy"
     copy.mkdir()
@@ -285,7 +219,16 @@ def test_the_command_says_what_would_go_before_it_goes(tmp_path, retractions):
     assert path.read_bytes() == before
     assert "dropped: 2 rows" in run("apply", *arguments, "--yes").output
     clean = run("check", *arguments)
-    assert clean.exit_code == 0
+    assert clean.exit_code == 0, clean.output
     assert "none of the rows" in clean.output
+    path.rename(tmp_path / "elsewhere.parquet").write_bytes(before)
+    path.symlink_to(tmp_path / "elsewhere.parquet")
+    assert "a link to" in " ".join(run("apply", *arguments, "--yes").output.split())
+    (copy / "more.zip").write_bytes(b"PK")
+    for words in (("check", *arguments), ("apply", *arguments, "--yes")):
+        untold = run(*words)
+        assert untold.exit_code == 3
+        assert "more.zip" in untold.output
+        assert "nobody can tell" in untold.output
     bare = CliRunner().invoke(command.app, ["check", *arguments])
     assert isinstance(bare.exception, UsageError)

@@ -64,5 +64,20 @@ def test_digests_of_a_sample_are_read_out_of_its_json():
 
 
 def test_a_sample_by_which_nobody_can_tell_is_refused():
-    with pytest.raises(SchemaError, match="after this filter"):
-        retracted().keeps({"caption": "a tree", "image": object()})
+    for beside in ({"caption": "a tree"}, {"cls": b"3"}, {"image.path": "1.jpg"}):
+        with pytest.raises(SchemaError, match="after this filter"):
+            retracted().keeps({**beside, "image": object()})
+
+
+@pytest.mark.parametrize("name", ["jpg", "input.jpg", "AVIF", "bin", "image"])
+def test_bytes_are_told_under_any_name(name):
+    for body in (bodies(COUNT)[GONE].as_py(), bytearray(bodies(COUNT)[GONE].as_py())):
+        held = {"bytes": body, "path": None}
+        for value in (body, held, [held, held]):
+            assert not retracted().keeps({name: value, "sha256": "0" * 64})
+
+
+def test_digests_are_told_in_any_form():
+    told = sample(GONE)["sha256"]
+    for value in (told.upper(), bytes.fromhex(told), told.encode(), bytearray.fromhex(told)):
+        assert not retracted().keeps({"sha256": value})

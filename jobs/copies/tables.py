@@ -1,0 +1,156 @@
+"""Tables of a copy: Parquet files, and folders that `datasets` has saved."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet as pq
+
+from jobs.copies.files import instead
+from jobs.copies.units import Going, Looked, Untold, going, untold
+from pipeline.retract import Flags, Judged, info_without, judge, telling
+from pipeline.retracted import Retracted
+from schemas.canonical import sha256_hex
+from schemas.errors import SchemaError
+
+STATE, INFO = "state.json", "dataset_info.json"
+ELSEWHERE = "rows whose images lie elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A Parquet file of rows."""
+
+    path: Path
+
+    def look(self, retracted: Retracted) -> Looked:
+        found = judged(self.path, retracted)
+        gone = int((~found.keep).sum())
+        return Looked(
+            going(self.path, gone, len(found.keep)), untold(self.path, found.untold, ELSEWHERE)
+        )
+
+    def drop(self, retracted: Retracted) -> None:
+        filter_parquet(self.path, judged(self.path, retracted).keep)
+
+
+def judged(path: Path, retracted: Retracted) -> Judged:
+    """Return which rows of a Parquet file stay."""
+    with pq.ParquetFile(path) as file:
+        names = telling(file.schema_arrow)
+        return Judged.joined(
+            judge(file.read_row_group(g, columns=names), retracted)
+            for g in range(file.num_row_groups)
+        )
+
+
+def filter_parquet(path: Path, keep: Flags) -> None:
+    """Write a Parquet file without some rows, its row groups, codecs and metadata as they were."""
+    with pq.ParquetFile(path) as file:
+        groups = file.num_row_groups
+        columns = file.metadata.num_columns
+        codecs = {
+            c.path_in_schema: c.compression
+            for c in (file.metadata.row_group(0).column(i) for i in range(columns if groups else 0))
+        }
+        with (
+            instead(path) as target,
+            pq.ParquetWriter(
+                target,
+                file.schema_arrow,
+                compression={name: _codec(codec) for name, codec in codecs.items()} or "zstd",
+                write_page_index=True,
+            ) as writer,
+        ):
+            at = 0
+            for number in range(groups):
+                group = file.read_row_group(number)
+                own = keep[at : at + group.num_rows]
+                at += group.num_rows
+                if own.any():
+                    writer.write_table(group.filter(pa.array(own)))
+
+
+def _codec(name: str) -> str:
+    return "none" if name == "UNCOMPRESSED" else name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A folder of `datasets.Dataset.save_to_disk`."""
+
+    path: Path
+
+    def look(self, retracted: Retracted) -> Looked:
+        gone: list[Going] = []
+        unclear: list[Untold] = []
+        for file in self.files():
+            found = self._judged(file, retracted)
+            gone += going(file, int((~found.keep).sum()), len(found.keep))
+            unclear += untold(file, found.untold, ELSEWHERE)
+        return Looked(gone, unclear)
+
+    def drop(self, retracted: Retracted) -> None:
+        kept = {file: self._judged(file, retracted).keep for file in self.files()}
+        left = sum(int(keep.sum()) for keep in kept.values())
+        state = self._state()
+        before = (self.path / STATE).read_bytes()
+        state["_fingerprint"] = sha256_hex(before + str(left).encode())[:16]
+        info = info_without((self.path / INFO).read_bytes(), {str(state.get("_split")): left})
+        # Before the rows: as long as any is there, the next run comes by here again.
+        for name, body in ((INFO, info), (STATE, json.dumps(state, indent=2).encode())):
+            with instead(self.path / name) as target:
+                target.write(body)
+        for file, keep in kept.items():
+            if not keep.all():
+                _filter_arrow(file, keep)
+
+    def files(self) -> list[Path]:
+        """Return the files of its rows. Raises SchemaError where it does not say which."""
+        listed = self._state().get("_data_files")
+        found = []
+        for one in listed if isinstance(listed, list) else [None]:
+            name = one.get("filename") if isinstance(one, dict) else None
+            if not isinstance(name, str) or Path(name).name != name:
+                raise SchemaError(
+                    f"expected names of files as _data_files in {self.path / STATE}, found {name!r}"
+                )
+            found.append(self.path / name)
+        return found
+
+    def _state(self) -> dict[str, object]:
+        try:
+            state = json.loads((self.path / STATE).read_bytes())
+        except ValueError as e:
+            raise SchemaError(f"expected JSON in {self.path / STATE}: {e}") from e
+        if not isinstance(state, dict):
+            raise SchemaError(f"expected an object in {self.path / STATE}")
+        return state
+
+    @staticmethod
+    def _judged(file: Path, retracted: Retracted) -> Judged:
+        def parts() -> Iterator[Judged]:
+            with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as reader:
+                if not telling(reader.schema):
+                    raise SchemaError(f"expected columns that tell its rows in {file}, found none")
+                for batch in reader:
+                    yield judge(pa.Table.from_batches([batch]), retracted)
+
+        return Judged.joined(parts())
+
+
+def _filter_arrow(path: Path, keep: Flags) -> None:
+    with (
+        pa.memory_map(str(path)) as source,
+        pa.ipc.open_stream(source) as reader,
+        instead(path) as target,
+        pa.ipc.new_stream(target, reader.schema) as writer,
+    ):
+        at = 0
+        for batch in reader:
+            own = keep[at : at + batch.num_rows]
+            at += batch.num_rows
+            writer.write_batch(batch.filter(pa.array(own)))

@@ -1,0 +1,62 @@
+"""What the layouts have in common: files of a copy that change together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.retracted import Retracted
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """A file, or a folder of files, out of which rows go. of: how many it has."""
+
+    path: Path
+    rows: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """A file with something by which nobody can tell whether it was taken back."""
+
+    path: Path
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What goes out of a unit, and what of it nobody can tell.
+
+    is_unfinished: a run broke off here, with less to do than going says.
+    """
+
+    going: Sequence[Going] = ()
+    untold: Sequence[Untold] = ()
+    is_unfinished: bool = False
+
+
+class Unit(Protocol):
+    """Files of a copy that change together."""
+
+    @property
+    def path(self) -> Path:
+        """The file or folder by which it is named."""
+        ...
+
+    def look(self, retracted: Retracted) -> Looked:
+        """Return out of which files how many rows would go."""
+        ...
+
+    def drop(self, retracted: Retracted) -> None:
+        """Rewrite them."""
+        ...
+
+
+def going(path: Path, rows: int, of: int) -> list[Going]:
+    return [Going(path, rows, of)] if rows else []
+
+
+def untold(path: Path, count: int, of_what: str) -> list[Untold]:
+    return [Untold(path, f"{count:,} {of_what}")] if count else []
