@@ -77,8 +77,13 @@ def _refusal(url: str, found: Answer) -> RegistryError:
 
 
 def _call(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and parts.hostname and not parts.query
+        _ = parts.port  # a number, where there is one
+    except ValueError:  # an address in brackets that is none
+        sound = False
+    if not sound or not url.isascii() or not url.isprintable() or " " in url:
         raise UsageError(f"expected the http(s) address of a witness, found {url!r:.120}")
     return f"{url.rstrip('/')}/{CALL}"
 

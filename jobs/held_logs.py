@@ -40,8 +40,10 @@ def of_store(store: Store, policy: Policy) -> HeldLog:
     if not store.exists(CHECKPOINT_FILE):
         raise StorageError(f"expected a published log (with {CHECKPOINT_FILE}) in {store.root}")
     body = store.read(CHECKPOINT_FILE)
-    head = policies.opened(body, policy).checkpoint
+    vouched = policies.opened(body, policy)
+    head = vouched.checkpoint
     reader = TileReader(store.read, head.size, head.root)
-    seen = Head(head.origin, head.size, head.root.hex(), body)
-    keep(seen, root_at=lambda size: reader.root_at(size).hex())
+    seen = Head(head.origin, head.size, head.root.hex(), body, vouched.log)
+    known = policy.log_keys(head.origin)
+    keep(seen, known, root_at=lambda size: reader.root_at(size).hex())
     return HeldLog(store.root, head.origin, reader, store.read, ((head.size, body),))

@@ -57,14 +57,16 @@ def publish(
     policy: whose witnesses with an address are asked; one that does not answer is told of, and
     asked again the next time. store: null where nothing is to be written.
     Raises RegistryError for another key than the log's, RollbackError where the store holds a
-    longer log or another one.
+    longer log or another one, or a witness knows one; what others cosigned is kept.
     """
     require_key(registry, key.verifier)
     made = note_epoch(registry)
     head, body = sign_head(registry, key)
     leaves = registry.leaf_hashes(head.size)
-    cosigned, body = _cosigned(body, policy, leaves)
+    cosigned, body, rollback = _cosigned(body, policy, leaves)
     registry.keep_checkpoint(head.size, body)
+    if rollback is not None:  # nothing is shown to anybody of a log that somebody knows otherwise
+        raise rollback
     files = write(registry, head, body, leaves, store) if store else 0
     return Published(head, body, made, cosigned, files)
 
@@ -110,9 +112,10 @@ def _is_signed(body: bytes, head: Checkpoint, key: VerifierKey) -> bool:
 
 def _cosigned(
     body: bytes, policy: Policy, leaves: Sequence[bytes]
-) -> tuple[tuple[Cosigned, ...], bytes]:
+) -> tuple[tuple[Cosigned, ...], bytes, RollbackError | None]:
     told: list[Cosigned] = []
     lines: list[Signature] = []
+    rollback: RollbackError | None = None
     for witness in policy.witnesses:
         if not witness.url:
             told.append(Cosigned(witness, None, "has no address in the policy"))
@@ -122,15 +125,16 @@ def _cosigned(
                 witness.url, witness.key, body, lambda old: merkle.consistency_proof(leaves, old),
                 known=len(leaves),
             )  # fmt: skip
-        except RollbackError:
-            raise
-        except (FetchError, ProofError, RegistryError) as e:  # its trouble, and not the log's
+        except RollbackError as e:
+            rollback = rollback or e
+            continue
+        except (FetchError, RegistryError, UsageError) as e:  # its trouble, and not the log's
             told.append(Cosigned(witness, None, str(e)))
             continue
         lines.append(line)
         times = cosignature.times(_with(body, [line]), [witness.key])
         told.append(Cosigned(witness, times[witness.key]))
-    return tuple(told), _with(body, lines) if lines else body
+    return tuple(told), _with(body, lines) if lines else body, rollback
 
 
 def _with(body: bytes, lines: Iterable[Signature]) -> bytes:

@@ -10,8 +10,10 @@ from jobs.publishing import newest_checkpoint, sign_head
 from optout import receipt
 from optout.entry import Random
 from optout.keys import SEED_BYTES
+from optout.log import checkpoint, merkle, note
 from optout.log import policy as policies
 from optout.log import proof as proofs
+from optout.log.checkpoint import Checkpoint
 from optout.log.note import SignerKey, VerifierKey, parse_verifier_key
 from optout.log.policy import Log, Policy
 from optout.receipt import Receipt
@@ -79,12 +81,53 @@ def write(files: ReceiptFiles, made: Receipt, shown: proofs.LogProof | None) -> 
         write_private(files.proof, proofs.render(shown))
 
 
-def replace_proof(files: ReceiptFiles, shown: proofs.LogProof) -> None:
-    """Write another proof in place of the one before."""
-    part = files.proof.with_name(f".{files.proof.name}.part")
+def renew(files: ReceiptFiles, held: Receipt, shown: proofs.LogProof) -> bool:
+    """Write another proof in place of the one before, unless that has more signatures.
+
+    Returns whether it was written. Raises ProofError where it is not that of the receipt's entry.
+    """
+    proved_head(held, shown)
+    before = _proof_before(files, held)
+    if before and _signatures(before) > _signatures(shown):
+        return False
+    _rewrite(files.proof, proofs.render(shown))
+    return True
+
+
+def _rewrite(path: Path, body: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
-    write_private(part, proofs.render(shown))
-    part.replace(files.proof)
+    write_private(part, body)
+    part.replace(path)
+
+
+def proved_head(held: Receipt, shown: proofs.LogProof) -> Checkpoint:
+    """Return the state of the log that a proof shows the entry of a receipt in, whoever signed it.
+
+    Raises ProofError where it is of another log or another entry.
+    """
+    head = checkpoint.parse(shown.checkpoint)
+    if (head.origin, shown.index) != (held.origin, held.seq):
+        raise ProofError(
+            f"expected entry {held.seq} of {held.origin}, found {shown.index} of {head.origin}"
+        )
+    leaf = merkle.leaf_hash(held.entry.leaf())
+    merkle.verify_inclusion(leaf, shown.index, head.size, shown.hashes, head.root)
+    return head
+
+
+def _proof_before(files: ReceiptFiles, held: Receipt) -> proofs.LogProof | None:
+    """Return the proof that a receipt has, null where it has none that holds."""
+    try:
+        before = proofs.parse(files.proof.read_bytes())
+        proved_head(held, before)
+    except (OSError, ProofError):
+        return None
+    return before
+
+
+def _signatures(shown: proofs.LogProof) -> int:
+    return len(note.parse(shown.checkpoint).signatures)
 
 
 def policy_beside(registry: str) -> Path:
@@ -92,10 +135,27 @@ def policy_beside(registry: str) -> Path:
     return claimant_folder(registry) / POLICY_FILE
 
 
-def policy_near(files: ReceiptFiles) -> Path:
-    """Return the policy that goes with a receipt: beside it, else where the registry keeps one."""
-    beside = files.opened.with_name(POLICY_FILE)
-    return beside if beside.exists() else policy_beside(registry_at(""))
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """A policy and where it stands. is_own: it is the verifier's, and did not come with a proof."""
+
+    policy: Policy
+    path: Path
+    is_own: bool
+
+
+def policy_for(files: ReceiptFiles, origin: str, registry: str, given: Path | None) -> Trusted:
+    """Return by which policy to read a receipt: the one given, that of a registry of one's own.
+
+    Where neither knows the log of that origin, the one beside the receipt, which says what whoever
+    gave it wants believed. Raises UsageError where there is none.
+    """
+    if given is not None:
+        return Trusted(read_policy(given), given, is_own=True)
+    own, beside = policy_beside(registry_at(registry)), files.opened.with_name(POLICY_FILE)
+    if own.exists() and (trusted := read_policy(own)).log_keys(origin):
+        return Trusted(trusted, own, is_own=True)
+    return Trusted(read_policy(beside), beside, is_own=False)
 
 
 def write_policy(path: Path, key: VerifierKey) -> None:
@@ -103,6 +163,18 @@ def write_policy(path: Path, key: VerifierKey) -> None:
     if path.exists():
         return
     write_private(path, Policy(logs=(Log(key),)).to_bytes())
+
+
+def add_log(path: Path, key: VerifierKey) -> bool:
+    """Add a key of a log to a policy file, what else is in it left as it is.
+
+    Returns whether there is such a file. Raises UsageError where it holds no policy.
+    """
+    if not path.exists():
+        return False
+    if key not in read_policy(path).log_keys(key.name):
+        _rewrite(path, f"log {key}\n".encode() + path.read_bytes())
+    return True
 
 
 def read_policy(path: Path) -> Policy:
@@ -119,17 +191,23 @@ def read_policy(path: Path) -> Policy:
 
 def read(files: ReceiptFiles) -> tuple[Receipt, proofs.LogProof]:
     """Return a receipt as its files hold it, unverified. Raises UsageError, ProofError."""
-    bodies = []
-    for path in (files.opened, files.proof):
-        try:
-            bodies.append(path.read_bytes())
-        except OSError as e:
-            raise UsageError(f"expected a receipt in {path}: {e.strerror or e}") from e
-    made = receipt.parse(bodies[0], str(files.opened))
+    made, body = read_opened(files), _body(files.proof)
     try:
-        return made, proofs.parse(bodies[1])
+        return made, proofs.parse(body)
     except ProofError as e:
         raise ProofError(f"{files.proof}: {e}") from e
+
+
+def read_opened(files: ReceiptFiles) -> Receipt:
+    """Return what a receipt's proof is about, unverified. Raises UsageError, ProofError."""
+    return receipt.parse(_body(files.opened), str(files.opened))
+
+
+def _body(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as e:
+        raise UsageError(f"expected a receipt in {path}: {e.strerror or e}") from e
 
 
 def log_key_of(registry: Registry) -> VerifierKey | None:

@@ -6,7 +6,7 @@ each other prove it to anybody.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,21 +14,24 @@ from jobs.claimant_files import data_folder
 from jobs.list_files import file_name
 from optout.log import checkpoint
 from optout.log.fork import Fork
+from optout.log.note import VerifierKey
 from schemas.canonical import canonical_json, sha256_hex
 from schemas.errors import ProofError, RollbackError, StorageError
 
 SEEN = "seen"
 FORKS = "forks"
+KEY_CHARS = 32  # of the hash of a key, in the name of its file: nobody makes another key to it
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A verified state of a log. body: the signed note that says so."""
+    """A verified state of a log. body: the signed note that says so; key: whose signature."""
 
     origin: str
     size: int
     root: str
     body: bytes
+    key: VerifierKey
 
 
 def seen_folder() -> Path:
@@ -37,25 +40,29 @@ def seen_folder() -> Path:
 
 
 def keep(
-    head: Head, folder: Path | None = None, root_at: Callable[[int], str] | None = None
+    head: Head,
+    keys: Iterable[VerifierKey] = (),
+    root_at: Callable[[int], str] | None = None,
+    folder: Path | None = None,
 ) -> None:
     """Keep a state, unless a newer one is kept.
 
+    keys: of the same log, which whoever asks trusts as well, as those before a rotation; a state
+    by any other key is not held against this one, since anybody can sign under any origin.
     root_at: the root of the log at an older size, where its entries are at hand.
     Raises RollbackError where the log has shrunk since, or shows another root at the same size;
     then both notes are kept beside each other, and the message says where. Also where the log
     does not continue the older state.
     """
     home = folder or seen_folder()
-    path = home / f"{file_name(head.origin)}.json"
-    held = _read(path)
+    path, held = _newest(home, head, keys)
     if held is None or head.size > held.size:
         if held is not None and root_at is not None and root_at(held.size) != held.root:
             raise RollbackError(
                 f"expected root {held.root} of {head.origin} at size {held.size}, as this machine"
                 f" has seen ({path}), found {root_at(held.size)}: its publisher shows two histories"
             )
-        _write(path, head)
+        _write(_path(home, head.origin, head.key), head)
         return
     if head.size < held.size:
         raise RollbackError(
@@ -71,21 +78,31 @@ def keep(
         )
 
 
-def require_known(head: Head, folder: Path | None = None) -> None:
+def require_known(head: Head, keys: Iterable[VerifierKey] = (), folder: Path | None = None) -> None:
     """Raise RollbackError where a state contradicts one of the same size; older ones are let be.
 
-    A newer state is kept. For proofs, which may be of any age.
+    A newer state is kept. keys: as `keep` takes them. For proofs, which may be of any age.
     """
-    home = folder or seen_folder()
-    held = _read(home / f"{file_name(head.origin)}.json")
+    home, known = folder or seen_folder(), tuple(keys)
+    _, held = _newest(home, head, known)
     if held is None or head.size >= held.size:
-        keep(head, home)
+        keep(head, known, folder=home)
 
 
-def _read(path: Path) -> Head | None:
+def _path(home: Path, origin: str, key: VerifierKey) -> Path:
+    return home / f"{file_name(origin)}.{sha256_hex(key.public)[:KEY_CHARS]}.json"
+
+
+def _newest(home: Path, head: Head, keys: Iterable[VerifierKey]) -> tuple[Path, Head | None]:
+    """Return the newest state by the key of a state, or one of the others; null where none is."""
+    found = [(path := _path(home, head.origin, key), _read(path, key)) for key in {head.key, *keys}]
+    return max(found, key=lambda one: one[1].size if one[1] else -1)
+
+
+def _read(path: Path, key: VerifierKey) -> Head | None:
     try:
         said = json.loads(path.read_bytes())
-        return Head(said["origin"], said["size"], said["root"], said["note"].encode())
+        return Head(said["origin"], said["size"], said["root"], said["note"].encode(), key)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:

@@ -40,9 +40,9 @@ def export_list(registry: Registry, key: SignerKey, store: Store, clock: Clock) 
 
 
 def seen_head(found: SignedList) -> Head:
-    """Return the state of a list's log as this machine remembers it."""
+    """Return the state of a list's log, by the list's key, as this machine remembers it."""
     note = found.note
-    return Head(note.origin, note.size, note.root, found.snapshot.checkpoint or found.body)
+    return Head(note.origin, note.size, note.root, found.body, found.key)
 
 
 def import_list(source: Store, key: VerifierKey, home: Store) -> Kept:

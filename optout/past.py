@@ -19,7 +19,7 @@ from optout.log import checkpoint, proof
 from optout.log import policy as policies
 from optout.log.merkle import leaf_hash
 from optout.log.note import VerifierKey
-from optout.log.policy import Policy
+from optout.log.policy import Policy, Vouched
 from optout.log.proof import LogProof
 from optout.log.sparse import Proof, SparseMap, verify
 from optout.notice import EpochNotice
@@ -98,18 +98,19 @@ def make(
 ) -> StatusProof:
     """Return the proof of where a claim stood at a date, by default at the newest epoch.
 
-    signed: kept checkpoints by size, the smallest first. Raises ClaimError where no epoch with a
-    checkpoint was there by then.
+    signed: kept checkpoints by size, the smallest first; what the policy does not take, as of a key
+    before a rotation that it does not name, is passed over. Raises ClaimError where no epoch with
+    a checkpoint was there by then.
     """
     leaves, where = view.leaves, view.origin
     hashes = [leaf_hash(leaf) for leaf in leaves]
+    usable = [(size, body, vouched) for size, body in signed if (vouched := _vouched(body, policy))]
     known = [
-        (seq, epoch, body)
+        (seq, epoch, found[1], found[2])
         for seq, epoch in epochs(leaves, where)
-        if (body := next((b for size, b in signed if size > seq), None))
+        if (found := next((one for one in usable if one[0] > seq), None))
     ]
-    times = [_moment(epoch, policies.opened(body, policy).times, policy).at
-             for _, epoch, body in known]  # fmt: skip
+    times = [_moment(epoch, vouched.times, policy).at for _, epoch, _, vouched in known]
     before = [n for n, time in enumerate(times) if at is None or time <= at]
     if not before:
         raise ClaimError(
@@ -120,7 +121,7 @@ def make(
     origin = checkpoint.parse(known[before[-1]][2]).origin
 
     def shown(number: int) -> Shown:
-        seq, epoch, body = known[number]
+        seq, epoch, body, _ = known[number]
         standings = replay(leaves[: epoch.size], where)
         return _shown(claim, epoch, prove(seq, hashes, body), standings.get(claim), standings)
 
@@ -130,6 +131,13 @@ def make(
         before=shown(before[-1]),
         after=shown(after[0]) if after else None,
     )
+
+
+def _vouched(body: bytes, policy: Policy) -> Vouched | None:
+    try:
+        return policies.opened(body, policy)
+    except ProofError:
+        return None
 
 
 def _shown(

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 NEEDS_REGISTRY = (
     "needs --registry: what has become of the claim since, and whether the log still shows it."
 )
+CAME_ALONG = (
+    "the policy came along with the receipt: whoever gave you both may have written it. Name one"
+    " that you trust (--policy)."
+)
 STATES = {
     "recorded": "recorded: it stands in the log; listed works and their copies are left out of"
     " builds that take a snapshot from now on",

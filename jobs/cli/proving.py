@@ -13,7 +13,7 @@ from schemas.errors import UsageError
 
 POLICY = Annotated[
     Path | None,
-    typer.Option("--policy", help="File that says whose keys count. [beside the receipt]"),
+    typer.Option("--policy", help="File that says whose keys count. [your registry's]"),
 ]
 
 
@@ -28,22 +28,24 @@ def receipt(
     from jobs import receipts
     from jobs.claimant_files import receipt_path, registry_at
     from jobs.cli import claim_words
-    from optout import receipt as made
 
     with opened(registry) as found:
         claim_id = whole_id(found, claim)
         files = receipts.files_at(path or receipt_path(registry_at(registry), claim_id))
-        try:
-            held = made.parse(files.opened.read_bytes(), str(files.opened))
-        except OSError as e:
-            raise UsageError(f"expected a receipt in {files.opened}: {e.strerror or e}") from e
+        held = receipts.read_opened(files)
+        if (held.claim, held.origin) != (claim_id, found.log_key()[0]):
+            raise UsageError(
+                f"expected the receipt of claim {claim_id} of {found.log_key()[0]} in"
+                f" {files.opened}, found that of {held.claim} of {held.origin}"
+            )
         shown = receipts.prove(found, held.seq, receipts.signer_of(found))
         if shown is None:
             raise UsageError(
                 f"expected a published checkpoint of {found.where} beyond entry {held.seq}, found"
                 " none yet: recuse registry publish makes one"
             )
-    receipts.replace_proof(files, shown)
+    renewed = receipts.renew(files, held, shown)
+    say([] if renewed else ["the proof that is there has more signatures, and stays"])
     say(claim_words.receipt_words(files, proved=True))
 
 
@@ -67,12 +69,15 @@ def verify_receipt(
     from schemas.errors import RollbackError
 
     files = receipts.files_at(receipt)
-    place = policy or receipts.policy_near(files)
     made, shown = receipts.read(files)
-    held = verify(made, shown, trusted := receipts.read_policy(place))
+    trusted = receipts.policy_for(files, made.origin, registry, policy)
+    held = verify(made, shown, trusted.policy)
     head = held.proved.checkpoint
-    require_known(Head(head.origin, head.size, head.root.hex(), shown.checkpoint))
-    say(proof_words.receipt(held, trusted, str(place)))
+    if trusted.is_own:  # else whoever gave the receipt could write what is remembered of a log
+        signed = Head(head.origin, head.size, head.root.hex(), shown.checkpoint, held.proved.log)
+        require_known(signed, trusted.policy.log_keys(head.origin))
+    say(proof_words.receipt(held, trusted.policy, str(trusted.path)))
+    say([] if trusted.is_own else [proof_words.CAME_ALONG])
     if not registry:
         say([proof_words.NEEDS_REGISTRY])
         return

@@ -76,6 +76,7 @@ def rotate(
     from jobs.claimant_files import registry_at
     from jobs.list_files import log_key_path, read_signer, write_signer
     from jobs.publishing import require_key
+    from jobs.receipts import add_log, policy_beside
     from optout.keys import SEED_BYTES, SigningKey
     from optout.log.note import SignerKey
     from optout.notice import rotation_bytes
@@ -94,11 +95,14 @@ def rotate(
         write_signer(signer, target)  # first: a log whose key was lost could not go on
         signed = rotation_bytes(str(old.verifier), str(signer.verifier))
         found.set_log_key(signer.verifier, SigningKey(old.seed).sign(signed))
+    policy = policy_beside(place)
+    added = add_log(policy, signer.verifier)
     say([f"the log {origin} is signed by another key from now on"])
     console().print(f"verifier key: [bold]{safe(signer.verifier)}[/], private key: {safe(target)}")
     say([
         "give it to all who verify: with a policy of the old key alone they refuse what comes now.",
         f"the old key is in {retired}" if target == path else f"the old key stays in {path}",
+        *([f"it stands in {policy} as well, beside the old one"] if added else []),
     ])  # fmt: skip
 
 
@@ -129,6 +133,11 @@ def publish(
         signer = read_signer(key) if key else signer_of(found)
         if signer is None:
             raise RegistryError(f"expected the key that signs for the log of {place} (--key FILE)")
+        if signer.verifier not in trusted.log_keys(signer.name):
+            raise UsageError(
+                f"expected the line `log {signer.verifier}` in {policy or policy_beside(place)},"
+                " found no such log: nobody could verify by it what is published"
+            )
         done = run(found, signer, trusted, open_store(to) if to else None)
     say(proof_words.published(done, to))
     if not policies.opened(done.body, trusted).quorum:

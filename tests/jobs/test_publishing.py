@@ -1,6 +1,7 @@
 """A registry that publishes: receipts by witnesses, tiles in a store, keys that change, faults."""
 
 import json
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -13,12 +14,15 @@ from optout.log import checkpoint
 from optout.log.note import COSIGNATURE, SignerKey, parse_verifier_key
 from optout.log.policy import Log, Policy
 from optout.log.policy import Witness as Trusted
+from optout.log.witness import CALL
 from optout.registry import Registry
 from schemas.errors import ProofError, RegistryError, RollbackError, StorageError, UsageError
 from tests.fakes import FixedClock, MemoryStore
 from tests.independent import c2sp_check
 from tests.jobs.commands import run
 from tests.optout.claims import draft, random_bytes
+from tests.servers import Answer as Served
+from tests.servers import serve
 
 WITNESS = SignerKey("witness.example", bytes([7] * 32), COSIGNATURE)
 AT = 1_767_225_600
@@ -127,6 +131,144 @@ def test_a_witness_that_does_not_answer_is_told_of(place, witness):
     said = run(registry.app, "publish", "--policy", place / "policy", "--to", place / "log")
     assert "cosigned 2026-01-01" in said
     assert "witness.example" in (place / "log" / "checkpoint").read_text()
+
+
+@pytest.mark.parametrize("trouble", [500, 404, "http://[::1", "http://127.0.0.1:1"])
+def test_trouble_of_one_witness_is_told_and_the_others_cosign(place, witness, trouble):
+    url, logs = witness
+    found, key = opened(place)
+    logs.append(key.verifier)
+    answers = {f"/{CALL}": Served(trouble if isinstance(trouble, int) else 200, b"no")}
+    with serve(answers) as server, found:
+        bad = server.url("") if isinstance(trouble, int) else trouble
+        first = Trusted("bad", SignerKey("bad.example", bytes(32), COSIGNATURE).verifier, bad)
+        both = (first, Trusted("w", WITNESS.verifier, url))
+        store = MemoryStore()
+        found.append(draft(1))
+        done = publish(found, key, Policy((Log(key.verifier),), both, (), "w"), store)
+    assert [bool(one.at) for one in done.cosigned] == [False, True]
+    assert done.cosigned[0].problem
+    assert b"witness.example" in store.files["checkpoint"]
+
+
+def test_where_a_witness_knows_a_longer_log_nothing_is_shown_and_others_lines_stay(place, witness):
+    url, logs = witness
+    found, key = opened(place)
+    logs.append(key.verifier)
+    longer = Served(409, b"99\n", [("Content-Type", "text/x.tlog.size")])
+    with serve({f"/{CALL}": longer}) as server, found:
+        first = Trusted(
+            "ahead", SignerKey("a.example", bytes(32), COSIGNATURE).verifier, server.url("")
+        )
+        both = (first, Trusted("w", WITNESS.verifier, url))
+        store = MemoryStore()
+        found.append(draft(1))
+        with pytest.raises(RollbackError, match="99 log entries"):
+            publish(found, key, Policy((Log(key.verifier),), both, (), "w"), store)
+        assert not store.files
+        ((_, kept),) = found.checkpoints()
+        assert b"witness.example" in kept
+
+
+def test_a_policy_without_the_log_publishes_nothing(place):
+    run(registry.app, "init", "example.org/optouts")
+    submitted()
+    path = place / "policy"
+    path.write_bytes(Policy().to_bytes())
+    with pytest.raises(UsageError, match=r"log example\.org/optouts\+"):
+        run(registry.app, "publish", "--policy", path, "--to", place / "log")
+    assert not (place / "log").exists()
+
+
+def test_a_rotated_log_goes_on_by_the_policy_beside_the_registry(place, witness):
+    run(registry.app, "init", "example.org/optouts")
+    claim = submitted()
+    home = place / "home" / "claimant"
+    own = home / "policy"
+    own.write_bytes(b"# mine\n" + own.read_bytes())
+    run(registry.app, "publish", "--to", place / "log")
+    receipt = home / f"{claim}.receipt.json"
+    run(optout.app, "verify-receipt", receipt)
+    assert "stands in" in run(registry.app, "rotate")
+    assert own.read_bytes().count(b"\nlog ") == 2 or own.read_bytes().startswith(b"log ")
+    assert b"# mine" in own.read_bytes()
+    run(optout.app, "verify-receipt", receipt)  # what the old key has signed still counts
+    submitted("Bea Example")
+    run(registry.app, "publish", "--to", place / "log")
+    run(optout.app, "receipt", claim)
+    run(optout.app, "verify-receipt", receipt)
+    assert "recorded" in run(optout.app, "status", claim, "--proof", place / "now.json")
+    # Whoever trusts the new key alone gets proofs by what that one has signed.
+    new = place / "new"
+    new.write_bytes(Policy((Log(parse_verifier_key(key_of(place))),)).to_bytes())
+    said = run(optout.app, "status", claim, "--proof", place / "new.json", "--policy", new)
+    assert "recorded" in said
+    run(optout.app, "verify-status", place / "new.json", "--policy", new)
+
+
+# --- receipts that others give
+
+
+def given_away(place: Path) -> tuple[Path, str]:
+    """Return a receipt by a log of its own, under the name of one that is known here."""
+    run(registry.app, "init", "example.org/optouts", "--registry", place / "evil" / "r.db")
+    said = run(optout.app, "submit", "--artist", "Eve Stranger", "--host", "e.example",
+               "--registry", place / "evil" / "r.db")  # fmt: skip
+    (claim,) = [w for w in said.split() if len(w) == 32 and set(w) <= set("0123456789abcdef")]
+    return place / "evil" / "claimant" / f"{claim}.receipt.json", claim
+
+
+def test_a_policy_that_came_with_a_receipt_is_said_to_and_leaves_nothing_behind(place):
+    receipt, _ = given_away(place)
+    said = run(optout.app, "verify-receipt", receipt)
+    assert "came along with the receipt" in said
+    assert not list((place / "data").rglob("*.json"))
+    run(registry.app, "init", "example.org/optouts")
+    mine = submitted()
+    with pytest.raises(ProofError):  # the log is known here, by another key
+        run(optout.app, "verify-receipt", receipt)
+    own = place / "home" / "claimant" / f"{mine}.receipt.json"
+    assert "came along" not in run(optout.app, "verify-receipt", own)
+
+
+def test_a_state_by_a_strangers_key_is_not_held_against_a_log(place):
+    receipt, _ = given_away(place)
+    run(optout.app, "verify-receipt", receipt, "--policy", receipt.with_name("policy"))
+    run(registry.app, "init", "example.org/optouts")
+    own = place / "home" / "claimant" / f"{submitted()}.receipt.json"
+    run(optout.app, "verify-receipt", own)  # of the same size, with another root
+    assert not list((place / "data").rglob("forks"))
+
+
+def test_a_receipt_is_renewed_only_by_a_proof_of_its_own_entry(place, witness):
+    run(registry.app, "init", "example.org/optouts")
+    policy = policy_with(place, witness)
+    first, second = submitted(), submitted("Bea Example")
+    home = place / "home" / "claimant"
+    proof, opened_ = home / f"{first}.tlog-proof", home / f"{first}.receipt.json"
+    with pytest.raises(UsageError, match=f"expected the receipt of claim {second}"):
+        run(optout.app, "receipt", second, "--receipt", proof)
+    run(registry.app, "publish", "--policy", policy)
+    run(optout.app, "receipt", first)
+    body = proof.read_bytes()
+    assert b"witness.example" in body
+    # Nothing that has fewer cosignatures takes its place.
+    with sqlite3.connect(place / "home" / "registry.db") as found:
+        found.execute("DELETE FROM checkpoints")
+    said = run(optout.app, "receipt", first)
+    assert "has more signatures, and stays" in said
+    assert proof.read_bytes() == body
+    # What is no proof of this entry is replaced.
+    run(registry.app, "publish", "--policy", policy)
+    proof.write_bytes((home / f"{second}.tlog-proof").read_bytes())
+    run(optout.app, "receipt", first)
+    assert proof.read_bytes() == body
+    changed = json.loads(opened_.read_text())
+    changed["entry"]["recorded_at"] = "2020-01-01T00:00:00.000000Z"
+    opened_.write_text(json.dumps(changed))
+    with pytest.raises(ProofError):
+        run(optout.app, "receipt", first)
+    assert proof.read_bytes() == body
 
 
 def test_the_key_of_a_log_is_made_once_and_handed_over_by_an_entry(place):

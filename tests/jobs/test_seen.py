@@ -15,7 +15,7 @@ KEY = SignerKey("example.org/optouts", bytes(32))
 def head(size: int, byte: int = 1, key: SignerKey = KEY) -> Head:
     root = bytes([byte]) * 32
     body = checkpoint.sign(Checkpoint(key.name, size, root), key)
-    return Head(key.name, size, root.hex(), body)
+    return Head(key.name, size, root.hex(), body, key.verifier)
 
 
 def test_a_log_only_grows():
@@ -47,6 +47,21 @@ def test_two_heads_of_one_size_prove_a_fork_to_anybody():
 def test_logs_are_told_apart_by_origin():
     keep(head(4))
     keep(head(2, 7, SignerKey("example.org/other", bytes(32))))
+
+
+def test_a_namesake_by_another_key_is_another_log_unless_whoever_asks_trusts_both():
+    """Else anybody could make this machine refuse a log, by a longer one under its name."""
+    other = SignerKey(KEY.name, bytes([1] * 32))
+    keep(head(9, 7, other))
+    keep(head(4))
+    assert not list(seen_folder().rglob("*.fork"))
+    with pytest.raises(RollbackError, match="9 log entries"):  # as after a rotation
+        keep(head(5, 2), [KEY.verifier, other.verifier])
+    with pytest.raises(RollbackError, match="two histories"):
+        keep(head(9, 3), [other.verifier])
+    (proof,) = (seen_folder() / FORKS).glob("*.fork")
+    both = Policy((Log(KEY.verifier), Log(other.verifier)))
+    assert [one.size for one in fork.verify(fork.parse(proof.read_bytes()), both)] == [9, 9]
 
 
 def test_what_cannot_be_read_is_not_taken_for_nothing():

@@ -262,7 +262,18 @@ def test_whatever_a_witness_answers_is_a_cosignature_or_our_error(answer, error,
         ask(server.url(""), WITNESS.verifier, signed(5), grown(5), timeout_s=1)
 
 
-@pytest.mark.parametrize("url", ["", "file:///etc/passwd", "witness.example", "http://", "ftp://a"])
+BAD_URLS = ["", "file:///etc/passwd", "witness.example", "http://", "ftp://a"]
+BAD_URLS += [
+    "http://[::1",
+    "http://a:b",
+    "http://a:99999",
+    "http://a b",
+    "http://a/\x1b",
+    "http://ä",
+]
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
 def test_only_web_addresses_are_asked(url):
     with pytest.raises(UsageError, match="http"):
         ask(url, WITNESS.verifier, signed(5), grown(5))

@@ -18,7 +18,7 @@ from optout.log import merkle
 from optout.parts import open_identity_part, open_match_part
 from optout.registry import Registry
 from schemas.claim import IdentityPart
-from schemas.errors import ClaimError, RegistryError
+from schemas.errors import ClaimError, RegistryError, StorageError
 from schemas.verdict import Stance
 from tests.fakes import FixedClock
 from tests.optout.claims import MATCHER, match_part, random_bytes, signing_key, work
@@ -305,6 +305,51 @@ def test_a_key_of_a_refused_claim_is_not_kept(registry):
     with pytest.raises(ClaimError):
         registry.append(good)  # its id is in use
     assert len(keys_of(registry)) == 1
+
+
+def test_a_key_stays_where_nobody_knows_whether_its_claim_was_recorded(registry, monkeypatch):
+    """A part without its key could never be read again; a key too many harms nobody."""
+    said = claim()
+    appended = registry._appended
+
+    def lost(once):
+        appended(once)
+        raise StorageError("the connection broke off behind the commit")
+
+    monkeypatch.setattr(registry, "_appended", lost)
+    with pytest.raises(StorageError):
+        registry.append(said)
+    monkeypatch.undo()
+    match, _ = registry.parts(said.statement.claim)
+    assert open_match_part(match).names == (NAME,)
+
+
+def test_a_missing_file_of_keys_is_not_made_anew(where, registry, tmp_path):
+    """Another claim recorded beside it would hide that no other can be read."""
+    registry.append(claim())
+    registry.close()
+    keys = tmp_path / "elsewhere.keys"
+    for place in ("", str(keys)):
+        if not place:
+            Path(f"{where}.keys").rename(tmp_path / "away")
+        with pytest.raises(RegistryError, match="keys"):
+            opened(where, keys=place)
+    assert not keys.exists()
+    assert not Path(f"{where}.keys").exists()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, MemoryError])
+def test_a_copy_that_breaks_off_leaves_nothing_behind(registry, where, tmp_path, error):
+    registry.append(claim())
+
+    def broken(_self, _to):
+        raise error
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "rename", broken)
+        with pytest.raises(RegistryError if error is OSError else error):
+            back_up(str(where), tmp_path / "out" / "copy.db")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_parts_of_an_older_recuse_are_brought_under_keys(where):

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from optout import past, status
+from optout import past, receipt, status
 from optout.entry import draft_move
 from optout.lifecycle import Event
-from optout.log import checkpoint, cosignature
+from optout.log import checkpoint, cosignature, proof
 from optout.log.checkpoint import Checkpoint
 from optout.log.note import COSIGNATURE, SignerKey
 from optout.log.policy import Log, Policy, Witness
@@ -180,3 +180,45 @@ def test_one_epoch_shows_nothing_of_the_time_after_it(kept):
     twice = found.model_copy(update={"after": found.before})
     with pytest.raises(ProofError, match="expected an epoch after"):
         past.verified(twice, kept.policy)
+
+
+def test_an_epoch_under_a_longer_log_says_nothing_of_when_it_was_the_newest(kept):
+    """Else a state would be shown for the days up to whenever anybody cosigned again."""
+    claim = submit(kept)
+    kept.publish(1)
+    submit(kept, 2)
+    kept.publish(2)
+    withdraw(kept, claim)
+    kept.publish(5)
+    honest = kept.stood(claim, day(1.6))
+    assert (honest.until.at, honest.until.proved) == (day(2.5), True)
+    found = kept.proof(claim, day(1.6))
+    hashes = kept.registry.leaf_hashes()
+    _, newest = kept.registry.checkpoints()[-1]
+    seq = status.epochs(kept.registry.view().leaves, "x")[1][0]
+    later = proof.render(receipt.prove(seq, hashes, newest)).decode()
+    forged = found.model_copy(update={"after": found.after.model_copy(update={"log_proof": later})})
+    stood = past.verified(forged, kept.policy)
+    assert not stood.until.proved
+    assert not stood.holds_at(day(4))
+
+
+def test_checkpoints_that_the_policy_does_not_take_are_passed_over(kept):
+    """As those by the key before a rotation."""
+    claim = submit(kept)
+    kept.publish(1)
+    before, kept.key = kept.key, SignerKey(kept.origin, bytes([2] * 32))
+    submit(kept, 2)
+    kept.publish(2)
+    old, new = kept.policy, Policy((Log(kept.key.verifier),), *_rest(kept.policy))
+    both = Policy((Log(before.verifier), Log(kept.key.verifier)), *_rest(kept.policy))
+    for policy, since in ((old, 1.5), (new, 2.5), (both, 2.5)):
+        kept.policy = policy
+        assert kept.stood(claim).since.at == day(since)
+    kept.policy = Policy()
+    with pytest.raises(ClaimError, match="signed"):
+        kept.proof(claim)
+
+
+def _rest(policy: Policy) -> tuple:
+    return policy.witnesses, policy.groups, policy.quorum
