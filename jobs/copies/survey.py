@@ -55,8 +55,15 @@ def survey(copy: Path) -> Found:
     links = _once(places.values())
     for place in places.values():
         _sort(place, found)
+    tables = _tables_beside(places, found)
     for place in places.values():
-        _add(place, places, links, found)
+        for path in place.tars:
+            stats = _statistics(place, path.stem)
+            found.units.append(Tar(path, tables.get(path), stats))
+        if place.samples:
+            above, table = places.get(place.path.parent), tables.get(place.path)
+            stats = _statistics(above, place.path.name) if above and table else None
+            found.units.append(Folder(place.path, place.samples, table, stats, links))
     found.units.sort(key=lambda unit: unit.path)
     found.untold.sort(key=lambda one: one.path)
     return found
@@ -168,24 +175,29 @@ def _tells_of(path: Path, names: Mapping[str, Path]) -> bool:
     return bool(stats) and (not names.keys().isdisjoint(beside) or (path.parent / of).is_dir())
 
 
-def _add(
-    place: _Place, places: Mapping[Path, _Place], links: Mapping[Path, list[Path]], found: Found
-) -> None:
-    """Make units of what is in a folder."""
-    tables = {path.stem: path for path in place.tables}
+def _tables_beside(places: Mapping[Path, _Place], found: Found) -> dict[Path, Path]:
+    """Return the tables by the tar or folder of samples that they describe; add all others."""
+    beside: dict[Path, Path] = {}
+    for place in places.values():
+        for path in place.tables:
+            own = _samples_of(path, place, places) if path.suffix.lower() == PARQUET else None
+            if own is None or own in beside:
+                _add_table(path, found)
+            elif isinstance(schema := _schema(path), Untold):
+                found.untold.append(schema)
+            else:
+                beside[own] = path
+    return beside
+
+
+def _samples_of(table: Path, place: _Place, places: Mapping[Path, _Place]) -> Path | None:
     for path in place.tars:
-        table = _readable(tables.pop(path.stem, None), found)
-        found.units.append(Tar(path, table, _statistics(place, path.stem)))
-    for stem, path in tables.items():
-        under = places.get(place.path / stem)
-        if under is None or not under.samples or not _is_keyed(path):
-            _add_table(path, found)
-    if place.samples:
-        above, name = places.get(place.path.parent), place.path.name
-        table = above.files.get(f"{name}{PARQUET}") if above else None
-        table = _readable(table, found) if table and _is_keyed(table) else None
-        stats = _statistics(above, name) if above and table else None
-        found.units.append(Folder(place.path, place.samples, table, stats, links))
+        if path.stem == table.stem:
+            return path
+    under = places.get(place.path / table.stem)
+    schema = _schema(table)
+    is_keyed = isinstance(schema, pa.Schema) and KEY in schema.names
+    return under.path if under and under.samples and is_keyed else None
 
 
 def _statistics(place: _Place, stem: str) -> Path | None:
@@ -200,19 +212,6 @@ def _add_table(path: Path, found: Found) -> None:
         found.units.append(Table(path))
     elif not is_about(schema):
         found.untold.append(Untold(path, "nothing there tells its rows"))
-
-
-def _readable(table: Path | None, found: Found) -> Path | None:
-    schema = _schema(table) if table else None
-    if isinstance(schema, Untold):
-        found.untold.append(schema)
-        return None
-    return table
-
-
-def _is_keyed(table: Path) -> bool:
-    schema = _schema(table)
-    return isinstance(schema, pa.Schema) and KEY in schema.names
 
 
 def _schema(path: Path) -> pa.Schema | Untold:

@@ -208,7 +208,8 @@ def run(root: Path) -> tuple[Comparison, Told]:
             str(places.config),
         ]
         recuse(arguments)
-    recuse(["optout", "verify-receipt", str(root / "claims" / PROVED)])
+    policy = str(policy_beside(str(places.registry)))
+    recuse(["optout", "verify-receipt", str(root / "claims" / PROVED), "--policy", policy])
     recuse(audit_command(places))
     done = compare(site, rows_of(places.release))
     seconds = {"paint": painted - started, "all": time.monotonic() - started}

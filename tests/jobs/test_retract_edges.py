@@ -127,6 +127,23 @@ def test_a_table_beside_a_folder_of_its_name_hides_no_tables_in_it(copy, retract
         assert pq.read_metadata(path).num_rows == len(STAYS)
 
 
+def test_files_that_share_a_name_but_for_its_ending_are_all_looked_at(copy, retractions):
+    (copy / "a").mkdir()
+    body = write_parquet(with_images(ours(), bodies(COUNT), "jpg"))
+    for name in ("a.parquet", "a.PARQUET", "a.bin", "b", "a/0.bin"):
+        (copy / name).write_bytes(body)
+    for n, image in enumerate(BODIES):
+        (copy / "a" / f"{n}.jpg").write_bytes(image)
+    for name in ("a.tar", "a.TAR"):
+        write_members(copy / name, ((f"{n}.jpg", image) for n, image in enumerate(BODIES)))
+    require_once(copy, retractions)
+    tables = [name for name in contents(copy) if not name.endswith(("jpg", "tar", "TAR"))]
+    assert len(tables) == 5
+    assert {pq.read_metadata(copy / name).num_rows for name in tables} == {len(STAYS)}
+    assert {len(members(copy / name)) for name in ("a.tar", "a.TAR")} == {len(STAYS)}
+    assert len(list((copy / "a").glob("*.jpg"))) == len(STAYS)
+
+
 # --- links
 
 
