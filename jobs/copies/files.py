@@ -46,13 +46,15 @@ def instead(path: Path) -> Iterator[IO[bytes]]:
 class Plan:
     """What a run goes through with in files that tell of each other, so that the next can end it.
 
-    samples: keys that go. rows: places in the table that go, out of `of`. statistics: what they
-    say afterwards, "" where there are none.
+    samples: keys that go. rows: places in the table that go. of: how many rows there are, or
+    samples where there is no table. statistics: as they were before, "" where there are none;
+    lost: what has gone since.
     """
 
     samples: list[str] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     of: int = 0
+    lost: int = 0
     statistics: str = ""
 
     @classmethod

@@ -69,19 +69,23 @@ class Beside:
     def plan(self, found: "_Found") -> Plan:
         """Return what has to be done in all of the files."""
         rows = np.flatnonzero(found.gone.rows).tolist()
-        said = found.plan.statistics if found.plan else ""
-        if not said and self.statistics:
-            less = len(rows) if self.table is not None else len(found.gone.samples)
-            said = statistics_without(self.statistics.read_bytes(), less).decode()
-        return Plan(sorted(found.gone.samples), rows, len(found.gone.rows), said)
+        of = len(found.every) if self.table is None else len(found.gone.rows)
+        before = found.plan
+        lost = before.lost + max(before.of - of, 0) if before else 0
+        said = before.statistics if before else ""
+        if self.statistics and not said:
+            said = self.statistics.read_text(encoding="utf-8")
+            statistics_without(said.encode(), 0)  # what cannot be changed later is told now
+        return Plan(sorted(found.gone.samples), rows, of, lost, said)
 
     def drop(self, found: "_Found", plan: Plan) -> None:
         """Rewrite table and statistics."""
         if self.table is not None and found.gone.rows.any():
             filter_parquet(self.table, ~found.gone.rows)
         if plan.statistics and self.statistics:
+            less = plan.lost + len(plan.samples if self.table is None else plan.rows)
             with instead(self.statistics) as target:
-                target.write(plan.statistics.encode())
+                target.write(statistics_without(plan.statistics.encode(), less))
 
 
 @dataclass(frozen=True, slots=True)

@@ -374,6 +374,31 @@ def test_a_run_that_was_cut_off_anywhere_is_ended_by_the_next(copy, retracted, l
     assert retract(copy, retracted, yes=False) == Report()
 
 
+@pytest.mark.parametrize("step", range(1, 5))
+@pytest.mark.parametrize(("kind", "has_table"), [("tar", True), ("tar", False), ("folder", True)])
+def test_statistics_count_what_two_runs_with_other_retractions_took(copy, kind, step, has_table):
+    shard(copy, kind, "samples")
+    if not has_table:
+        (copy / "0.parquet").unlink()
+    digests = [hashlib.sha256(body).hexdigest() for body in BODIES]
+    first, both = (Retracted(frozenset(), frozenset(digests[:n])) for n in (2, 3))
+    left = [step]
+    replace = Path.replace
+
+    def cut(self: Path, target: Path) -> Path:
+        left[0] -= 1
+        if left[0] < 0:
+            raise CutOff
+        return replace(self, target)
+
+    with pytest.MonkeyPatch.context() as patched, contextlib.suppress(CutOff):
+        patched.setattr(Path, "replace", cut)
+        retract(copy, first, yes=True)
+    retract(copy, both, yes=True)
+    said = json.loads((copy / "0_stats.json").read_bytes())
+    assert said == {"count": COUNT - 3, "successes": COUNT - 3}
+
+
 def test_a_saved_dataset_says_how_many_rows_are_left_after_a_run_that_was_cut_off(
     copy, retracted, monkeypatch
 ):
