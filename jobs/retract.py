@@ -44,16 +44,22 @@ def retract(
     report = Report(untold=found.untold, about=found.about)
     for path in found.leftovers if yes else ():
         path.unlink(missing_ok=True)
+    failed: list[str] = []
     for number, unit in enumerate(found.units):
         looked = _look(unit, retracted)
         if yes and (looked.going or looked.is_unfinished):
             try:
                 unit.drop(retracted)
-            except (OSError, SchemaError, pa.ArrowException) as e:
+            except OSError as e:
                 raise StorageError(f"could not retract from {unit.path}: {e}") from e
+            except (SchemaError, pa.ArrowException) as e:  # the others may be rewritten yet
+                failed.append(f"{unit.path}: {e}")
+                continue
         report.going += looked.going
         report.untold += looked.untold
         told(number + 1, len(found.units))
+    if failed:
+        raise StorageError(f"could not retract from {len(failed):,} files, as {failed[0]}")
     return report
 
 

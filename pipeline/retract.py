@@ -6,6 +6,7 @@ under which another file of the shard tells them.
 
 import io
 import json
+import posixpath
 import re
 import tarfile
 from collections import Counter
@@ -27,6 +28,8 @@ PASSED_OVER = ({"commitment"}, {"release", "reason"})
 BATCH_ROWS = 1_000
 BLOCK_BYTES = 1 << 20
 STATISTICS = ("count", "successes")
+_OWN = {"uid", "stored_sha256"}
+"""Columns of a table that is ours."""
 _MEMBER = re.compile(r"((?:.*/)?[^./]+)\.[^/]+")
 
 Flags = npt.NDArray[np.bool_]
@@ -38,13 +41,16 @@ Flags = npt.NDArray[np.bool_]
 def telling(schema: pa.Schema) -> list[str]:
     """Return the columns of a table by which its rows are told; none where nobody can tell.
 
-    A ledger and a file of retractions tell of rows that are not inside.
+    A ledger and a file of retractions tell of rows that are not inside. Raises SchemaError where
+    two columns have one name.
     """
+    if len(set(schema.names)) < len(schema.names):
+        raise SchemaError(f"expected a name of its own for each column, found {schema.names}")
     if is_about(schema):
         return []
-    names = {f.name.lower(): f.name for f in schema if _is_plain(f.type)}
-    by_name = [names[name] for name in ("uid", *DIGESTS) if name in names]
-    if {"uid", "stored_sha256"} <= names.keys():
+    named = {"uid", *DIGESTS}
+    by_name = [f.name for f in schema if f.name.lower() in named and _is_plain(f.type)]
+    if set(by_name) >= _OWN:
         return by_name  # it is ours; the images need not be read
     return [*by_name, *(f.name for f in schema if f.name not in by_name and _holds_bytes(f.type))]
 
@@ -55,27 +61,31 @@ def is_about(schema: pa.Schema) -> bool:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-    texts = pa.types.is_string(inner) or pa.types.is_large_string(inner)
-    return bool(texts or _is_binary(inner))
+    inner = _inner(kind)
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return _is_binary(inner) or any(is_text(inner) for is_text in texts)
 
 
 def _is_binary(kind: pa.DataType) -> bool:
-    of_any_length = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-    return bool(of_any_length or pa.types.is_fixed_size_binary(kind))
+    of_any_length = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return bool(pa.types.is_fixed_size_binary(kind)) or any(test(kind) for test in of_any_length)
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return _holds_bytes(kind.value_type)
-    if pa.types.is_struct(kind):
-        return {"bytes", "path"} <= {inner.name for inner in kind}
-    return _is_binary(kind)
+    inner = _inner(kind)
+    inside = [inner.field(n).type for n in range(inner.num_fields)]
+    return _is_binary(inner) or any(map(_holds_bytes, inside))
+
+
+def _inner(kind: pa.DataType) -> pa.DataType:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _inner(kind.storage_type)
+    return _inner(kind.value_type) if pa.types.is_dictionary(kind) else kind
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Which rows stay: bool[n]. untold: how many hold their image elsewhere, and tell nothing."""
+    """Which rows stay: bool[n]. untold: how many tell nothing, and have an image all the same."""
 
     keep: Flags
     untold: int = 0
@@ -93,6 +103,7 @@ def judge(table: pa.Table, retracted: Retracted) -> Judged:
     keep = np.ones(table.num_rows, bool)
     if not names:
         return Judged(keep)
+    is_own = set(names) >= _OWN
     at, untold = 0, 0
     for batch in table.select(names).to_batches(max_chunksize=BATCH_ROWS):
         for row in batch.to_pylist():
@@ -100,17 +111,29 @@ def judge(table: pa.Table, retracted: Retracted) -> Judged:
             told, images = told_of(found), bytes_in(found)
             digests = () if told.is_ours else (sha256_hex(body) for _, body in images)
             keep[at] = retracted.stays(told, digests)
-            untold += not told.tells and not images and _names_files(found)
+            untold += not told.tells and (is_own or (not images and _says_anything(found)))
             at += 1
     return Judged(keep, untold)
 
 
-def _names_files(row: Mapping[str, Any]) -> bool:
-    """Say whether a row has its image in a file that it names; one that has none never had any."""
-    inside = (
-        one for value in row.values() for one in (value if isinstance(value, list) else [value])
-    )
-    return any(isinstance(one, Mapping) and one.get("path") for one in inside)
+def _says_anything(value: object) -> bool:
+    """Say whether a row has something in the columns that tell; one without an image has not."""
+    if isinstance(value, Mapping):
+        return any(map(_says_anything, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_says_anything, value))
+    return value not in (None, "")
+
+
+def filtered(table: pa.Table, keep: Flags) -> pa.Table:
+    """Return the rows that stay, whatever the types of the columns."""
+    try:
+        return table.filter(pa.array(keep))
+    except pa.ArrowNotImplementedError:  # of some types rows cannot be picked; pieces can be cut
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], keep, [False]]))).reshape(-1, 2)
+        return pa.concat_tables(
+            [table.slice(0, 0), *(table.slice(start, end - start) for start, end in edges.tolist())]
+        )
 
 
 # --- tars
@@ -120,15 +143,20 @@ def groups(tar: tarfile.TarFile) -> Iterator[tuple[str, list[tuple[tarfile.TarIn
     """Yield key and members of each sample of a tar; what is no file belongs to none: key ""."""
     key, members = "", list[tuple[tarfile.TarInfo, bytes]]()
     for info in tar:
-        own = key_of(info.name) if info.isfile() else ""
+        own = key_of(info.name) if is_file(info) else ""
         if members and (own != key or not own):
             yield key, members
             members = []
-        file = tar.extractfile(info) if info.isfile() else None
+        file = tar.extractfile(info) if is_file(info) else None
         key = own
         members.append((info, file.read() if file else b""))
     if members:
         yield key, members
+
+
+def is_file(info: tarfile.TarInfo) -> bool:
+    """Say whether a member holds bytes; one of a kind that nobody knows is unpacked like a file."""
+    return info.isreg() or info.type not in tarfile.SUPPORTED_TYPES
 
 
 def key_of(name: str) -> str:
@@ -195,13 +223,32 @@ def write_tar_without(source: IO[bytes], target: IO[bytes], keys: AbstractSet[st
         tarfile.open(fileobj=source, mode="r:") as old,
         tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as new,
     ):
+        links = _links_to(old, keys)
         for key, members in groups(old):
             if key in keys:
                 left += 1
                 continue
+            if not key and members[0][0].name in links:
+                continue
             for info, body in members:
-                new.addfile(info, io.BytesIO(body) if info.isfile() else None)
+                new.addfile(info, io.BytesIO(body) if is_file(info) else None)
     return left
+
+
+def _links_to(tar: tarfile.TarFile, keys: AbstractSet[str]) -> set[str]:
+    """Return the names of links that belong, or lead, to samples of some keys."""
+    left = {info.name: _target(info) for info in tar.getmembers() if info.linkname}
+    found = {name for name in left if key_of(name) in keys}
+    while more := {n for n, to in left.items() if key_of(to) in keys or to in found} - found:
+        found |= more
+    return found
+
+
+def _target(link: tarfile.TarInfo) -> str:
+    """Return the name of the member to which a link leads."""
+    if link.islnk():
+        return link.linkname
+    return posixpath.normpath(posixpath.join(posixpath.dirname(link.name), link.linkname))
 
 
 # --- samples and the table beside them

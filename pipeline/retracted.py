@@ -33,7 +33,8 @@ DIGESTS = ("sha256", "stored_sha256")
 IMAGES = {"image", "bytes", "jpg", "jpeg", "jpe", "png", "webp", "gif", "avif", "bmp"}
 IMAGES |= {"tif", "tiff", "heic", "heif", "jxl", "jp2", "j2k"}
 """Names of columns, and endings of names, under which samples hold the bytes of their image."""
-_HEX = re.compile(rb"(?:[0-9A-Fa-f]{2}){16,}")
+UID_CHARS, SHA256_CHARS = 32, 64
+_HEX = re.compile("[0-9a-f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,9 @@ class Retracted:
     @classmethod
     def of(cls, table: pa.Table, release: str = "") -> "Retracted":
         """Return what a table RETRACTIONS says."""
-        digests = (as_hex(d) for name in DIGESTS for d in table[name].to_pylist())
-        uids = (as_hex(uid) for uid in table["uid"].to_pylist())
-        return cls(frozenset(uids), frozenset(d for d in digests if d), release)
+        said = (as_hex(d, SHA256_CHARS) for name in DIGESTS for d in table[name].to_pylist())
+        uids = (as_hex(uid, UID_CHARS) for uid in table["uid"].to_pylist())
+        return cls(frozenset(filter(None, uids)), frozenset(filter(None, said)), release)
 
     def keeps(self, sample: Mapping[str, Any]) -> bool:
         """Say whether a sample may stay: a row of a table, or what a tar holds under one key.
@@ -119,30 +120,38 @@ def told_of(sample: Mapping[str, Any]) -> Told:
             inner = json.loads(inner)
         except ValueError as e:
             raise SchemaError(f"expected JSON in a sample, found {inner!r:.80}") from e
-    both = {**inner, **sample} if isinstance(inner, Mapping) else sample
-    row = {str(name).lower(): value for name, value in both.items()}
-    uid = as_hex(row.get("uid"))
-    digests = tuple(d for name in DIGESTS if (d := as_hex(row.get(name))))
-    return Told(uid, digests, bool(uid) and "stored_sha256" in row)
+    both = [*sample.items(), *(inner.items() if isinstance(inner, Mapping) else ())]
+    said = [(str(name).lower(), value) for name, value in both]
+    uids = [uid for name, value in said if name == "uid" and (uid := as_hex(value, UID_CHARS))]
+    digests = [d for name, value in said if name in DIGESTS and (d := as_hex(value, SHA256_CHARS))]
+    is_ours = bool(uids) and any(name == "stored_sha256" for name, _ in said)
+    return Told(uids[0] if uids else "", tuple(digests), is_ours)
 
 
-def as_hex(value: object) -> str:
-    """Return a uid or digest as releases write it, "" for none: in hex, of small letters."""
+def as_hex(value: object, chars: int) -> str:
+    """Return a uid or digest as releases write it: hex, small letters; "" for anything else.
+
+    chars: how many it has. A number of somebody else's tells nothing, so it must not count as told.
+    """
     if isinstance(value, bytes | bytearray | memoryview):
         body = bytes(value)
-        return body.decode().lower() if _HEX.fullmatch(body) else body.hex()
-    return value.strip().lower() if isinstance(value, str) else ""
+        value = body.hex() if 2 * len(body) == chars else body.decode("ascii", "replace")
+    text = value.strip().lower() if isinstance(value, str) else ""
+    return text if len(text) == chars and _HEX.fullmatch(text) else ""
 
 
 def bytes_in(sample: Mapping[str, Any]) -> list[tuple[str, bytes]]:
-    """Return name and content of all bytes that a sample holds, those of lists and structs too."""
-    found = []
-    for name, value in sample.items():
-        for inside in value if isinstance(value, list | tuple) else (value,):
-            is_image = isinstance(inside, Mapping)
-            body = inside.get("bytes") if isinstance(inside, Mapping) else inside
-            if isinstance(body, bytes | bytearray | memoryview):
-                found.append(("image" if is_image else str(name), bytes(body)))
+    """Return name and content of all bytes that a sample holds, however deep."""
+    found: list[tuple[str, bytes]] = []
+    left: list[tuple[str, object]] = [(str(name), value) for name, value in sample.items()]
+    while left:
+        name, value = left.pop()
+        if isinstance(value, bytes | bytearray | memoryview):
+            found.append((name, bytes(value)))
+        elif isinstance(value, Mapping):
+            left += [("image" if key == "bytes" else name, inner) for key, inner in value.items()]
+        elif isinstance(value, list | tuple):
+            left += [(name, inner) for inner in value]
     return found
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.markup import escape
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -17,7 +19,8 @@ def console(*, stderr: bool = False) -> Console:
 def safe(text: object) -> str:
     """Return text from a row, a file or a claim so that a terminal shows it and does nothing else.
 
-    Control and direction characters become visible escapes; rich markup is escaped.
+    Control and direction characters, and what is no character at all, as in the name of a file that
+    is not UTF-8, become visible escapes; rich markup is escaped.
     """
     return escape(CONTROL.sub(lambda m: f"\\x{ord(m.group()):02x}", str(text)))
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli.console import console, safe, say
+from jobs.cli.console import console, say
 from jobs.cli.given import CLAIM, REGISTRY, opened, whole_id
 from schemas.errors import UsageError
 
@@ -118,7 +118,7 @@ def status(
     say(proof_words.stood(past_status.shown(made, trusted), past_status.moment(at)))
     if proof is not None:
         write_private(proof, made.to_bytes())
-        say([f"proof: {safe(proof)}"])
+        say([f"proof: {proof}"])
 
 
 def verify_status(

@@ -97,7 +97,7 @@ def _say(report: "Report", copy: Path, *, done: bool) -> None:
         outside = "" if file.is_relative_to(inside) else f" (a link to {safe(file)})"
         out.print(f"  {safe(one.path)}{outside}: {one.rows:,} of {one.of:,} rows")
     for other in report.untold[:SHOWN]:
-        say([f"{safe(other.path)}: {safe(other.why)}; nobody can tell, and it was left alone"])
+        say([f"{other.path}: {other.why}; nobody can tell, and it was left alone"])
     more = len(report.untold) - SHOWN
     say([f"and {more:,} more that nobody can tell"] if more > 0 else [])
     if not report.rows:
@@ -105,6 +105,6 @@ def _say(report: "Report", copy: Path, *, done: bool) -> None:
         say([f"none of the rows that were taken back is there{rest}"])
         return
     for path in report.about:
-        say([f"{safe(path)} tells of these rows too: take that of the new release"])
+        say([f"{path} tells of these rows too: take that of the new release"])
     word = "dropped" if done else "would go"
     say([f"{word}: {report.rows:,} rows out of {len(report.going):,} files"])

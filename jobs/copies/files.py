@@ -37,6 +37,8 @@ def instead(path: Path) -> Iterator[IO[bytes]]:
             os.fchmod(file.fileno(), stat.S_IMODE(place.stat().st_mode))
             os.fsync(file.fileno())
         beside.replace(place)
+        # Hadoop's checksum of what was there: its readers would refuse the file.
+        place.with_name(f".{place.name}.crc").unlink(missing_ok=True)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise

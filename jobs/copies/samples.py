@@ -133,12 +133,14 @@ class Tar:
 class Folder:
     """A folder of samples as files, the files of one alike but for their endings.
 
-    files: by key. table: as img2dataset writes it beside the folder. links: by file, the links in
+    files: by key. silent: keys of files that hold no rows as a rule, and are not named where they
+    tell nothing. table: as img2dataset writes it beside the folder. links: by file, the links in
     the copy that lead to it.
     """
 
     path: Path
     files: Mapping[str, Sequence[Path]]
+    silent: frozenset[str]
     table: Path | None
     statistics: Path | None
     links: Mapping[Path, Sequence[Path]]
@@ -168,7 +170,7 @@ class Folder:
         return [path for path in self.files[key] if path.exists()]
 
     def _find(self, retracted: Retracted) -> tuple[_Found, frozenset[str]]:
-        gone, unclear = set(), set()
+        gone, unclear = set[str](), set[str]()
         for key in self.files:
             files = self._there(key)
             texts = {p.name: p.read_bytes() for p in files if _may_tell(p)}
@@ -176,8 +178,9 @@ class Folder:
             if not retracted.stays(told, map(_digest, files)):
                 gone.add(key)
             elif not told.tells and not any(is_image(p.name) for p in files):
-                unclear.add(key)
-        every = [key for key in self.files if self._there(key)]
+                unclear |= {key} - self.silent
+        every = [key for key in self.files if key not in self.silent and self._there(key)]
+        every += gone & self.silent
         return self.beside.find(every, gone, retracted), frozenset(unclear)
 
 

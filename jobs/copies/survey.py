@@ -1,6 +1,5 @@
 """What a copy holds: units with rows, files that only tell of rows, and what nobody can tell."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +62,8 @@ def survey(copy: Path) -> Found:
         if place.samples:
             above, table = places.get(place.path.parent), tables.get(place.path)
             stats = _statistics(above, place.path.name) if above and table else None
-            found.units.append(Folder(place.path, place.samples, table, stats, links))
+            silent = frozenset(place.silent)
+            found.units.append(Folder(place.path, place.samples, silent, table, stats, links))
     found.units.sort(key=lambda unit: unit.path)
     found.untold.sort(key=lambda one: one.path)
     return found
@@ -71,38 +71,52 @@ def survey(copy: Path) -> Found:
 
 @dataclass(slots=True)
 class _Place:
-    """A folder of the copy, and its files by name; then what they are."""
+    """A folder of the copy, and its files by name; then what they are.
+
+    is_quiet: it is of a release, and tells of rows that are not inside. silent: keys of files that
+    hold no rows as a rule. Both are looked at all the same, and not named where they tell nothing.
+    """
 
     path: Path
     files: dict[str, Path]
+    is_quiet: bool
     tars: list[Path] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
     samples: dict[str, list[Path]] = field(default_factory=dict)  # files by key
+    silent: set[str] = field(default_factory=set)
 
 
-def _walk(folder: Path, seen: set[Path], found: Found) -> Iterator[_Place]:
-    """Yield the folders of a copy, each once, and note what nobody looks into."""
+def _walk(folder: Path, seen: set[Path], found: Found, *, quiet: bool = False) -> Iterator[_Place]:
+    """Yield the folders of a copy, each once, and note what nobody can look into."""
     if folder.resolve() in seen:
         return
     seen.add(folder.resolve())
-    place = _Place(folder, {})
+    place = _Place(folder, {}, quiet)
     inside = []
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        path = Path(entry.path)
-        if entry.name == GIT and entry.is_dir():
+    for path in _entries(folder, found):
+        if path.name == GIT and path.is_dir():
             found.untold.append(Untold(path, "its history holds files as they were: clone it anew"))
             inside.append(path / GIT_CONTENT)
-        elif entry.is_dir():
+        elif path.is_dir():
             inside.append(path)
-        elif entry.name.startswith(OWN):
-            found.leftovers += [path] if entry.name.startswith(PART) else []
-        elif entry.is_file() and entry.stat().st_size:
-            place.files[entry.name] = path
+        elif path.name.startswith(OWN):
+            found.leftovers += [path] if path.name.startswith(PART) else []
+        elif path.is_file() and path.stat().st_size:
+            place.files[path.name] = path
     yield place
-    of_release = folder / MANIFEST in place.files.values()
-    for path in inside:
-        if path.is_dir() and not (of_release and path.name in OF_RELEASE):
-            yield from _walk(path, seen, found)
+    of_release = MANIFEST in place.files
+    for path in filter(Path.is_dir, inside):
+        hushed = quiet or (of_release and path.name in OF_RELEASE)
+        yield from _walk(path, seen, found, quiet=hushed)
+
+
+def _entries(folder: Path, found: Found) -> list[Path]:
+    """Return what is in a folder, without links to nothing."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.exists())
+    except OSError as e:
+        found.untold.append(Untold(folder, f"a folder that cannot be read: {e.strerror or e}"))
+        return []
 
 
 def _once(places: Iterable[_Place]) -> dict[Path, list[Path]]:
@@ -130,17 +144,18 @@ def _sort(place: _Place, found: Found) -> None:
         except SchemaError as e:
             found.untold.append(Untold(place.path, str(e)))
     for name, path in names.items():
-        if name in saved or _is_silent(path):
+        if name in saved:
             continue
-        if name in ABOUT:
-            found.about.append(path)
-            continue
+        found.about += [path] if name in ABOUT else []
         kind = _kind(path)
         if kind == TAR:
             place.tars.append(path)
         elif kind == PARQUET:
             place.tables.append(path)
-        elif not _tells_of(path, names):
+        elif place.is_quiet or name in ABOUT or _is_silent(path) or _tells_of(path, names):
+            place.samples[name] = [path]
+            place.silent.add(name)
+        else:
             joins = path.suffix.lower() in TEXTS or is_image(name)
             place.samples.setdefault(path.stem if joins else name, []).append(path)
 
@@ -164,6 +179,8 @@ def _is_silent(path: Path) -> bool:
     name, ending = path.name.lower(), path.suffix.lower()
     if name in SILENT or (ending in PROSE and path.stem.lower() in SILENT):
         return True
+    if ending == ".crc":  # Hadoop's; it goes when its file is rewritten
+        return path.with_name(path.stem.removeprefix(".")).exists()
     of_hub = any(p.name == "refs" and (p.parent / "snapshots").is_dir() for p in path.parents)
     return of_hub or (ending == ".metadata" and HUB in path.as_posix())
 
@@ -182,7 +199,7 @@ def _tables_beside(places: Mapping[Path, _Place], found: Found) -> dict[Path, Pa
         for path in place.tables:
             own = _samples_of(path, place, places) if path.suffix.lower() == PARQUET else None
             if own is None or own in beside:
-                _add_table(path, found)
+                _add_table(path, place, found)
             elif isinstance(schema := _schema(path), Untold):
                 found.untold.append(schema)
             else:
@@ -197,20 +214,25 @@ def _samples_of(table: Path, place: _Place, places: Mapping[Path, _Place]) -> Pa
     under = places.get(place.path / table.stem)
     schema = _schema(table)
     is_keyed = isinstance(schema, pa.Schema) and KEY in schema.names
-    return under.path if under and under.samples and is_keyed else None
+    has_samples = under is not None and bool(under.samples.keys() - under.silent)
+    return under.path if under and has_samples and is_keyed else None
 
 
 def _statistics(place: _Place, stem: str) -> Path | None:
     return place.files.get(f"{stem}{STATISTICS}")
 
 
-def _add_table(path: Path, found: Found) -> None:
+def _add_table(path: Path, place: _Place, found: Found) -> None:
     schema = _schema(path)
-    if isinstance(schema, Untold):
-        found.untold.append(schema)
-    elif telling(schema):
+    try:
+        tells = isinstance(schema, pa.Schema) and telling(schema)
+    except SchemaError as e:
+        schema, tells = Untold(path, str(e)), False
+    if tells:
         found.units.append(Table(path))
-    elif not is_about(schema):
+    elif isinstance(schema, Untold):
+        found.untold.append(schema)
+    elif not place.is_quiet and not is_about(schema):
         found.untold.append(Untold(path, "nothing there tells its rows"))
 
 

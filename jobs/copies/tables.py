@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 
 from jobs.copies.files import instead
 from jobs.copies.units import Going, Looked, Untold, going, untold
-from pipeline.retract import Flags, Judged, info_without, judge, telling
+from pipeline.retract import Flags, Judged, filtered, info_without, judge, telling
 from pipeline.retracted import Retracted
 from schemas.canonical import sha256_hex
 from schemas.errors import SchemaError
 
 STATE, INFO = "state.json", "dataset_info.json"
-ELSEWHERE = "rows whose images lie elsewhere"
+ELSEWHERE = "rows with an image that tell nothing here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def filter_parquet(path: Path, keep: Flags) -> None:
                 own = keep[at : at + group.num_rows]
                 at += group.num_rows
                 if own.any():
-                    writer.write_table(group.filter(pa.array(own)))
+                    writer.write_table(filtered(group, own))
 
 
 def _codec(name: str) -> str:
@@ -153,4 +153,4 @@ def _filter_arrow(path: Path, keep: Flags) -> None:
         for batch in reader:
             own = keep[at : at + batch.num_rows]
             at += batch.num_rows
-            writer.write_batch(batch.filter(pa.array(own)))
+            writer.write_table(filtered(pa.Table.from_batches([batch]), own))

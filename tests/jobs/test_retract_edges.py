@@ -2,17 +2,23 @@
 
 import contextlib
 import hashlib
+import io
 import itertools
 import json
 import os
 import stat
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from jobs.cli import retract as command
+from jobs.copies import tables
 from jobs.retract import Report, retract
 from pipeline.retracted import Retracted
 from pipeline.shard import with_images, write_parquet
@@ -105,15 +111,22 @@ def test_digests_are_told_in_any_form(copy, retractions, form, name):
 
 def test_images_are_told_under_any_name_in_a_table(copy, retractions):
     several = [[{"bytes": b"other", "path": "x"}, {"bytes": body, "path": None}] for body in BODIES]
-    tables = {
+    drawn = pa.array(BODIES).dictionary_encode()
+    maps = pa.array([[("a", body)] for body in BODIES], pa.map_(pa.string(), pa.binary()))
+    columns = {
+        "view": pa.array(BODIES, pa.binary_view()),
+        "views": pa.array([[body] for body in BODIES], pa.list_view(pa.binary())),
+        "map": maps,
+        "deep": pa.array([{"image": {"bytes": body, "path": "x"}} for body in BODIES]),
+        "drawn": drawn,
         "content": pa.array(BODIES, pa.large_binary()),
         "pair": pa.array(several),
         "picture": pa.array([{"bytes": body, "path": "x.jpg"} for body in BODIES]),
     }
-    for name, column in tables.items():
+    for name, column in columns.items():
         pq.write_table(pa.table({name: column, "n": range(COUNT)}), copy / f"{name}.parquet")
     require_once(copy, retractions)
-    for name in tables:
+    for name in columns:
         assert pq.read_table(copy / f"{name}.parquet")["n"].to_pylist() == STAYS
 
 
@@ -221,6 +234,104 @@ def test_what_no_rule_knows_is_named(copy, retracted, name, body):
     report = retract(copy, retracted, yes=True)
     assert (report.going, named(report)) == ([], [name])
     assert (copy / name).read_bytes() == body
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"uid": ["7", "8"], "picture": ["iVBOR", "iVBOR"]},  # a number of somebody else's
+        {"sha256": ["none", "0a"], "n": [1, 2]},
+        {"uid": [None, None], "stored_sha256": [None, None], "image": [b"1", b"2"]},
+    ],
+)
+def test_what_no_release_has_written_tells_nothing(copy, retracted, columns):
+    types = {"uid": pa.string(), "stored_sha256": pa.string(), "sha256": pa.string()}
+    table = pa.table({name: pa.array(v, types.get(name)) for name, v in columns.items()})
+    pq.write_table(table, copy / "a.parquet")
+    assert named(retract(copy, retracted, yes=False)) == ["a.parquet"]
+
+
+def test_columns_of_one_name_cannot_be_told(copy, retracted):
+    arrays = [pa.array(["0" * 64]), pa.array([sample(1)["sha256"]])]
+    pq.write_table(pa.Table.from_arrays(arrays, ["sha256", "sha256"]), copy / "a.parquet")
+    assert named(retract(copy, retracted, yes=False)) == ["a.parquet"]
+    pq.write_table(pa.Table.from_arrays(arrays, ["sha256", "SHA256"]), copy / "a.parquet")
+    assert retract(copy, retracted, yes=False).rows == 1
+
+
+@pytest.mark.parametrize(
+    "path", ["README", "refs/1.jpg", "1_stats.json", "evidence/00", "ledger/a", "manifest.json"]
+)
+def test_no_name_hides_a_picture(copy, retracted, path):
+    for folder in ("refs", "snapshots", "1", "evidence", "ledger"):
+        (copy / folder).mkdir()
+    (copy / "manifest.json").write_text("{}")
+    (copy / path).write_bytes(BODIES[1])
+    assert retract(copy, retracted, yes=True).rows == 1
+    assert not (copy / path).exists()
+
+
+def test_links_in_a_tar_go_with_what_they_lead_to(copy, retracted):
+    with tarfile.open(copy / "a.tar", "w") as tar:
+        for name, body in (("x/1.jpg", BODIES[1]), ("0.jpg", BODIES[0])):
+            info = tarfile.TarInfo(name)
+            info.size = len(body)
+            tar.addfile(info, io.BytesIO(body))
+        hard, soft = tarfile.LNKTYPE, tarfile.SYMTYPE
+        kinds = [(hard, "hard", "x/1.jpg"), (soft, "x/soft", "1.jpg")]
+        kinds += [(soft, "far", "x/soft"), (hard, "stays", "0.jpg")]
+        for kind, name, to in kinds:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, to
+            tar.addfile(info)
+        strange = tarfile.TarInfo("4.jpg")
+        strange.type, strange.size = b"Z", len(BODIES[4])  # unpacked like a file
+        tar.addfile(strange, io.BytesIO(BODIES[4]))
+    assert retract(copy, retracted, yes=True).rows == 2
+    with tarfile.open(copy / "a.tar") as tar:
+        assert tar.getnames() == ["0.jpg", "stays"]
+
+
+def test_links_to_nothing_and_round_in_circles_are_nothing(copy, retracted):
+    (copy / "loop").symlink_to("loop")
+    (copy / "gone.jpg").symlink_to("/nowhere")
+    os.mkfifo(copy / "pipe.jpg")
+    assert retract(copy, retracted, yes=True) == Report()
+
+
+def test_a_checksum_of_what_was_there_goes_with_it(copy, retracted):
+    table_of(["a"], copy / "a.parquet", uid=[sample(1)["uid"]])
+    (copy / ".a.parquet.crc").write_bytes(b"crc")
+    assert named(retract(copy, retracted, yes=False)) == []
+    assert retract(copy, retracted, yes=True).rows == 1
+    assert not (copy / ".a.parquet.crc").exists()
+
+
+def test_what_cannot_be_rewritten_keeps_no_other_file_from_it(copy, retracted, monkeypatch):
+    for name in ("a", "b"):
+        table_of(["a"], copy / f"{name}.parquet", uid=[sample(1)["uid"]])
+    real = tables.filter_parquet
+
+    def refused(path: Path, keep: np.ndarray) -> None:
+        if path.name == "a.parquet":
+            raise pa.ArrowNotImplementedError("no such kernel")
+        real(path, keep)
+
+    monkeypatch.setattr(tables, "filter_parquet", refused)
+    with pytest.raises(StorageError, match=r"1 files.*a\.parquet: no such kernel"):
+        retract(copy, retracted, yes=True)
+    assert pq.read_metadata(copy / "b.parquet").num_rows == 0
+
+
+def test_names_are_told_so_that_a_terminal_shows_them(copy, retractions):
+    write_members(copy / "[red]\x1b[2J.tar", [("1.jpg", BODIES[1])])
+    Path(os.fsdecode(os.fsencode(copy) + b"/[red]\xff.zip")).write_bytes(b"PK")
+    done = CliRunner().invoke(
+        command.app, ["check", str(copy), str(retractions), "--key", VERIFIER]
+    )
+    assert done.exit_code == 1, done.output
+    assert "\x1b[2J" not in done.output
+    assert done.output.count("/[red]\\x") == 2
 
 
 def test_what_only_tells_of_other_files_is_not_named(copy, retracted):
