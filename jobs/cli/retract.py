@@ -20,7 +20,12 @@ RETRACTIONS = Annotated[
 KEY = Annotated[
     list[str] | None, typer.Option("--key", help="Verifier key that you trust; repeatable.")
 ]
-KEYS = Annotated[Path | None, typer.Option("--keys", help="File of such keys, one a line.")]
+KEYS = Annotated[
+    Path | None,
+    typer.Option("--keys", "--policy", help="File of such keys, one a line, or a policy file."),
+]
+OF_WITNESSES = ("witness", "group", "quorum")
+"""Lines of a policy file that name no key of a builder or a log."""
 
 UNTOLD = 3
 """Exit code where something is left that nobody can tell; `audit verify` has it for *needs*."""
@@ -86,7 +91,11 @@ def _listed(path: Path | None) -> list[str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as e:
         raise UsageError(f"expected verifier keys in {path}, one a line: {e}") from e
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    found = []
+    for words in (line.split() for line in lines):
+        if words and words[0] not in OF_WITNESSES and not words[0].startswith("#"):
+            found.append(words[1] if words[0] == "log" and len(words) > 1 else " ".join(words))
+    return found
 
 
 def _say(report: "Report", copy: Path, *, done: bool) -> None:

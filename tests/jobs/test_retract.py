@@ -230,5 +230,9 @@ def test_the_command_says_what_would_go_before_it_goes(tmp_path, retractions):
         assert untold.exit_code == 3
         assert "more.zip" in untold.output
         assert "nobody can tell" in untold.output
+    (copy / "more.zip").unlink()
+    keys.write_text(f"log {VERIFIER} https://a.example\nquorum none\n")
+    policy = CliRunner().invoke(command.app, ["check", *arguments, "--policy", str(keys)])
+    assert policy.exit_code == 0, policy.output
     bare = CliRunner().invoke(command.app, ["check", *arguments])
     assert isinstance(bare.exception, UsageError)
