@@ -91,11 +91,12 @@ def _listed(path: Path | None) -> list[str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as e:
         raise UsageError(f"expected verifier keys in {path}, one a line: {e}") from e
-    found = []
-    for words in (line.split() for line in lines):
-        if words and words[0] not in OF_WITNESSES and not words[0].startswith("#"):
-            found.append(words[1] if words[0] == "log" and len(words) > 1 else " ".join(words))
-    return found
+    given = (words for line in lines if (words := line.split()) and not words[0].startswith("#"))
+    return [
+        words[1] if words[0] == "log" and len(words) > 1 else " ".join(words)
+        for words in given
+        if words[0] not in OF_WITNESSES
+    ]
 
 
 def _say(report: "Report", copy: Path, *, done: bool) -> None:
