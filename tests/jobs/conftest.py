@@ -1,12 +1,14 @@
-"""Releases that were really built, for whatever audits them."""
+"""Releases that were really built, for whatever audits them; copies, and what was taken back."""
 
 import shutil
 from pathlib import Path
 
 import pytest
 
+from pipeline.retracted import Retracted
 from tests.e2e.builds import build, recuse, url_list
 from tests.e2e.generated_site import picture
+from tests.jobs.retracting import VERIFIER, taken_back
 from tests.servers import Answer, Asked, serve
 
 COUNT = 7
@@ -58,3 +60,21 @@ def other_layouts(place) -> Path:
                      *options)  # fmt: skip
         assert done.returncode == 0, done.stderr
     return place
+
+
+@pytest.fixture
+def retractions(tmp_path) -> Path:
+    """The file of rows that were taken back."""
+    return taken_back(tmp_path)
+
+
+@pytest.fixture
+def retracted(retractions) -> Retracted:
+    return Retracted.read(retractions, [VERIFIER])
+
+
+@pytest.fixture
+def copy(tmp_path) -> Path:
+    """The empty folder of a copy."""
+    (tmp_path / "copy").mkdir()
+    return tmp_path / "copy"

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from jobs.retract import retract
+from jobs.retract import Report, retract
 from optout.log.note import SignerKey
 from optout.signed_file import sign_file
 from pipeline.retracted import KIND, Retracted
@@ -20,6 +21,8 @@ COUNT = 6
 GONE = {1, 4}
 KEY = SignerKey("builder/test", b"k" * 32)
 VERIFIER = str(KEY.verifier)
+BODIES = bodies(COUNT).to_pylist()
+STAYS = [n for n in range(COUNT) if n not in GONE]
 
 
 def ours(count: int = COUNT) -> pa.Table:
@@ -78,3 +81,11 @@ def write_members(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
 def members(path: Path) -> dict[str, bytes]:
     with tarfile.open(path) as tar:
         return {m.name: tar.extractfile(m).read() for m in tar}
+
+
+def table_of(keys: list[str], path: Path, **columns: object) -> None:
+    pq.write_table(pa.table({"key": keys, **columns}), path)
+
+
+def named(report: Report) -> list[str]:
+    return [one.path.name for one in report.untold]

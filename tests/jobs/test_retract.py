@@ -24,16 +24,9 @@ from tests.jobs.retracting import (
     members,
     ours,
     require_once,
-    taken_back,
     write_members,
 )
 from tests.pipeline.samples import bodies, sample
-
-
-@pytest.fixture
-def retractions(tmp_path):
-    return taken_back(tmp_path)
-
 
 # --- (a) Parquet
 

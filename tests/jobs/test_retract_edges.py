@@ -1,64 +1,34 @@
-"""Copies as people have them: what cannot be told is named, and no run leaves half of a sample."""
+"""Copies as people have them, of which every row that was taken back leaves."""
 
-import contextlib
 import hashlib
 import io
-import itertools
-import json
 import os
 import stat
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
-from jobs.cli import retract as command
-from jobs.copies import tables
 from jobs.retract import Report, retract
 from pipeline.retracted import Retracted
 from pipeline.shard import with_images, write_parquet
-from schemas.errors import StorageError
 from tests.jobs.retracting import (
+    BODIES,
     COUNT,
     GONE,
-    VERIFIER,
+    STAYS,
     contents,
     members,
+    named,
     ours,
     require_once,
-    taken_back,
+    table_of,
     write_members,
 )
-from tests.pipeline.samples import bodies, picture, sample
-
-BODIES = bodies(COUNT).to_pylist()
-STAYS = [n for n in range(COUNT) if n not in GONE]
-
-
-@pytest.fixture
-def retractions(tmp_path) -> Path:
-    return taken_back(tmp_path)
-
-
-@pytest.fixture
-def retracted(retractions) -> Retracted:
-    return Retracted.read(retractions, [VERIFIER])
-
-
-@pytest.fixture
-def copy(tmp_path) -> Path:
-    (tmp_path / "copy").mkdir()
-    return tmp_path / "copy"
-
-
-def named(report: Report) -> list[str]:
-    return [one.path.name for one in report.untold]
-
+from tests.pipeline.samples import bodies, sample
 
 # --- what people have
 
@@ -211,54 +181,6 @@ def test_a_file_is_as_open_to_others_as_it_was(copy, retracted, monkeypatch):
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-# --- what nobody can tell
-
-
-@pytest.mark.parametrize(
-    ("name", "body"),
-    [
-        ("a.tar.gz", b"\x1f\x8b"),
-        ("a.zip", b"PK"),
-        ("a.jsonl", b'{"url": "x"}'),
-        ("a.csv", b"url,caption\n"),
-        ("a.parquet", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"),
-        ("a.parquet", b"PAR1"),
-        ("a.tar", b"\x1f\x8b and no tar"),
-        ("a.txt", b"a caption that nothing is beside"),
-        ("a.json", b'{"caption": "of an image elsewhere"}'),
-        ("cache-1.arrow", b"\xff\xff\xff\xff"),
-    ],
-)
-def test_what_no_rule_knows_is_named(copy, retracted, name, body):
-    (copy / name).write_bytes(body)
-    report = retract(copy, retracted, yes=True)
-    assert (report.going, named(report)) == ([], [name])
-    assert (copy / name).read_bytes() == body
-
-
-@pytest.mark.parametrize(
-    "columns",
-    [
-        {"uid": ["7", "8"], "picture": ["iVBOR", "iVBOR"]},  # a number of somebody else's
-        {"sha256": ["none", "0a"], "n": [1, 2]},
-        {"uid": [None, None], "stored_sha256": [None, None], "image": [b"1", b"2"]},
-    ],
-)
-def test_what_no_release_has_written_tells_nothing(copy, retracted, columns):
-    types = {"uid": pa.string(), "stored_sha256": pa.string(), "sha256": pa.string()}
-    table = pa.table({name: pa.array(v, types.get(name)) for name, v in columns.items()})
-    pq.write_table(table, copy / "a.parquet")
-    assert named(retract(copy, retracted, yes=False)) == ["a.parquet"]
-
-
-def test_columns_of_one_name_cannot_be_told(copy, retracted):
-    arrays = [pa.array(["0" * 64]), pa.array([sample(1)["sha256"]])]
-    pq.write_table(pa.Table.from_arrays(arrays, ["sha256", "sha256"]), copy / "a.parquet")
-    assert named(retract(copy, retracted, yes=False)) == ["a.parquet"]
-    pq.write_table(pa.Table.from_arrays(arrays, ["sha256", "SHA256"]), copy / "a.parquet")
-    assert retract(copy, retracted, yes=False).rows == 1
-
-
 @pytest.mark.parametrize(
     "path", ["README", "refs/1.jpg", "1_stats.json", "evidence/00", "ledger/a", "manifest.json"]
 )
@@ -305,237 +227,6 @@ def test_a_checksum_of_what_was_there_goes_with_it(copy, retracted):
     assert named(retract(copy, retracted, yes=False)) == []
     assert retract(copy, retracted, yes=True).rows == 1
     assert not (copy / ".a.parquet.crc").exists()
-
-
-def test_what_cannot_be_rewritten_keeps_no_other_file_from_it(copy, retracted, monkeypatch):
-    for name in ("a", "b"):
-        table_of(["a"], copy / f"{name}.parquet", uid=[sample(1)["uid"]])
-    real = tables.filter_parquet
-
-    def refused(path: Path, keep: np.ndarray) -> None:
-        if path.name == "a.parquet":
-            raise pa.ArrowNotImplementedError("no such kernel")
-        real(path, keep)
-
-    monkeypatch.setattr(tables, "filter_parquet", refused)
-    with pytest.raises(StorageError, match=r"1 files.*a\.parquet: no such kernel"):
-        retract(copy, retracted, yes=True)
-    assert pq.read_metadata(copy / "b.parquet").num_rows == 0
-
-
-def test_names_are_told_so_that_a_terminal_shows_them(copy, retractions):
-    write_members(copy / "[red]\x1b[2J.tar", [("1.jpg", BODIES[1])])
-    Path(os.fsdecode(os.fsencode(copy) + b"/[red]\xff.zip")).write_bytes(b"PK")
-    done = CliRunner().invoke(
-        command.app, ["check", str(copy), str(retractions), "--key", VERIFIER]
-    )
-    assert done.exit_code == 1, done.output
-    assert "\x1b[2J" not in done.output
-    assert done.output.count("/[red]\\x") == 2
-
-
-def test_what_only_tells_of_other_files_is_not_named(copy, retracted):
-    for name in ("README.md", "LICENSE", ".gitattributes", "dataset_dict.json"):
-        (copy / name).write_text("x")
-    (copy / "empty").write_bytes(b"")
-    write_members(copy / "a.tar", [("1.jpg", picture(99))])
-    (copy / "a_stats.json").write_text('{"count": 1, "successes": 1}')
-    assert retract(copy, retracted, yes=False) == Report()
-
-
-def test_tables_that_tell_nothing_are_named_also_beside_samples(copy, retracted):
-    write_members(copy / "a.tar", [("1.jpg", picture(99)), ("2.txt", b"alone")])
-    pq.write_table(pa.table({"caption": ["x"]}), copy / "a.parquet")
-    pq.write_table(pa.table({"sha256": [["0" * 64]]}), copy / "lists.parquet")
-    paths = pa.array(
-        [{"bytes": None, "path": "1.jpg"}],
-        pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
-    )
-    pq.write_table(pa.table({"image": paths}), copy / "elsewhere.parquet")
-    assert named(retract(copy, retracted, yes=False)) == [
-        "lists.parquet", "a.tar", "a.parquet", "elsewhere.parquet"
-    ]  # fmt: skip
-
-
-def test_what_lies_beside_a_saved_dataset_is_looked_at(copy, retracted):
-    datasets = pytest.importorskip("datasets")
-    table = datasets.Dataset.from_dict({"uid": [sample(n)["uid"] for n in range(COUNT)]})
-    table.save_to_disk(copy)
-    (copy / "cache-0.arrow").write_bytes((copy / "data-00000-of-00001.arrow").read_bytes())
-    report = retract(copy, retracted, yes=True)
-    assert report.rows == len(GONE)
-    assert named(report) == ["cache-0.arrow"]
-    datasets.Dataset.from_dict({"n": [1, 2]}).save_to_disk(copy / "untold")
-    assert "untold" in named(retract(copy, retracted, yes=True))
-    state = {"_data_files": [{"filename": "../../retractions.parquet"}]}
-    (copy / "untold" / "state.json").write_text(json.dumps(state))
-    assert "untold" in named(retract(copy, retracted, yes=True))
-
-
-def test_bytes_behind_the_end_of_a_tar_are_not_passed_over(copy, retracted):
-    path = copy / "a.tar"
-    write_members(path, [("1.jpg", picture(99))])
-    assert named(retract(copy, retracted, yes=False)) == []
-    path.write_bytes(path.read_bytes() + path.read_bytes())
-    assert named(retract(copy, retracted, yes=False)) == ["a.tar"]
-
-
-def test_a_clone_keeps_its_history(copy, retractions):
-    content = copy / ".git" / "lfs" / "objects" / "0a"
-    content.mkdir(parents=True)
-    (copy / ".git" / "index").write_bytes(b"DIRC")
-    for path in (copy / "a.parquet", content / "0a1b"):
-        path.write_bytes(write_parquet(with_images(ours(), bodies(COUNT), "jpg")))
-    require_once(copy, retractions)
-    assert pq.read_metadata(content / "0a1b").num_rows == len(STAYS)
-    report = retract(copy, Retracted.read(retractions, [VERIFIER]), yes=False)
-    assert [(one.path.name, "clone" in one.why) for one in report.untold] == [(".git", True)]
-
-
-# --- samples and the table beside them
-
-
-def table_of(keys: list[str], path: Path, **columns: object) -> None:
-    pq.write_table(pa.table({"key": keys, **columns}), path)
-
-
-def test_one_name_in_two_folders_of_a_tar_is_two_samples(copy, retractions):
-    other = [picture(50 + n) for n in range(COUNT)]
-    files = [(f"a/{n}.jpg", body) for n, body in enumerate(BODIES)]
-    files += [(f"b/{n}.jpg", body) for n, body in enumerate(other)]
-    write_members(copy / "0.tar", files)
-    keys = [name.removesuffix(".jpg") for name, _ in files]
-    table_of(keys, copy / "0.parquet", caption=keys)
-    require_once(copy, retractions)
-    left = [key for key in keys if key not in {f"a/{n}" for n in GONE}]
-    assert pq.read_table(copy / "0.parquet")["key"].to_pylist() == left
-    assert list(members(copy / "0.tar")) == [f"{key}.jpg" for key in left]
-
-
-@pytest.mark.parametrize("told", ["samples", "table", "both"])
-def test_where_a_table_leaves_out_folders_and_two_share_a_name_none_is_kept_by_chance(
-    copy, retractions, told
-):
-    body, other = (BODIES[1], BODIES[0]) if told != "table" else (b"anew", b"other")
-    write_members(copy / "0.tar", [("a/1.jpg", body), ("b/1.jpg", other), ("c/2.jpg", b"x")])
-    digests = (
-        [sample(1)["sha256"], sample(0)["sha256"], "0" * 64] if told != "samples" else [None] * 3
-    )
-    table_of(["1", "1", "2"], copy / "0.parquet", sha256=pa.array(digests, pa.string()))
-    require_once(copy, retractions)
-    both = told == "both"  # then samples and rows agree on how many go
-    assert list(members(copy / "0.tar")) == (["b/1.jpg"] if both else []) + ["c/2.jpg"]
-    assert pq.read_table(copy / "0.parquet")["key"].to_pylist() == (["1"] if both else []) + ["2"]
-
-
-def shard(copy: Path, kind: str, told: str) -> None:
-    """Write a shard of samples, a table and statistics; told: by what rows can be told."""
-    images = BODIES if told == "samples" else [b"anew %d" % n for n in range(COUNT)]
-    digests = [sample(n)["sha256"] if told == "table" else None for n in range(COUNT)]
-    files = [(f"{n}.jpg", body) for n, body in enumerate(images)]
-    if kind == "tar":
-        write_members(copy / "0.tar", files)
-    else:
-        (copy / "0").mkdir()
-        for name, body in files:
-            (copy / "0" / name).write_bytes(body)
-    keys = [str(n) for n in range(COUNT)]
-    table_of(keys, copy / "0.parquet", sha256=pa.array(digests, pa.string()))
-    (copy / "0_stats.json").write_text(json.dumps({"count": COUNT, "successes": COUNT}))
-
-
-class CutOff(BaseException):
-    """A run is killed: nothing catches it, and nothing is cleared away."""
-
-
-@pytest.mark.parametrize("step", range(6))
-@pytest.mark.parametrize("layout", list(itertools.product(["tar", "folder"], ["samples", "table"])))
-@pytest.mark.parametrize("how", ["failed", "killed", "killed after"])
-def test_a_run_that_was_cut_off_anywhere_is_ended_by_the_next(copy, retracted, layout, step, how):
-    kind, told = layout
-    shard(copy, kind, told)
-    left = [step]
-
-    def cut(real: Callable[..., object]) -> Callable[..., object]:
-        def maybe(self: Path, *given: object, **more: object) -> object:
-            left[0] -= 1
-            if left[0] == -1 and how == "killed after":
-                real(self, *given, **more)
-            if left[0] < 0:
-                raise OSError("disk full") if how == "failed" else CutOff
-            return real(self, *given, **more)
-
-        return maybe
-
-    with pytest.MonkeyPatch.context() as patched:
-        for name in ("replace", "unlink"):
-            patched.setattr(Path, name, cut(getattr(Path, name)))
-        with contextlib.suppress(StorageError, CutOff, OSError):
-            retract(copy, retracted, yes=True)
-    before = retract(copy, retracted, yes=False)
-    done = pq.read_metadata(copy / "0.parquet").num_rows == len(STAYS)
-    assert done or before.rows
-    retract(copy, retracted, yes=True)
-    assert pq.read_table(copy / "0.parquet")["key"].to_pylist() == [str(n) for n in STAYS]
-    there = members(copy / "0.tar") if kind == "tar" else {p.name for p in (copy / "0").iterdir()}
-    assert set(there) == {f"{n}.jpg" for n in STAYS}
-    said = json.loads((copy / "0_stats.json").read_bytes())
-    assert said == {"count": len(STAYS), "successes": len(STAYS)}
-    assert not [name for name in contents(copy) if ".retract-" in name]
-    assert retract(copy, retracted, yes=False) == Report()
-
-
-@pytest.mark.parametrize("step", range(1, 5))
-@pytest.mark.parametrize(("kind", "has_table"), [("tar", True), ("tar", False), ("folder", True)])
-def test_statistics_count_what_two_runs_with_other_retractions_took(copy, kind, step, has_table):
-    shard(copy, kind, "samples")
-    if not has_table:
-        (copy / "0.parquet").unlink()
-    digests = [hashlib.sha256(body).hexdigest() for body in BODIES]
-    first, both = (Retracted(frozenset(), frozenset(digests[:n])) for n in (2, 3))
-    left = [step]
-    replace = Path.replace
-
-    def cut(self: Path, target: Path) -> Path:
-        left[0] -= 1
-        if left[0] < 0:
-            raise CutOff
-        return replace(self, target)
-
-    with pytest.MonkeyPatch.context() as patched, contextlib.suppress(CutOff):
-        patched.setattr(Path, "replace", cut)
-        retract(copy, first, yes=True)
-    retract(copy, both, yes=True)
-    said = json.loads((copy / "0_stats.json").read_bytes())
-    assert said == {"count": COUNT - 3, "successes": COUNT - 3}
-
-
-def test_a_saved_dataset_says_how_many_rows_are_left_after_a_run_that_was_cut_off(
-    copy, retracted, monkeypatch
-):
-    datasets = pytest.importorskip("datasets")
-    rows = {"uid": [sample(n)["uid"] for n in range(COUNT)]}
-    table = datasets.Dataset.from_dict(rows, split="train")
-    datasets.DatasetDict({"train": table}).save_to_disk(copy)
-    place = copy / "train" / "dataset_info.json"
-    info = json.loads(place.read_bytes()) | {"splits": {"train": {"num_examples": COUNT}}}
-    place.write_text(json.dumps(info))
-    replace, left = Path.replace, [2]
-
-    def failing(self: Path, target: Path) -> Path:
-        left[0] -= 1
-        if left[0] < 0:
-            raise OSError("disk full")
-        return replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", failing)
-    with pytest.raises(StorageError, match="disk full"):
-        retract(copy, retracted, yes=True)
-    monkeypatch.undo()
-    assert retract(copy, retracted, yes=True).rows == len(GONE)
-    splits = json.loads(place.read_bytes())["splits"]
-    assert splits["train"]["num_examples"] == len(STAYS)
-    assert len(datasets.load_from_disk(str(copy))["train"]) == len(STAYS)
 
 
 def test_the_digest_of_a_large_file_is_that_of_its_bytes(copy, retracted):

@@ -1,0 +1,161 @@
+"""What nobody can tell is named: a copy is clean only where all of it could be told."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from jobs.cli import retract as command
+from jobs.copies import tables
+from jobs.retract import Report, retract
+from pipeline.retracted import Retracted
+from pipeline.shard import with_images, write_parquet
+from schemas.errors import StorageError
+from tests.jobs.retracting import (
+    BODIES,
+    COUNT,
+    GONE,
+    STAYS,
+    VERIFIER,
+    named,
+    ours,
+    require_once,
+    table_of,
+    write_members,
+)
+from tests.pipeline.samples import bodies, picture, sample
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("a.tar.gz", b"\x1f\x8b"),
+        ("a.zip", b"PK"),
+        ("a.jsonl", b'{"url": "x"}'),
+        ("a.csv", b"url,caption\n"),
+        ("a.parquet", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"),
+        ("a.parquet", b"PAR1"),
+        ("a.tar", b"\x1f\x8b and no tar"),
+        ("a.txt", b"a caption that nothing is beside"),
+        ("a.json", b'{"caption": "of an image elsewhere"}'),
+        ("cache-1.arrow", b"\xff\xff\xff\xff"),
+    ],
+)
+def test_what_no_rule_knows_is_named(copy, retracted, name, body):
+    (copy / name).write_bytes(body)
+    report = retract(copy, retracted, yes=True)
+    assert (report.going, named(report)) == ([], [name])
+    assert (copy / name).read_bytes() == body
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"uid": ["7", "8"], "picture": ["iVBOR", "iVBOR"]},  # a number of somebody else's
+        {"sha256": ["none", "0a"], "n": [1, 2]},
+        {"uid": [None, None], "stored_sha256": [None, None], "image": [b"1", b"2"]},
+    ],
+)
+def test_what_no_release_has_written_tells_nothing(copy, retracted, columns):
+    types = {"uid": pa.string(), "stored_sha256": pa.string(), "sha256": pa.string()}
+    table = pa.table({name: pa.array(v, types.get(name)) for name, v in columns.items()})
+    pq.write_table(table, copy / "a.parquet")
+    assert named(retract(copy, retracted, yes=False)) == ["a.parquet"]
+
+
+def test_columns_of_one_name_cannot_be_told(copy, retracted):
+    arrays = [pa.array(["0" * 64]), pa.array([sample(1)["sha256"]])]
+    pq.write_table(pa.Table.from_arrays(arrays, ["sha256", "sha256"]), copy / "a.parquet")
+    assert named(retract(copy, retracted, yes=False)) == ["a.parquet"]
+    pq.write_table(pa.Table.from_arrays(arrays, ["sha256", "SHA256"]), copy / "a.parquet")
+    assert retract(copy, retracted, yes=False).rows == 1
+
+
+def test_what_cannot_be_rewritten_keeps_no_other_file_from_it(copy, retracted, monkeypatch):
+    for name in ("a", "b"):
+        table_of(["a"], copy / f"{name}.parquet", uid=[sample(1)["uid"]])
+    real = tables.filter_parquet
+
+    def refused(path: Path, keep: np.ndarray) -> None:
+        if path.name == "a.parquet":
+            raise pa.ArrowNotImplementedError("no such kernel")
+        real(path, keep)
+
+    monkeypatch.setattr(tables, "filter_parquet", refused)
+    with pytest.raises(StorageError, match=r"1 files.*a\.parquet: no such kernel"):
+        retract(copy, retracted, yes=True)
+    assert pq.read_metadata(copy / "b.parquet").num_rows == 0
+
+
+def test_names_are_told_so_that_a_terminal_shows_them(copy, retractions):
+    write_members(copy / "[red]\x1b[2J.tar", [("1.jpg", BODIES[1])])
+    Path(os.fsdecode(os.fsencode(copy) + b"/[red]\xff.zip")).write_bytes(b"PK")
+    done = CliRunner().invoke(
+        command.app, ["check", str(copy), str(retractions), "--key", VERIFIER]
+    )
+    assert done.exit_code == 1, done.output
+    assert "\x1b[2J" not in done.output
+    assert done.output.count("/[red]\\x") == 2
+
+
+def test_what_only_tells_of_other_files_is_not_named(copy, retracted):
+    for name in ("README.md", "LICENSE", ".gitattributes", "dataset_dict.json"):
+        (copy / name).write_text("x")
+    (copy / "empty").write_bytes(b"")
+    write_members(copy / "a.tar", [("1.jpg", picture(99))])
+    (copy / "a_stats.json").write_text('{"count": 1, "successes": 1}')
+    assert retract(copy, retracted, yes=False) == Report()
+
+
+def test_tables_that_tell_nothing_are_named_also_beside_samples(copy, retracted):
+    write_members(copy / "a.tar", [("1.jpg", picture(99)), ("2.txt", b"alone")])
+    pq.write_table(pa.table({"caption": ["x"]}), copy / "a.parquet")
+    pq.write_table(pa.table({"sha256": [["0" * 64]]}), copy / "lists.parquet")
+    paths = pa.array(
+        [{"bytes": None, "path": "1.jpg"}],
+        pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+    )
+    pq.write_table(pa.table({"image": paths}), copy / "elsewhere.parquet")
+    assert named(retract(copy, retracted, yes=False)) == [
+        "lists.parquet", "a.tar", "a.parquet", "elsewhere.parquet"
+    ]  # fmt: skip
+
+
+def test_what_lies_beside_a_saved_dataset_is_looked_at(copy, retracted):
+    datasets = pytest.importorskip("datasets")
+    table = datasets.Dataset.from_dict({"uid": [sample(n)["uid"] for n in range(COUNT)]})
+    table.save_to_disk(copy)
+    (copy / "cache-0.arrow").write_bytes((copy / "data-00000-of-00001.arrow").read_bytes())
+    report = retract(copy, retracted, yes=True)
+    assert report.rows == len(GONE)
+    assert named(report) == ["cache-0.arrow"]
+    datasets.Dataset.from_dict({"n": [1, 2]}).save_to_disk(copy / "untold")
+    assert "untold" in named(retract(copy, retracted, yes=True))
+    state = {"_data_files": [{"filename": "../../retractions.parquet"}]}
+    (copy / "untold" / "state.json").write_text(json.dumps(state))
+    assert "untold" in named(retract(copy, retracted, yes=True))
+
+
+def test_bytes_behind_the_end_of_a_tar_are_not_passed_over(copy, retracted):
+    path = copy / "a.tar"
+    write_members(path, [("1.jpg", picture(99))])
+    assert named(retract(copy, retracted, yes=False)) == []
+    path.write_bytes(path.read_bytes() + path.read_bytes())
+    assert named(retract(copy, retracted, yes=False)) == ["a.tar"]
+
+
+def test_a_clone_keeps_its_history(copy, retractions):
+    content = copy / ".git" / "lfs" / "objects" / "0a"
+    content.mkdir(parents=True)
+    (copy / ".git" / "index").write_bytes(b"DIRC")
+    for path in (copy / "a.parquet", content / "0a1b"):
+        path.write_bytes(write_parquet(with_images(ours(), bodies(COUNT), "jpg")))
+    require_once(copy, retractions)
+    assert pq.read_metadata(content / "0a1b").num_rows == len(STAYS)
+    report = retract(copy, Retracted.read(retractions, [VERIFIER]), yes=False)
+    assert [(one.path.name, "clone" in one.why) for one in report.untold] == [(".git", True)]
