@@ -13,7 +13,6 @@ from optout.keys import SEED_BYTES
 from optout.log import checkpoint, merkle, note
 from optout.log import policy as policies
 from optout.log import proof as proofs
-from optout.log.checkpoint import Checkpoint
 from optout.log.note import SignerKey, VerifierKey, parse_verifier_key
 from optout.log.policy import Log, Policy
 from optout.receipt import Receipt
@@ -86,7 +85,7 @@ def renew(files: ReceiptFiles, held: Receipt, shown: proofs.LogProof) -> bool:
 
     Returns whether it was written. Raises ProofError where it is not that of the receipt's entry.
     """
-    proved_head(held, shown)
+    require_proof_of(held, shown)
     before = _proof_before(files, held)
     if before and _signatures(before) > _signatures(shown):
         return False
@@ -101,11 +100,8 @@ def _rewrite(path: Path, body: bytes) -> None:
     part.replace(path)
 
 
-def proved_head(held: Receipt, shown: proofs.LogProof) -> Checkpoint:
-    """Return the state of the log that a proof shows the entry of a receipt in, whoever signed it.
-
-    Raises ProofError where it is of another log or another entry.
-    """
+def require_proof_of(held: Receipt, shown: proofs.LogProof) -> None:
+    """Raise ProofError where a proof is of another log or entry than a receipt, whoever signed it."""
     head = checkpoint.parse(shown.checkpoint)
     if (head.origin, shown.index) != (held.origin, held.seq):
         raise ProofError(
@@ -113,14 +109,13 @@ def proved_head(held: Receipt, shown: proofs.LogProof) -> Checkpoint:
         )
     leaf = merkle.leaf_hash(held.entry.leaf())
     merkle.verify_inclusion(leaf, shown.index, head.size, shown.hashes, head.root)
-    return head
 
 
 def _proof_before(files: ReceiptFiles, held: Receipt) -> proofs.LogProof | None:
     """Return the proof that a receipt has, null where it has none that holds."""
     try:
         before = proofs.parse(files.proof.read_bytes())
-        proved_head(held, before)
+        require_proof_of(held, before)
     except (OSError, ProofError):
         return None
     return before

@@ -47,9 +47,9 @@ def retract(
     failed: list[str] = []
     for number, unit in enumerate(found.units):
         looked = _look(unit, retracted)
-        if yes and (looked.going or looked.is_unfinished):
+        if yes and looked.drop and (looked.going or looked.is_unfinished):
             try:
-                unit.drop(retracted)
+                looked.drop()
             except OSError as e:
                 raise StorageError(f"could not retract from {unit.path}: {e}") from e
             except (SchemaError, pa.ArrowException) as e:  # the others may be rewritten yet

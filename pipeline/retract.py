@@ -92,6 +92,7 @@ class Judged:
 
     @classmethod
     def joined(cls, parts: Iterable["Judged"]) -> "Judged":
+        """Return what was judged of the parts of a table, in order."""
         every = list(parts)
         keep = np.concatenate([np.ones(0, bool), *(one.keep for one in every)])
         return cls(keep, sum(one.untold for one in every))
@@ -129,7 +130,7 @@ def filtered(table: pa.Table, keep: Flags) -> pa.Table:
     """Return the rows that stay, whatever the types of the columns."""
     try:
         return table.filter(pa.array(keep))
-    except pa.ArrowNotImplementedError:  # of some types rows cannot be picked; pieces can be cut
+    except pa.ArrowNotImplementedError:  # no kernel picks rows of views; slices need none
         edges = np.flatnonzero(np.diff(np.concatenate([[False], keep, [False]]))).reshape(-1, 2)
         return pa.concat_tables(
             [table.slice(0, 0), *(table.slice(start, end - start) for start, end in edges.tolist())]
@@ -262,7 +263,9 @@ class Joined:
     rows: Flags
 
 
-def joined(every: AbstractSet[str], gone: AbstractSet[str], keys: pa.Array, out: Flags) -> Joined:
+def join_by_key(
+    every: AbstractSet[str], gone: AbstractSet[str], keys: pa.Array, out: Flags
+) -> Joined:
     """Return what goes, where either side tells it.
 
     every, gone: keys of the samples, and of those taken back. keys: of the table's rows, null for

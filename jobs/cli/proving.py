@@ -33,10 +33,11 @@ def receipt(
         claim_id = whole_id(found, claim)
         files = receipts.files_at(path or receipt_path(registry_at(registry), claim_id))
         held = receipts.read_opened(files)
-        if (held.claim, held.origin) != (claim_id, found.log_key()[0]):
+        origin, _ = found.log_key()
+        if (held.claim, held.origin) != (claim_id, origin):
             raise UsageError(
-                f"expected the receipt of claim {claim_id} of {found.log_key()[0]} in"
-                f" {files.opened}, found that of {held.claim} of {held.origin}"
+                f"expected the receipt of claim {claim_id} of {origin} in {files.opened}, found"
+                f" that of {held.claim} of {held.origin}"
             )
         shown = receipts.prove(found, held.seq, receipts.signer_of(found))
         if shown is None:

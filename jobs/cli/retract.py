@@ -20,12 +20,10 @@ RETRACTIONS = Annotated[
 KEY = Annotated[
     list[str] | None, typer.Option("--key", help="Verifier key that you trust; repeatable.")
 ]
-KEYS = Annotated[
-    Path | None,
-    typer.Option("--keys", "--policy", help="File of such keys, one a line, or a policy file."),
+KEYS = Annotated[Path | None, typer.Option("--keys", help="File of such keys, one a line.")]
+POLICY = Annotated[
+    Path | None, typer.Option("--policy", help="Policy file; the keys of its log lines count.")
 ]
-OF_WITNESSES = ("witness", "group", "quorum")
-"""Lines of a policy file that name no key of a builder or a log."""
 
 UNTOLD = 3
 """Exit code where something is left that nobody can tell; `audit verify` has it for *needs*."""
@@ -45,6 +43,8 @@ def apply(
     retractions: RETRACTIONS,
     key: KEY = None,
     keys: KEYS = None,
+    policy: POLICY = None,
+    *,
     yes: Annotated[bool, typer.Option("--yes", help="Rewrite the files.")] = False,
 ) -> None:
     """Say which rows of a copy go, file by file; with --yes, drop them.
@@ -52,7 +52,7 @@ def apply(
     Parquet shards, tars, folders of images, and folders saved by `datasets`. Exit code 3 where
     something is left of which nobody can tell whether it was taken back.
     """
-    report = _run(copy, retractions, [*(key or ()), *_listed(keys)], yes=yes)
+    report = _run(copy, retractions, _trusted(key, keys, policy), yes=yes)
     _say(report, copy, done=yes)
     if report.rows and not yes:
         say(["nothing was changed; --yes drops them"])
@@ -61,12 +61,18 @@ def apply(
 
 
 @app.command("check")
-def check(copy: COPY, retractions: RETRACTIONS, key: KEY = None, keys: KEYS = None) -> None:
+def check(
+    copy: COPY,
+    retractions: RETRACTIONS,
+    key: KEY = None,
+    keys: KEYS = None,
+    policy: POLICY = None,
+) -> None:
     """Say which rows of a copy were taken back.
 
     Exit code 1 where any is still there, 3 where something is there of which nobody can tell.
     """
-    report = _run(copy, retractions, [*(key or ()), *_listed(keys)], yes=False)
+    report = _run(copy, retractions, _trusted(key, keys, policy), yes=False)
     _say(report, copy, done=False)
     if report.rows or report.untold:
         raise typer.Exit(1 if report.rows else UNTOLD)
@@ -78,10 +84,19 @@ def _run(copy: Path, retractions: Path, keys: list[str], *, yes: bool) -> "Repor
     from pipeline.retracted import Retracted
 
     if not keys:
-        raise UsageError("expected --key or --keys: whom you trust to take rows back, found none")
+        raise UsageError(
+            "expected --key, --keys or --policy: whom you trust to take rows back, found none"
+        )
     retracted = Retracted.read(retractions, keys)
     with told_on_terminal("read") as told:
         return retract(copy, retracted, yes=yes, told=told)
+
+
+def _trusted(key: list[str] | None, keys: Path | None, policy: Path | None) -> list[str]:
+    from jobs.receipts import read_policy
+
+    named = [str(log.key) for log in read_policy(policy).logs] if policy else []
+    return [*(key or ()), *_listed(keys), *named]
 
 
 def _listed(path: Path | None) -> list[str]:
@@ -91,12 +106,7 @@ def _listed(path: Path | None) -> list[str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as e:
         raise UsageError(f"expected verifier keys in {path}, one a line: {e}") from e
-    given = (words for line in lines if (words := line.split()) and not words[0].startswith("#"))
-    return [
-        words[1] if words[0] == "log" and len(words) > 1 else " ".join(words)
-        for words in given
-        if words[0] not in OF_WITNESSES
-    ]
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _say(report: "Report", copy: Path, *, done: bool) -> None:

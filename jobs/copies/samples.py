@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from jobs.copies.tables import filter_parquet, judged
 from jobs.copies.units import Looked, Untold, going, untold
 from pipeline.retract import (
     Joined,
-    joined,
+    join_by_key,
     statistics_without,
     tar_keys,
     telling,
@@ -45,17 +46,18 @@ class Beside:
         if self.table is None:
             nothing = np.zeros(0, bool)
             return _Found(samples, Joined(frozenset(lost), nothing), plan)
-        schema = pq.read_schema(self.table)
-        out = ~judged(self.table, retracted).keep if telling(schema) else None
-        keys = pq.read_table(self.table, columns=[KEY])[KEY] if KEY in schema.names else None
-        count = pq.read_metadata(self.table).num_rows
+        with pq.ParquetFile(self.table) as file:
+            tells, count = bool(telling(file.schema_arrow)), file.metadata.num_rows
+            has_keys = KEY in file.schema_arrow.names
+            keys = file.read(columns=[KEY])[KEY] if has_keys else None
+        out = ~judged(self.table, retracted).keep if tells else None
         flags = np.zeros(count, bool) if out is None else out
         if plan and plan.of == count:
             flags[plan.rows] = True
         if keys is None:
             unclear = count if out is None else 0
             return _Found(samples, Joined(frozenset(lost), flags), plan, unclear)
-        return _Found(samples, joined(samples, lost, keys, flags), plan)
+        return _Found(samples, join_by_key(samples, lost, keys, flags), plan)
 
     def looked(self, found: "_Found", unclear: int) -> Looked:
         """Return how many rows go out of the samples and out of the table beside them."""
@@ -112,10 +114,10 @@ class Tar:
 
     def look(self, retracted: Retracted) -> Looked:
         found, unclear = self._find(retracted)
-        return self.beside.looked(found, len(unclear - found.gone.samples))
+        looked = self.beside.looked(found, len(unclear - found.gone.samples))
+        return replace(looked, drop=partial(self._drop, found))
 
-    def drop(self, retracted: Retracted) -> None:
-        found, _ = self._find(retracted)
+    def _drop(self, found: _Found) -> None:
         plan = self.beside.plan(found)
         with plan.kept(self.path):
             if found.gone.samples:
@@ -154,10 +156,9 @@ class Folder:
         looked = self.beside.looked(found, 0)
         strays = [p for key in sorted(unclear - found.gone.samples) for p in self._there(key)]
         told = [*looked.untold, *(Untold(path, "of no kind that is known here") for path in strays)]
-        return replace(looked, untold=told)
+        return replace(looked, untold=told, drop=partial(self._drop, found))
 
-    def drop(self, retracted: Retracted) -> None:
-        found, _ = self._find(retracted)
+    def _drop(self, found: _Found) -> None:
         plan = self.beside.plan(found)
         with plan.kept(self.path):
             for path in [p for key in plan.samples for p in self._there(key)]:

@@ -197,41 +197,43 @@ def _tables_beside(places: Mapping[Path, _Place], found: Found) -> dict[Path, Pa
     beside: dict[Path, Path] = {}
     for place in places.values():
         for path in place.tables:
-            own = _samples_of(path, place, places) if path.suffix.lower() == PARQUET else None
-            if own is None or own in beside:
-                _add_table(path, place, found)
-            elif isinstance(schema := _schema(path), Untold):
+            schema = _schema(path)
+            if isinstance(schema, Untold):
                 found.untold.append(schema)
+                continue
+            own = _samples_of(path, schema, place, places)
+            if own is None or own in beside:
+                _add_table(path, schema, place, found)
             else:
                 beside[own] = path
     return beside
 
 
-def _samples_of(table: Path, place: _Place, places: Mapping[Path, _Place]) -> Path | None:
+def _samples_of(
+    table: Path, schema: pa.Schema, place: _Place, places: Mapping[Path, _Place]
+) -> Path | None:
+    if table.suffix.lower() != PARQUET:
+        return None
     for path in place.tars:
         if path.stem == table.stem:
             return path
     under = places.get(place.path / table.stem)
-    schema = _schema(table)
-    is_keyed = isinstance(schema, pa.Schema) and KEY in schema.names
     has_samples = under is not None and bool(under.samples.keys() - under.silent)
-    return under.path if under and has_samples and is_keyed else None
+    return under.path if under and has_samples and KEY in schema.names else None
 
 
 def _statistics(place: _Place, stem: str) -> Path | None:
     return place.files.get(f"{stem}{STATISTICS}")
 
 
-def _add_table(path: Path, place: _Place, found: Found) -> None:
-    schema = _schema(path)
+def _add_table(path: Path, schema: pa.Schema, place: _Place, found: Found) -> None:
     try:
-        tells = isinstance(schema, pa.Schema) and telling(schema)
+        tells = telling(schema)
     except SchemaError as e:
-        schema, tells = Untold(path, str(e)), False
+        found.untold.append(Untold(path, str(e)))
+        return
     if tells:
         found.units.append(Table(path))
-    elif isinstance(schema, Untold):
-        found.untold.append(schema)
     elif not place.is_quiet and not is_about(schema):
         found.untold.append(Untold(path, "nothing there tells its rows"))
 

@@ -1,8 +1,9 @@
 """Tables of a copy: Parquet files, and folders that `datasets` has saved."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,13 +29,9 @@ class Table:
 
     def look(self, retracted: Retracted) -> Looked:
         found = judged(self.path, retracted)
-        gone = int((~found.keep).sum())
-        return Looked(
-            going(self.path, gone, len(found.keep)), untold(self.path, found.untold, ELSEWHERE)
-        )
-
-    def drop(self, retracted: Retracted) -> None:
-        filter_parquet(self.path, judged(self.path, retracted).keep)
+        gone = going(self.path, int((~found.keep).sum()), len(found.keep))
+        unclear = untold(self.path, found.untold, ELSEWHERE)
+        return Looked(gone, unclear, drop=partial(filter_parquet, self.path, found.keep))
 
 
 def judged(path: Path, retracted: Retracted) -> Judged:
@@ -87,14 +84,15 @@ class Saved:
     def look(self, retracted: Retracted) -> Looked:
         gone: list[Going] = []
         unclear: list[Untold] = []
+        kept: dict[Path, Flags] = {}
         for file in self.files():
             found = self._judged(file, retracted)
             gone += going(file, int((~found.keep).sum()), len(found.keep))
             unclear += untold(file, found.untold, ELSEWHERE)
-        return Looked(gone, unclear)
+            kept[file] = found.keep
+        return Looked(gone, unclear, drop=partial(self._drop, kept))
 
-    def drop(self, retracted: Retracted) -> None:
-        kept = {file: self._judged(file, retracted).keep for file in self.files()}
+    def _drop(self, kept: Mapping[Path, Flags]) -> None:
         left = sum(int(keep.sum()) for keep in kept.values())
         state = self._state()
         before = (self.path / STATE).read_bytes()

@@ -1,6 +1,6 @@
 """What the layouts have in common: files of a copy that change together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -29,12 +29,14 @@ class Untold:
 class Looked:
     """What goes out of a unit, and what of it nobody can tell.
 
-    is_unfinished: a run broke off here, with less to do than going says.
+    is_unfinished: a run broke off here, with less to do than going says. drop: rewrites the files,
+    by what was found; null where nobody could look.
     """
 
     going: Sequence[Going] = ()
     untold: Sequence[Untold] = ()
     is_unfinished: bool = False
+    drop: Callable[[], None] | None = None
 
 
 class Unit(Protocol):
@@ -46,17 +48,15 @@ class Unit(Protocol):
         ...
 
     def look(self, retracted: Retracted) -> Looked:
-        """Return out of which files how many rows would go."""
-        ...
-
-    def drop(self, retracted: Retracted) -> None:
-        """Rewrite them."""
+        """Return out of which files how many rows would go, and how to drop them."""
         ...
 
 
 def going(path: Path, rows: int, of: int) -> list[Going]:
+    """Return what goes out of one file, nothing where no row does."""
     return [Going(path, rows, of)] if rows else []
 
 
 def untold(path: Path, count: int, of_what: str) -> list[Untold]:
+    """Return that nobody can tell so many of what is in a file, nothing where it is none."""
     return [Untold(path, f"{count:,} {of_what}")] if count else []
