@@ -101,7 +101,7 @@ def _rewrite(path: Path, body: bytes) -> None:
 
 
 def require_proof_of(held: Receipt, shown: proofs.LogProof) -> None:
-    """Raise ProofError where a proof is of another log or entry than a receipt, whoever signed it."""
+    """Raise ProofError unless a proof is of a receipt's log and entry, whoever signed it."""
     head = checkpoint.parse(shown.checkpoint)
     if (head.origin, shown.index) != (held.origin, held.seq):
         raise ProofError(
