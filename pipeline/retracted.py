@@ -5,15 +5,17 @@
     datasets.load_from_disk(…).filter(retracted.keeps)
 
 A row of a copy that is ours (it has `uid` and `stored_sha256`) is told by its uid. Any other is
-told by a uid, by a digest that it carries, or by that of any bytes in it, whichever is met. A
-sample that has neither these nor an image's bytes cannot be told and is refused, not let through.
+told by a uid, by a digest that it carries, or by that of any bytes in it, whichever is met: at any
+depth, and in any JSON. A sample that has neither these nor an image's bytes cannot be told and is
+refused, not let through.
 """
 
 import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,17 +35,29 @@ DIGESTS = ("sha256", "stored_sha256")
 IMAGES = {"image", "bytes", "jpg", "jpeg", "jpe", "png", "webp", "gif", "avif", "bmp"}
 IMAGES |= {"tif", "tiff", "heic", "heif", "jxl", "jp2", "j2k"}
 """Names of columns, and endings of names, under which samples hold the bytes of their image."""
+TEXTS = {"json", "meta", "metadata"}
+"""Names of columns, and endings of names, under which samples hold JSON as text."""
 UID_CHARS, SHA256_CHARS = 32, 64
+_MAGIC = (
+    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\0", b"MM\0*", b"\xff\x0a"),
+    *(b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
+)
+_BOXES = (b"ftyp", b"WEBP")
+"""How images begin, and what some have as bytes 4 to 8 (HEIF and AVIF) or 8 to 12 (WebP)."""
 _HEX = re.compile("[0-9a-f]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Retracted:
-    """Uids and digests of rows that were taken back. release: of which release they are, sha256."""
+    """Uids and digests of rows that were taken back.
+
+    release: of which release they are, sha256. rows: what is known of each, uid and digests.
+    """
 
     uids: frozenset[str]
     digests: frozenset[str]
     release: str = ""
+    rows: tuple[frozenset[str], ...] = ()
 
     @classmethod
     def read(
@@ -72,60 +86,108 @@ class Retracted:
     @classmethod
     def of(cls, table: pa.Table, release: str = "") -> "Retracted":
         """Return what a table RETRACTIONS says."""
-        said = (as_hex(d, SHA256_CHARS) for name in DIGESTS for d in table[name].to_pylist())
-        uids = (as_hex(uid, UID_CHARS) for uid in table["uid"].to_pylist())
-        return cls(frozenset(filter(None, uids)), frozenset(filter(None, said)), release)
+        uids = [as_hex(uid, UID_CHARS) for uid in table["uid"].to_pylist()]
+        digests = [[as_hex(d, SHA256_CHARS) for d in table[n].to_pylist()] for n in DIGESTS]
+        rows = tuple(frozenset(filter(None, row)) for row in zip(uids, *digests, strict=True))
+        said = frozenset(d for each in digests for d in each if d)
+        return cls(frozenset(filter(None, uids)), said, release, rows)
 
     def keeps(self, sample: Mapping[str, Any]) -> bool:
         """Say whether a sample may stay: a row of a table, or what a tar holds under one key.
 
         Raises SchemaError for a sample by which nobody can tell.
         """
-        told = told_of(sample)
-        found = bytes_in(sample)
-        if not told.tells and not any(is_image(name) for name, _ in found):
+        told, found = told_of(sample), bytes_in(sample)
+        if not told.tells and not any(is_picture(name, body) for name, body in found):
             raise SchemaError(
                 f"expected uid, {', '.join(DIGESTS)} or the bytes of an image in a sample, found"
                 f" {', '.join(map(str, sample))[:200]}: decode images after this filter"
             )
         if told.is_ours:
-            return self.stays(told)
-        return self.stays(told, (hashlib.sha256(body).hexdigest() for _, body in found))
+            return not self.hits(told)
+        return not self.hits(told, (hashlib.sha256(body).hexdigest() for _, body in found))
 
-    def stays(self, told: "Told", digests: Iterable[str] = ()) -> bool:
-        """Say whether a row may stay. digests: of the bytes in it, hex; not asked for of ours."""
-        if told.uid in self.uids:
-            return False
-        return told.is_ours or self.digests.isdisjoint([*told.digests, *digests])
+    def hits(self, told: "Told", digests: Iterable[str] = ()) -> frozenset[str]:
+        """Return the uids and digests by which a row was taken back; none where it may stay.
+
+        digests: of the bytes in it, hex; not asked for of a row of ours.
+        """
+        by_uid = self.uids.intersection(told.uids)
+        if told.is_ours:
+            return by_uid
+        return by_uid | self.digests.intersection([*told.digests, *digests])
+
+    def along(self, known: AbstractSet[str]) -> frozenset[str]:
+        """Return uids and digests, with all others of the same rows."""
+        return frozenset(known).union(*(row for row in self.rows if not row.isdisjoint(known)))
+
+    def without(self, known: AbstractSet[str]) -> "Retracted":
+        """Return what was taken back but for some uids and digests."""
+        return Retracted(self.uids - known, self.digests - known, self.release, self.rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a row says of itself. is_ours: its uid is one that a release has given."""
 
-    uid: str = ""
+    uids: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
     is_ours: bool = False
 
     @property
     def tells(self) -> bool:
-        return bool(self.uid or self.digests)
+        return bool(self.uids or self.digests)
+
+    def tells_beyond(self, digests: Collection[str]) -> bool:
+        """Say whether it tells more than the digests of its own bytes."""
+        return bool(self.uids) or any(d not in digests for d in self.digests)
 
 
 def told_of(sample: Mapping[str, Any]) -> Told:
-    """Return uid and digests of a sample, from itself or its JSON. Raises SchemaError for none."""
-    inner = sample.get("json")
-    if isinstance(inner, bytes | str):
-        try:
-            inner = json.loads(inner)
-        except ValueError as e:
-            raise SchemaError(f"expected JSON in a sample, found {inner!r:.80}") from e
-    both = [*sample.items(), *(inner.items() if isinstance(inner, Mapping) else ())]
-    said = [(str(name).lower(), value) for name, value in both]
+    """Return uids and digests of a sample, at any depth, also out of its JSON.
+
+    JSON that cannot be read says nothing: then the rest of the sample has to tell.
+    """
+    said = list(_said(sample))
     uids = [uid for name, value in said if name == "uid" and (uid := as_hex(value, UID_CHARS))]
     digests = [d for name, value in said if name in DIGESTS and (d := as_hex(value, SHA256_CHARS))]
     is_ours = bool(uids) and any(name == "stored_sha256" for name, _ in said)
-    return Told(uids[0] if uids else "", tuple(digests), is_ours)
+    return Told(tuple(uids), tuple(digests), is_ours)
+
+
+def _said(sample: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """Yield the leaves of a sample, by their names in small letters."""
+    left: list[tuple[str, object]] = [("", sample)]
+    while left:
+        name, value = left.pop()
+        if is_json(name) and isinstance(value, bytes | bytearray | memoryview | str):
+            value = _parsed(value)
+        if isinstance(value, Mapping):
+            left += [(str(key).lower(), inner) for key, inner in value.items()]
+        elif isinstance(value, list | tuple):
+            left += [_entry(item) or (name, item) for item in value]
+        else:
+            yield name, value
+
+
+def _entry(item: object) -> tuple[str, object] | None:
+    """Return name and value of an entry of a map, which Arrow gives as a pair."""
+    match item:
+        case (str() as name, value) if isinstance(item, tuple):
+            return name.lower(), value
+    return None
+
+
+def is_json(name: str) -> bool:
+    """Say whether a column, or a file, of this name may hold JSON as text."""
+    return name.rpartition(".")[2].lower() in TEXTS
+
+
+def _parsed(text: bytes | bytearray | memoryview | str) -> object:
+    try:
+        return json.loads(text if isinstance(text, str) else bytes(text))
+    except (ValueError, RecursionError):
+        return None
 
 
 def as_hex(value: object, chars: int) -> str:
@@ -158,6 +220,16 @@ def bytes_in(sample: Mapping[str, Any]) -> list[tuple[str, bytes]]:
 def is_image(name: str) -> bool:
     """Say whether a column, or a file, of this name holds an image."""
     return name.rpartition(".")[2].lower() in IMAGES
+
+
+def is_picture(name: str, body: bytes) -> bool:
+    """Say whether bytes are an image, by their name or by how they begin."""
+    return is_image(name) or begins_as_image(body)
+
+
+def begins_as_image(body: bytes) -> bool:
+    """Say whether bytes begin as those of an image do."""
+    return body.startswith(_MAGIC) or body[4:8] in _BOXES or body[8:12] in _BOXES
 
 
 def _table(body: bytes) -> pa.Table:

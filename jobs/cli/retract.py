@@ -46,13 +46,20 @@ def apply(
     policy: POLICY = None,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Rewrite the files.")] = False,
+    alone: Annotated[
+        bool,
+        typer.Option(
+            "--without-images",
+            help="Drop rows also whose images were not found: you made sure that none is here.",
+        ),
+    ] = False,
 ) -> None:
     """Say which rows of a copy go, file by file; with --yes, drop them.
 
     Parquet shards, tars, folders of images, and folders saved by `datasets`. Exit code 3 where
     something is left of which nobody can tell whether it was taken back.
     """
-    report = _run(copy, retractions, _trusted(key, keys, policy), yes=yes)
+    report = _run(copy, retractions, _trusted(key, keys, policy), yes=yes, alone=alone)
     _say(report, copy, done=yes)
     if report.rows and not yes:
         say(["nothing was changed; --yes drops them"])
@@ -78,7 +85,9 @@ def check(
         raise typer.Exit(1 if report.rows else UNTOLD)
 
 
-def _run(copy: Path, retractions: Path, keys: list[str], *, yes: bool) -> "Report":
+def _run(
+    copy: Path, retractions: Path, keys: list[str], *, yes: bool, alone: bool = False
+) -> "Report":
     from jobs.progress import told as told_on_terminal
     from jobs.retract import retract
     from pipeline.retracted import Retracted
@@ -89,7 +98,7 @@ def _run(copy: Path, retractions: Path, keys: list[str], *, yes: bool) -> "Repor
         )
     retracted = Retracted.read(retractions, keys)
     with told_on_terminal("read") as told:
-        return retract(copy, retracted, yes=yes, told=told)
+        return retract(copy, retracted, yes=yes, alone=alone, told=told)
 
 
 def _trusted(key: list[str] | None, keys: Path | None, policy: Path | None) -> list[str]:

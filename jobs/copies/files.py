@@ -4,30 +4,32 @@ A copy is a folder on a disk, whoever made it: so these are plain files and no s
 followed to the file, since it is the file that must not hold the rows.
 """
 
-import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas.errors import SchemaError
 
 PART = ".retract-part-"
-PLAN = ".retract-plan-"
-OWN = (PART, PLAN)
+PLAN, ENDING = ".retract-plan-", ".json"
 """How files begin that a run leaves behind when it is cut off."""
+TOKEN_BYTES = 8
 OWNER_ONLY = 0o600
+_PART = re.compile(re.escape(PART) + f"[0-9a-f]{{{2 * TOKEN_BYTES}}}")
 
 
 @contextmanager
 def instead(path: Path) -> Iterator[IO[bytes]]:
     """Give a file to write; whole, it takes the place of another, with that one's mode."""
     place = path.resolve()
-    beside = place.with_name(f"{PART}{secrets.token_hex(8)}")
+    beside = place.with_name(f"{PART}{secrets.token_hex(TOKEN_BYTES)}")
     try:
         # Nobody may read more than before, not even while it is written.
         handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, OWNER_ONLY)
@@ -44,39 +46,44 @@ def instead(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(BaseModel):
     """What a run goes through with in files that tell of each other, so that the next can end it.
 
     samples: keys that go. rows: places in the table that go. of: how many rows there are, or
     samples where there is no table. statistics: as they were before, "" where there are none;
-    lost: what has gone since.
+    lost: what has gone since. left: digest of the samples that stay. keys, keys_left: digests of
+    the keys of the table, before and after. By these three it is told whether it is of these files.
     """
 
-    samples: list[str] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
-    of: int = 0
-    lost: int = 0
-    statistics: str = ""
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    samples: list[str]
+    rows: list[int]
+    of: int
+    lost: int
+    statistics: str
+    left: str
+    keys: str
+    keys_left: str
 
     @classmethod
     def read(cls, path: Path) -> "Plan | None":
         """Return the plan that a run left for a file, null for none. Raises SchemaError."""
-        place = _plan_of(path)
+        place = plan_of(path)
         try:
-            return cls(**json.loads(place.read_bytes()))
+            return cls.model_validate_json(place.read_bytes())
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError) as e:
+        except (OSError, ValidationError) as e:
             raise SchemaError(f"expected the plan of a run that broke off in {place}: {e}") from e
 
     @contextmanager
     def kept(self, path: Path) -> Iterator[None]:
         """Keep the plan beside a file until all in it is done."""
-        place = _plan_of(path)
-        part = place.with_name(f"{PART}{secrets.token_hex(8)}")
+        place = plan_of(path)
+        part = place.with_name(f"{PART}{secrets.token_hex(TOKEN_BYTES)}")
         with part.open("xb") as file:
-            file.write(json.dumps(asdict(self)).encode())
+            file.write(self.model_dump_json().encode())
             file.flush()
             os.fsync(file.fileno())
         part.replace(place)
@@ -84,7 +91,23 @@ class Plan:
         place.unlink()
 
 
-def _plan_of(path: Path) -> Path:
+def plan_of(path: Path) -> Path:
+    """Return where the plan for a file, or a folder of files, is kept."""
     if path.is_dir():  # inside it: the copy may be this very folder
-        return path / f"{PLAN}folder.json"
-    return path.with_name(f"{PLAN}{path.name}.json")
+        return path / f"{PLAN}{ENDING}"
+    return path.with_name(f"{PLAN}{path.name}{ENDING}")
+
+
+def subject_of(plan: str) -> str:
+    """Return the name of the file that a plan of this name is for, "" for the folder it is in."""
+    return plan.removeprefix(PLAN).removesuffix(ENDING)
+
+
+def is_plan(name: str) -> bool:
+    """Say whether a file of this name is a plan."""
+    return name.startswith(PLAN) and name.endswith(ENDING)
+
+
+def is_part(name: str) -> bool:
+    """Say whether a file of this name is one that a run which broke off had begun to write."""
+    return bool(_PART.fullmatch(name))

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 
 from jobs.copies.files import instead
 from jobs.copies.units import Going, Looked, Untold, going, untold
-from pipeline.retract import Flags, Judged, filtered, info_without, judge, telling
+from pipeline.copies.counts import info_without
+from pipeline.copies.samples import Evidence
+from pipeline.copies.tables import STATUS, Flags, Judged, filtered, judge, telling
 from pipeline.retracted import Retracted
 from schemas.canonical import sha256_hex
 from schemas.errors import SchemaError
@@ -31,13 +33,17 @@ class Table:
         found = judged(self.path, retracted)
         gone = going(self.path, int((~found.keep).sum()), len(found.keep))
         unclear = untold(self.path, found.untold, ELSEWHERE)
-        return Looked(gone, unclear, drop=partial(filter_parquet, self.path, found.keep))
+        drop = partial(filter_parquet, self.path, found.keep)
+        return Looked(gone, unclear, Evidence.of_rows(found), drop=drop)
 
 
 def judged(path: Path, retracted: Retracted) -> Judged:
     """Return which rows of a Parquet file stay."""
     with pq.ParquetFile(path) as file:
         names = telling(file.schema_arrow)
+        if not names:
+            return Judged.nothing(file.metadata.num_rows)
+        names += [STATUS] if STATUS in file.schema_arrow.names and STATUS not in names else []
         return Judged.joined(
             judge(file.read_row_group(g, columns=names), retracted)
             for g in range(file.num_row_groups)
@@ -84,13 +90,15 @@ class Saved:
     def look(self, retracted: Retracted) -> Looked:
         gone: list[Going] = []
         unclear: list[Untold] = []
+        evidence: list[Evidence] = []
         kept: dict[Path, Flags] = {}
         for file in self.files():
             found = self._judged(file, retracted)
             gone += going(file, int((~found.keep).sum()), len(found.keep))
             unclear += untold(file, found.untold, ELSEWHERE)
+            evidence.append(Evidence.of_rows(found))
             kept[file] = found.keep
-        return Looked(gone, unclear, drop=partial(self._drop, kept))
+        return Looked(gone, unclear, Evidence.joined(evidence), drop=partial(self._drop, kept))
 
     def _drop(self, kept: Mapping[Path, Flags]) -> None:
         left = sum(int(keep.sum()) for keep in kept.values())
@@ -122,7 +130,7 @@ class Saved:
     def _state(self) -> dict[str, object]:
         try:
             state = json.loads((self.path / STATE).read_bytes())
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise SchemaError(f"expected JSON in {self.path / STATE}: {e}") from e
         if not isinstance(state, dict):
             raise SchemaError(f"expected an object in {self.path / STATE}")

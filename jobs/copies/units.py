@@ -1,10 +1,11 @@
 """What the layouts have in common: files of a copy that change together."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.copies.samples import Evidence
 from pipeline.retracted import Retracted
 
 
@@ -29,12 +30,14 @@ class Untold:
 class Looked:
     """What goes out of a unit, and what of it nobody can tell.
 
-    is_unfinished: a run broke off here, with less to do than going says. drop: rewrites the files,
-    by what was found; null where nobody could look.
+    evidence: what it says of rows that other units hold. is_unfinished: a run broke off here, with
+    less to do than going says. drop: rewrites the files, by what was found; null where nobody
+    could look.
     """
 
     going: Sequence[Going] = ()
     untold: Sequence[Untold] = ()
+    evidence: Evidence = field(default_factory=Evidence)
     is_unfinished: bool = False
     drop: Callable[[], None] | None = None
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,13 +16,14 @@ from optout.signed_file import sign_file
 from pipeline.retracted import KIND, Retracted
 from pipeline.shard import write_parquet
 from schemas.tables import RETRACTIONS, from_rows
-from tests.pipeline.samples import bodies, samples
+from tests.pipeline.samples import bodies, picture, sample, samples
 
 COUNT = 6
 GONE = {1, 4}
 KEY = SignerKey("builder/test", b"k" * 32)
 VERIFIER = str(KEY.verifier)
 BODIES = bodies(COUNT).to_pylist()
+UIDS = [sample(n)["uid"] for n in range(COUNT)]
 STAYS = [n for n in range(COUNT) if n not in GONE]
 
 
@@ -89,3 +91,13 @@ def table_of(keys: list[str], path: Path, **columns: object) -> None:
 
 def named(report: Report) -> list[str]:
     return [one.path.name for one in report.untold]
+
+
+def anew(n: int) -> bytes:
+    """Return the image of a row as somebody has encoded it again: no digest tells it."""
+    return picture(1_000 + n)
+
+
+def said(n: int, **more: object) -> bytes:
+    """Return JSON that tells a row by its uid."""
+    return json.dumps({"uid": sample(n)["uid"], **more}).encode()

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import stat
+import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -236,3 +237,21 @@ def test_the_digest_of_a_large_file_is_that_of_its_bytes(copy, retracted):
     assert retract(copy, retracted, yes=True).rows == 0
     assert retract(copy, gone, yes=True).rows == 1
     assert not (copy / "a.png").exists()
+
+
+@pytest.mark.parametrize("form", ["gnu", "posix"])
+def test_a_sparse_file_that_stays_in_a_tar_stays_whole(copy, tmp_path, retracted, form):
+    hole = tmp_path / "2.jpg"
+    with hole.open("wb") as file:
+        file.write(b"A" * 4096)
+        file.seek(1 << 20)
+        file.write(b"Z" * 4096)
+    (tmp_path / "1.jpg").write_bytes(BODIES[1])
+    subprocess.run(
+        ["tar", "-S", f"--format={form}", "-cf", copy / "0.tar", "1.jpg", "2.jpg"],
+        cwd=tmp_path, check=True,
+    )  # fmt: skip
+    assert members(copy / "0.tar")["2.jpg"] == hole.read_bytes()
+    assert retract(copy, retracted, yes=True).rows == 1
+    assert members(copy / "0.tar") == {"2.jpg": hole.read_bytes()}
+    assert retract(copy, retracted, yes=True) == Report()

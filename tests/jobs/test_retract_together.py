@@ -19,9 +19,11 @@ from tests.jobs.retracting import (
     COUNT,
     GONE,
     STAYS,
+    anew,
     contents,
     members,
     require_once,
+    said,
     table_of,
     write_members,
 )
@@ -52,9 +54,8 @@ def test_where_a_table_leaves_out_folders_and_two_share_a_name_none_is_kept_by_c
     )
     table_of(["1", "1", "2"], copy / "0.parquet", sha256=pa.array(digests, pa.string()))
     require_once(copy, retractions)
-    both = told == "both"  # then samples and rows agree on how many go
-    assert list(members(copy / "0.tar")) == (["b/1.jpg"] if both else []) + ["c/2.jpg"]
-    assert pq.read_table(copy / "0.parquet")["key"].to_pylist() == (["1"] if both else []) + ["2"]
+    assert list(members(copy / "0.tar")) == ["c/2.jpg"]
+    assert pq.read_table(copy / "0.parquet")["key"].to_pylist() == ["2"]
 
 
 def shard(copy: Path, kind: str, told: str) -> None:
@@ -165,3 +166,91 @@ def test_a_saved_dataset_says_how_many_rows_are_left_after_a_run_that_was_cut_of
     splits = json.loads(place.read_bytes())["splits"]
     assert splits["train"]["num_examples"] == len(STAYS)
     assert len(datasets.load_from_disk(str(copy))["train"]) == len(STAYS)
+
+
+def cut_off(copy: Path, retracted: Retracted, after: int) -> None:
+    """Break a run off after so many files were renamed or removed."""
+    left = [after]
+
+    def cut(real: Callable[..., object]) -> Callable[..., object]:
+        def maybe(self: Path, *given: object, **more: object) -> object:
+            left[0] -= 1
+            if left[0] < 0:
+                raise CutOff
+            return real(self, *given, **more)
+
+        return maybe
+
+    with pytest.MonkeyPatch.context() as patched, contextlib.suppress(CutOff):
+        for name in ("replace", "unlink"):
+            patched.setattr(Path, name, cut(getattr(Path, name)))
+        retract(copy, retracted, yes=True)
+
+
+@pytest.mark.parametrize("after", range(12))
+def test_a_folder_that_was_emptied_before_the_run_broke_off_keeps_its_plan(copy, retracted, after):
+    (copy / "0").mkdir()
+    for n in GONE:
+        (copy / "0" / f"{n}.jpg").write_bytes(anew(n))
+        (copy / "0" / f"{n}.json").write_bytes(said(n))
+    table_of([str(n) for n in GONE], copy / "0.parquet", sha256=["f" * 64] * 2)
+    cut_off(copy, retracted, after)
+    retract(copy, retracted, yes=True)
+    assert list(contents(copy)) == ["0.parquet"]
+    assert pq.read_metadata(copy / "0.parquet").num_rows == 0
+    assert retract(copy, retracted, yes=False) == Report()
+
+
+@pytest.mark.parametrize("kind", ["tar", "folder"])
+@pytest.mark.parametrize("changed", ["samples", "table", "count"])
+def test_a_plan_is_not_followed_in_files_that_came_later(copy, retracted, kind, changed):
+    shard(copy, kind, "samples")
+    cut_off(copy, retracted, 1)  # the plan is there, and nothing is done
+    plan = next(copy.rglob(".retract-plan-*"))
+    at = copy / "0.tar" if kind == "tar" else copy / "0"
+    files = [(f"{n}.jpg", picture(50 + n, 30 if changed == "samples" else 24)) for n in range(6)]
+    if changed != "samples":
+        files = [(name, picture(50 + n)) for n, (name, _) in enumerate(files)]
+    keys = [str(n + (changed == "table")) for n in range(6)]
+    files, keys = (files[:5], keys[:5]) if changed == "count" else (files, keys)
+    if kind == "tar":
+        write_members(at, files)
+    else:
+        for n in range(COUNT):
+            (at / f"{n}.jpg").unlink()
+        for name, body in files:
+            (at / name).write_bytes(body)
+    table_of(keys, copy / "0.parquet", sha256=pa.array([None] * len(keys), pa.string()))
+    report = retract(copy, retracted, yes=True)
+    assert report.rows == 0
+    assert [one.path for one in report.untold] == [plan]
+    there = members(at) if kind == "tar" else {p.name for p in at.iterdir() if p != plan}
+    assert set(there) == {name for name, _ in files}
+    assert pq.read_table(copy / "0.parquet")["key"].to_pylist() == keys
+
+
+PLANS = ["", "{", "[1]", "{}", '{"samples": 5}', '{"rows": ["a"], "of": 6}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("body", PLANS)
+def test_a_damaged_plan_is_named_and_keeps_nothing_from_being_done(copy, retracted, body):
+    shard(copy, "tar", "samples")
+    (copy / ".retract-plan-0.tar.json").write_text(body)
+    (copy / ".retract-plan-1.tar.json").write_text(body)  # of a file that is not there
+    report = retract(copy, retracted, yes=True)
+    assert report.rows == 2 * len(GONE)
+    assert {one.path.name for one in report.untold} == {
+        ".retract-plan-0.tar.json", ".retract-plan-1.tar.json"
+    }  # fmt: skip
+    assert set(members(copy / "0.tar")) == {f"{n}.jpg" for n in STAYS}
+    (copy / ".retract-plan-1.tar.json").unlink()
+    assert retract(copy, retracted, yes=False) == Report()
+
+
+def test_parts_that_a_run_has_left_are_named_until_they_are_removed(copy, retracted):
+    part, own = copy / f".retract-part-{'0a' * 8}", copy / ".retract-part-of-mine"
+    part.write_bytes(BODIES[0])
+    own.write_bytes(b"PK")
+    assert [one.path for one in retract(copy, retracted, yes=False).untold] == [part, own]
+    assert [one.path for one in retract(copy, retracted, yes=True).untold] == [own]
+    assert set(contents(copy)) == {own.name}

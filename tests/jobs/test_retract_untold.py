@@ -1,5 +1,6 @@
 """What nobody can tell is named: a copy is clean only where all of it could be told."""
 
+import io
 import json
 import os
 from pathlib import Path
@@ -115,14 +116,14 @@ def test_what_only_tells_of_other_files_is_not_named(copy, retracted):
 def test_tables_that_tell_nothing_are_named_also_beside_samples(copy, retracted):
     write_members(copy / "a.tar", [("1.jpg", picture(99)), ("2.txt", b"alone")])
     pq.write_table(pa.table({"caption": ["x"]}), copy / "a.parquet")
-    pq.write_table(pa.table({"sha256": [["0" * 64]]}), copy / "lists.parquet")
+    pq.write_table(pa.table({"sha256": [[7]]}), copy / "lists.parquet")
     paths = pa.array(
         [{"bytes": None, "path": "1.jpg"}],
         pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
     )
     pq.write_table(pa.table({"image": paths}), copy / "elsewhere.parquet")
     assert named(retract(copy, retracted, yes=False)) == [
-        "lists.parquet", "a.tar", "a.parquet", "elsewhere.parquet"
+        "a.parquet", "a.tar", "elsewhere.parquet", "lists.parquet"
     ]  # fmt: skip
 
 
@@ -159,3 +160,68 @@ def test_a_clone_keeps_its_history(copy, retractions):
     assert pq.read_metadata(content / "0a1b").num_rows == len(STAYS)
     report = retract(copy, Retracted.read(retractions, [VERIFIER]), yes=False)
     assert [(one.path.name, "clone" in one.why) for one in report.untold] == [(".git", True)]
+
+
+MANIFESTS = ["{}", "[]", "{", '{"format": "recuse-release/1", "files": 7}', "[" * 100_000]
+MANIFESTS += ['{"format": "recuse-release/1", "files": [{"path": "evidence/0a"}]}']
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS)
+def test_only_what_a_release_lists_is_quiet_in_its_folders(copy, retracted, manifest):
+    (copy / "manifest.json").write_text(manifest)
+    for name in ("evidence/0a", "evidence/more.zip", "ledger/images.tar.gz"):
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_bytes(b"\x1f\x8b")
+    hushed = {"0a"} if "0a" in manifest else set()
+    assert set(named(retract(copy, retracted, yes=True))) == (
+        {"0a", "more.zip", "images.tar.gz"} - hushed
+    )
+
+
+@pytest.mark.parametrize("name", ["0_stats.jsonl", "0_stats.json.bak", "_stats.json"])
+def test_what_is_only_named_like_statistics_is_named(copy, retracted, name):
+    write_members(copy / "0.tar", [("1.jpg", picture(99))])
+    (copy / name).write_bytes(b"rows")
+    assert named(retract(copy, retracted, yes=True)) == [name]
+
+
+@pytest.mark.parametrize("body", [b'{"a": "\xff"}', b"{", b"[]", b"[" * 100_000])
+def test_statistics_that_cannot_be_read_keep_no_row(copy, retracted, body):
+    write_members(copy / "0.tar", [("1.jpg", BODIES[1])])
+    (copy / "0_stats.json").write_bytes(body)
+    report = retract(copy, retracted, yes=True)
+    assert (report.rows, named(report)) == (1, ["0_stats.json"])
+    assert (copy / "0_stats.json").read_bytes() == body
+
+
+@pytest.mark.parametrize("place", ["9.json", "0.tar", "a.parquet", "state.json"])
+def test_json_too_deep_to_be_read_keeps_no_other_file(copy, retracted, place):
+    deep = b"[" * 100_000
+    (copy / "b").mkdir()
+    (copy / "b" / "1.jpg").write_bytes(BODIES[1])
+    if place == "0.tar":
+        write_members(copy / place, [("9.json", deep)])
+    elif place == "a.parquet":
+        pq.write_table(pa.table({"json": [deep.decode()]}), copy / place)
+    else:
+        (copy / place).write_bytes(deep)
+        (copy / "dataset_info.json").write_bytes(b"{}")
+    report = retract(copy, retracted, yes=True)
+    assert report.rows == 1
+    assert report.untold
+
+
+@pytest.mark.parametrize("name", ["a.bin", "2.jpg", "2.json", "b.tar", "c.parquet"])
+def test_a_file_that_cannot_be_read_keeps_no_other(copy, retracted, name, monkeypatch):
+    (copy / name).write_bytes(b"x" * 1_000)
+    (copy / "1.jpg").write_bytes(BODIES[1])
+    opened = io.open
+
+    def refused(path: object, *given: object, **more: object) -> object:
+        if str(path).endswith(f"/{name}"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *given, **more)
+
+    monkeypatch.setattr(io, "open", refused)
+    report = retract(copy, retracted, yes=True)
+    assert (report.rows, named(report)) == (1, [name])

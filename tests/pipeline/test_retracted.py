@@ -59,8 +59,10 @@ def test_digests_of_a_sample_are_read_out_of_its_json():
     told = {"sha256": sample(GONE)["sha256"]}
     for inner in (told, json.dumps(told), json.dumps(told).encode()):
         assert not retracted().keeps({"json": inner, "txt": b"x"})
-    with pytest.raises(SchemaError, match="JSON"):
-        retracted().keeps({"json": b"{"})
+    for broken in (b"{", "[" * 100_000, b"\xff"):
+        with pytest.raises(SchemaError, match="found json"):
+            retracted().keeps({"json": broken})
+        assert retracted().keeps({"json": broken, "jpg": b"another"})  # then the image tells
 
 
 def test_a_sample_by_which_nobody_can_tell_is_refused():

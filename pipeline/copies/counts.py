@@ -1,0 +1,40 @@
+"""What img2dataset and `datasets` say of how many rows their files hold."""
+
+import json
+from typing import Any
+
+from schemas.errors import SchemaError
+
+STATISTICS = ("count", "successes")
+
+
+def statistics_without(body: bytes, rows: int) -> bytes:
+    """Return img2dataset's statistics of a shard with fewer successes. Raises SchemaError."""
+    stats = _object(body, "statistics of a shard")
+    for name in STATISTICS:
+        if isinstance(stats.get(name), int):
+            stats[name] = max(stats[name] - rows, 0)
+    status = stats.get("status_dict")
+    if isinstance(status, dict) and isinstance(status.get("success"), int):
+        status["success"] = max(status["success"] - rows, 0)
+    return json.dumps(stats, indent=4).encode()
+
+
+def info_without(body: bytes, rows: dict[str, int]) -> bytes:
+    """Return dataset_info.json with the rows that are left. rows: by split. Raises SchemaError."""
+    info = _object(body, "dataset_info.json")
+    splits = info.get("splits")
+    for name, split in (splits if isinstance(splits, dict) else {}).items():
+        if name in rows and isinstance(split, dict):
+            split["num_examples"] = rows[name]
+    return json.dumps(info, indent=2).encode()
+
+
+def _object(body: bytes, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as e:
+        raise SchemaError(f"expected JSON of {what}: {e}") from e
+    if not isinstance(value, dict):
+        raise SchemaError(f"expected an object of {what}, found {value!r:.80}")
+    return value

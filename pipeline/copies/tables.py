@@ -1,0 +1,196 @@
+"""Tables of a copy: which of their rows were taken back, and what is left without these."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.retracted import (
+    DIGESTS,
+    Retracted,
+    begins_as_image,
+    bytes_in,
+    is_image,
+    is_json,
+    told_of,
+)
+from schemas.canonical import sha256_hex
+from schemas.errors import SchemaError
+
+PASSED_OVER = ({"commitment"}, {"release", "reason"})
+"""Columns of a ledger and of retractions, which name rows that are not inside."""
+STATUS, FAILED = "status", "failed"
+"""Column of img2dataset's tables, and how what it says of rows without image begins."""
+BATCH_ROWS = 1_000
+_OWN = {"uid", "stored_sha256"}
+"""Columns of a table that is ours."""
+_NAMED = {"uid", *DIGESTS}
+
+Flags = npt.NDArray[np.bool_]
+
+
+# --- columns
+
+
+def telling(schema: pa.Schema) -> list[str]:
+    """Return the columns of a table by which its rows are told; none where nobody can tell.
+
+    A ledger and a file of retractions tell of rows that are not inside. Raises SchemaError where
+    two columns have one name.
+    """
+    if len(set(schema.names)) < len(schema.names):
+        raise SchemaError(f"expected a name of its own for each column, found {schema.names}")
+    if is_about(schema):
+        return []
+    if is_ours(schema):
+        return [f.name for f in schema if _names(f.name, f.type)]  # images need not be read
+    return [f.name for f in schema if _names(f.name, f.type) or _holds(f.type, _is_binary)]
+
+
+def is_about(schema: pa.Schema) -> bool:
+    """Say whether a table tells of rows that are not inside."""
+    return any(passed <= set(schema.names) for passed in PASSED_OVER)
+
+
+def is_ours(schema: pa.Schema) -> bool:
+    """Say whether a release has written the rows of a table: then their uids tell them."""
+    return {f.name.lower() for f in schema if _is_plain(f.type)} >= _OWN
+
+
+def _has_images(schema: pa.Schema) -> bool:
+    return any(is_image(f.name) and _holds(f.type, _is_binary) for f in schema)
+
+
+def _names(name: str, kind: pa.DataType) -> bool:
+    """Say whether a column has uids, digests or JSON, by its name or by those inside."""
+    inner = _inner(kind)
+    if pa.types.is_map(inner):
+        return True
+    if name.lower() in _NAMED or is_json(name):
+        return _holds(kind, _is_plain)
+    inside = [inner.field(n) for n in range(inner.num_fields)]
+    return any(_names(f.name, f.type) for f in inside)
+
+
+def _holds(kind: pa.DataType, wanted: Callable[[pa.DataType], bool]) -> bool:
+    inner = _inner(kind)
+    inside = [inner.field(n).type for n in range(inner.num_fields)]
+    return wanted(inner) or any(_holds(one, wanted) for one in inside)
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    inner = _inner(kind)
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return _is_binary(inner) or any(is_text(inner) for is_text in texts)
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    of_any_length = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return bool(pa.types.is_fixed_size_binary(kind)) or any(test(kind) for test in of_any_length)
+
+
+def _inner(kind: pa.DataType) -> pa.DataType:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _inner(kind.storage_type)
+    return _inner(kind.value_type) if pa.types.is_dictionary(kind) else kind
+
+
+# --- rows
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is known of the rows of a table, each bool[n].
+
+    keep: not taken back. named: told by more than the digests of its own bytes. pictured: with
+    the bytes of an image. lacking: without, though one may be elsewhere. hits: uids and digests of
+    the rows that were taken back. untold: how many tell nothing, and have something all the same.
+    """
+
+    keep: Flags
+    named: Flags
+    pictured: Flags
+    lacking: Flags
+    hits: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    untold: int = 0
+
+    @classmethod
+    def joined(cls, parts: Iterable["Judged"]) -> "Judged":
+        """Return what was judged of the parts of a table, in order."""
+        every = [cls.nothing(0), *parts]
+        starts = np.cumsum([0, *(len(one.keep) for one in every)]).tolist()
+        hits = {
+            start + row: found
+            for start, one in zip(starts, every, strict=False)
+            for row, found in one.hits.items()
+        }
+        keep, named, pictured, lacking = (
+            np.concatenate([getattr(one, name) for one in every])
+            for name in ("keep", "named", "pictured", "lacking")
+        )
+        return cls(keep, named, pictured, lacking, hits, sum(one.untold for one in every))
+
+    @classmethod
+    def nothing(cls, rows: int) -> "Judged":
+        """Return that nothing is known of so many rows, which stay."""
+        none = np.zeros(rows, bool)
+        return cls(~none, none, none, ~none)
+
+
+def judge(table: pa.Table, retracted: Retracted) -> Judged:
+    """Return which rows stay. table: the columns `telling`, and any others."""
+    names = telling(table.schema)
+    if not names:
+        return Judged.nothing(table.num_rows)
+    # Of a table of ours the images are not read: each row has its own.
+    own, has_images = is_ours(table.schema), _has_images(table.schema)
+    keep, named, pictured, lacking = np.zeros((4, table.num_rows), bool)
+    hits: dict[int, frozenset[str]] = {}
+    at, untold = 0, 0
+    read = [*names, *({STATUS} & set(table.schema.names) - set(names))]
+    for batch in table.select(read).to_batches(max_chunksize=BATCH_ROWS):
+        for row in batch.to_pylist():
+            status = row.get(STATUS)
+            found = {k: v for k, v in row.items() if v is not None and k in names}
+            told, inside = told_of(found), bytes_in(found)
+            digests = [] if own else [sha256_hex(body) for _, body in inside]
+            if taken := retracted.hits(told, digests):
+                hits[at] = taken
+            keep[at] = not taken
+            named[at] = told.tells_beyond(digests)
+            pictured[at] = has_images if own else any(_is_picture(*one) for one in inside)
+            lacking[at] = not pictured[at] and not _failed(status)
+            untold += not told.tells and (own or (not pictured[at] and _says_anything(found)))
+            at += 1
+    return Judged(keep, named, pictured, lacking, hits, untold)
+
+
+def _is_picture(name: str, body: bytes) -> bool:
+    # A digest may begin with any bytes.
+    return is_image(name) or (name.lower() not in _NAMED and begins_as_image(body))
+
+
+def _failed(status: object) -> bool:
+    return isinstance(status, str) and status.startswith(FAILED)
+
+
+def _says_anything(value: object) -> bool:
+    """Say whether a row has something in the columns that tell; one without an image has not."""
+    if isinstance(value, Mapping):
+        return any(map(_says_anything, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_says_anything, value))
+    return value not in (None, "")
+
+
+def filtered(table: pa.Table, keep: Flags) -> pa.Table:
+    """Return the rows that stay, whatever the types of the columns."""
+    try:
+        return table.filter(pa.array(keep))
+    except pa.ArrowNotImplementedError:  # no kernel picks rows of views; slices need none
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], keep, [False]]))).reshape(-1, 2)
+        return pa.concat_tables(
+            [table.slice(0, 0), *(table.slice(start, end - start) for start, end in edges.tolist())]
+        )
