@@ -45,7 +45,7 @@ def judged(path: Path, retracted: Retracted) -> Judged:
             return Judged.nothing(file.metadata.num_rows)
         names += [STATUS] if STATUS in file.schema_arrow.names and STATUS not in names else []
         return Judged.joined(
-            judge(file.read_row_group(g, columns=names), retracted)
+            judge(file.read_row_group(g, columns=names), retracted, file.schema_arrow)
             for g in range(file.num_row_groups)
         )
 
@@ -143,7 +143,7 @@ class Saved:
                 if not telling(reader.schema):
                     raise SchemaError(f"expected columns that tell its rows in {file}, found none")
                 for batch in reader:
-                    yield judge(pa.Table.from_batches([batch]), retracted)
+                    yield judge(pa.Table.from_batches([batch]), retracted, reader.schema)
 
         return Judged.joined(parts())
 

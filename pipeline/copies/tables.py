@@ -44,8 +44,8 @@ def telling(schema: pa.Schema) -> list[str]:
         raise SchemaError(f"expected a name of its own for each column, found {schema.names}")
     if is_about(schema):
         return []
-    if is_ours(schema):
-        return [f.name for f in schema if _names(f.name, f.type)]  # images need not be read
+    if is_ours(schema) and _has_images(schema):  # these need not be read
+        return [f.name for f in schema if _names(f.name, f.type)]
     return [f.name for f in schema if _names(f.name, f.type) or _holds(f.type, _is_binary)]
 
 
@@ -139,13 +139,13 @@ class Judged:
         return cls(~none, none, none, ~none)
 
 
-def judge(table: pa.Table, retracted: Retracted) -> Judged:
-    """Return which rows stay. table: the columns `telling`, and any others."""
-    names = telling(table.schema)
+def judge(table: pa.Table, retracted: Retracted, schema: pa.Schema) -> Judged:
+    """Return which rows stay. table: at least the columns `telling` of one with this schema."""
+    names = telling(schema)
     if not names:
         return Judged.nothing(table.num_rows)
-    # Of a table of ours the images are not read: each row has its own.
-    own, has_images = is_ours(table.schema), _has_images(table.schema)
+    # Each row of a table of ours has its image: it is told by its uid, and the image is not read.
+    own, has_images = is_ours(schema), _has_images(schema)
     keep, named, pictured, lacking = np.zeros((4, table.num_rows), bool)
     hits: dict[int, frozenset[str]] = {}
     at, untold = 0, 0
@@ -160,7 +160,7 @@ def judge(table: pa.Table, retracted: Retracted) -> Judged:
                 hits[at] = taken
             keep[at] = not taken
             named[at] = told.tells_beyond(digests)
-            pictured[at] = has_images if own else any(_is_picture(*one) for one in inside)
+            pictured[at] = (own and has_images) or any(_is_picture(*one) for one in inside)
             lacking[at] = not pictured[at] and not _failed(status)
             untold += not told.tells and (own or (not pictured[at] and _says_anything(found)))
             at += 1

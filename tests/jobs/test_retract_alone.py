@@ -197,6 +197,16 @@ def test_a_row_whose_image_was_never_fetched_goes(copy, retracted):
     assert retract(copy, retracted, yes=False) == Report()
 
 
+@pytest.mark.parametrize("name", ["jpg", "picture"])
+def test_rows_of_ours_go_with_the_images_in_them(copy, retracted, name):
+    rows = pa.table({"uid": UIDS, "stored_sha256": DIGESTS, name: [anew(n) for n in range(COUNT)]})
+    pq.write_table(rows, copy / "a.parquet")
+    pq.write_table(rows.select(["uid"]), copy / "embeddings.parquet")
+    (copy / "logo.png").write_bytes(picture(99))
+    assert retract(copy, retracted, yes=True).rows == 2 * len(GONE)
+    assert retract(copy, retracted, yes=False) == Report()
+
+
 @pytest.mark.parametrize("kind", ["tar", "folder"])
 def test_a_file_that_tells_of_several_rows_is_no_sample_of_any(copy, retracted, kind):
     every = json.dumps([{"uid": uid} for uid in UIDS]).encode()
