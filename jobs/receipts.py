@@ -1,19 +1,16 @@
 """Receipts as files: the proof, what it is about, and the policy that says whose keys count."""
 
-import secrets
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.claimant_files import claimant_folder, registry_at, write_private
-from jobs.list_files import log_key_path, read_signer, write_signer
+from jobs.claimant_files import claimant_folder, registry_at, replace_private, write_private
 from jobs.publishing import newest_checkpoint, sign_head
 from optout import receipt
-from optout.entry import Random
-from optout.keys import SEED_BYTES
 from optout.log import checkpoint, merkle, note
 from optout.log import policy as policies
 from optout.log import proof as proofs
-from optout.log.note import SignerKey, VerifierKey, parse_verifier_key
+from optout.log.note import SignerKey, VerifierKey
 from optout.log.policy import Log, Policy
 from optout.receipt import Receipt
 from optout.registry import Registry
@@ -31,34 +28,16 @@ class ReceiptFiles:
     proof: Path
     opened: Path
 
+    @property
+    def policy(self) -> Path:
+        """Where the policy lies that goes along with it."""
+        return self.opened.with_name(POLICY_FILE)
+
 
 def files_at(path: Path) -> ReceiptFiles:
     """Return both files of a receipt, either of which may be named."""
     name = path.name.removesuffix(PROOF).removesuffix(OPENED).removesuffix(".json")
     return ReceiptFiles(path.with_name(name + PROOF), path.with_name(name + OPENED))
-
-
-def signer_at_hand(registry: Registry) -> SignerKey | None:
-    """Return the key that signs for a registry's log, null where it is not in its usual place."""
-    origin, known = registry.log_key()
-    path = log_key_path(registry.where, origin)
-    if not known or not path.exists():
-        return None
-    signer = read_signer(path)
-    return signer if known == str(signer.verifier) else None
-
-
-def signer_of(registry: Registry, random: Random = secrets.token_bytes) -> SignerKey | None:
-    """Return the same key; where the log has none yet, one is made and named in the registry."""
-    origin, known = registry.log_key()
-    if known:
-        return signer_at_hand(registry)
-    path = log_key_path(registry.where, origin)
-    if not path.exists():  # else a run broke off between the file and the registry
-        write_signer(SignerKey(origin, random(SEED_BYTES)), path)
-    signer = read_signer(path)
-    registry.set_log_key(signer.verifier)
-    return signer
 
 
 def prove(registry: Registry, seq: int, signer: SignerKey | None) -> proofs.LogProof | None:
@@ -89,15 +68,8 @@ def renew(files: ReceiptFiles, held: Receipt, shown: proofs.LogProof) -> bool:
     before = _proof_before(files, held)
     if before and _signatures(before) > _signatures(shown):
         return False
-    _rewrite(files.proof, proofs.render(shown))
+    replace_private(files.proof, proofs.render(shown))
     return True
-
-
-def _rewrite(path: Path, body: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    write_private(part, body)
-    part.replace(path)
 
 
 def require_proof_of(held: Receipt, shown: proofs.LogProof) -> None:
@@ -147,28 +119,33 @@ def policy_for(files: ReceiptFiles, origin: str, registry: str, given: Path | No
     """
     if given is not None:
         return Trusted(read_policy(given), given, is_own=True)
-    own, beside = policy_beside(registry_at(registry)), files.opened.with_name(POLICY_FILE)
+    own, beside = policy_beside(registry_at(registry)), files.policy
     if own.exists() and (trusted := read_policy(own)).log_keys(origin):
         return Trusted(trusted, own, is_own=True)
     return Trusted(read_policy(beside), beside, is_own=False)
 
 
-def write_policy(path: Path, key: VerifierKey) -> None:
-    """Write a policy that trusts one log's key and asks for no witness, where there is none yet."""
-    if path.exists():
-        return
-    write_private(path, Policy(logs=(Log(key),)).to_bytes())
+def trust_log(path: Path, key: VerifierKey) -> None:
+    """Add a key of a log to a policy file, what else is in it left as it is.
+
+    Where there is none, one is made that asks for no witness. Raises UsageError where the file
+    holds no policy, or would not with the key in it.
+    """
+    if not path.exists():
+        with contextlib.suppress(UsageError):  # somebody else was quicker: theirs is added to
+            write_private(path, Policy(logs=(Log(key),)).to_bytes())
+    if not add_log(path, key):
+        raise UsageError(f"expected to write a new policy file {path}, found no way to")
 
 
 def add_log(path: Path, key: VerifierKey) -> bool:
-    """Add a key of a log to a policy file, what else is in it left as it is.
-
-    Returns whether there is such a file. Raises UsageError where it holds no policy.
-    """
+    """Do the same where there is such a file; returns whether there is one."""
     if not path.exists():
         return False
     if key not in read_policy(path).log_keys(key.name):
-        _rewrite(path, f"log {key}\n".encode() + path.read_bytes())
+        body = f"log {key}\n".encode() + path.read_bytes()
+        policies.parse(body, f"{path} with the log {key.short} added")
+        replace_private(path, body)
     return True
 
 
@@ -203,9 +180,3 @@ def _body(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as e:
         raise UsageError(f"expected a receipt in {path}: {e.strerror or e}") from e
-
-
-def log_key_of(registry: Registry) -> VerifierKey | None:
-    """Return the key that signs for a registry's log, null where none does yet."""
-    _, known = registry.log_key()
-    return parse_verifier_key(known) if known else None

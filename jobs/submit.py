@@ -7,16 +7,14 @@ from pathlib import Path
 
 from jobs.claimant_files import key_path, read_key, receipt_path, write_private
 from jobs.enrol import Enrolled, Folder, Matcher, Tools, contrast, enrol, other_claims
+from jobs.log_keys import log_key_of, signer_of
 from jobs.receipts import (
-    POLICY_FILE,
     ReceiptFiles,
     files_at,
-    log_key_of,
     policy_beside,
     prove,
-    signer_of,
+    trust_log,
     write,
-    write_policy,
 )
 from jobs.registries import open_registry
 from optout import receipt
@@ -100,8 +98,8 @@ def write_receipt(
     write(files, made, shown)
     key = log_key_of(registry)
     if key is not None:
-        for path in (policy_beside(registry.where), files.opened.with_name(POLICY_FILE)):
-            write_policy(path, key)
+        for path in (policy_beside(registry.where), files.policy):
+            trust_log(path, key)
     return shown is not None
 
 

@@ -28,6 +28,7 @@ def receipt(
     from jobs import receipts
     from jobs.claimant_files import receipt_path, registry_at
     from jobs.cli import claim_words
+    from jobs.log_keys import signer_of
 
     with opened(registry) as found:
         claim_id = whole_id(found, claim)
@@ -39,12 +40,16 @@ def receipt(
                 f"expected the receipt of claim {claim_id} of {origin} in {files.opened}, found"
                 f" that of {held.claim} of {held.origin}"
             )
-        shown = receipts.prove(found, held.seq, receipts.signer_of(found))
+        signer = signer_of(found)
+        shown = receipts.prove(found, held.seq, signer)
         if shown is None:
             raise UsageError(
                 f"expected a published checkpoint of {found.where} beyond entry {held.seq}, found"
                 " none yet: recuse registry publish makes one"
             )
+    if signer is not None:  # the key may be newer than the policies
+        for one in (receipts.policy_beside(registry_at(registry)), files.policy):
+            receipts.add_log(one, signer.verifier)
     renewed = receipts.renew(files, held, shown)
     say([] if renewed else ["the proof that is there has more signatures, and stays"])
     say(claim_words.receipt_words(files, proved=True))
