@@ -14,6 +14,7 @@ from optout.log.note import SignerKey, VerifierKey
 from optout.log.policy import Log, Policy
 from optout.receipt import Receipt
 from optout.registry import Registry
+from optout.storage import registry_url, sqlite_path
 from schemas.errors import ProofError, UsageError
 
 PROOF = proofs.SUFFIX
@@ -136,6 +137,22 @@ def trust_log(path: Path, key: VerifierKey) -> None:
             write_private(path, Policy(logs=(Log(key),)).to_bytes())
     if not add_log(path, key):
         raise UsageError(f"expected to write a new policy file {path}, found no way to")
+
+
+def require_new_name(registry: str, origin: str) -> None:
+    """Raise UsageError where a registry that is yet to be made would share its log's name.
+
+    Registries of one folder share a policy: two logs of one name, each trusted, would pass for one
+    that shows two histories.
+    """
+    path, policy = sqlite_path(registry_url(registry)), policy_beside(registry)
+    if path is None or path.exists() or not policy.exists():
+        return
+    if keys := read_policy(policy).log_keys(origin):
+        raise UsageError(
+            f"expected a name that is new to {policy}, found {origin}, which a log of the key"
+            f" {keys[0].short} has there"
+        )
 
 
 def add_log(path: Path, key: VerifierKey) -> bool:

@@ -28,7 +28,7 @@ def init(
     from jobs.claimant_files import registry_at
     from jobs.list_files import log_key_path
     from jobs.log_keys import first_signer
-    from jobs.receipts import policy_beside, trust_log
+    from jobs.receipts import policy_beside, require_new_name, trust_log
     from jobs.registries import open_registry
     from optout.log.note import require_name
     from pipeline.clock import clock_from_environment
@@ -36,6 +36,7 @@ def init(
     if origin:
         require_name(origin)
     place = registry_at(registry)
+    require_new_name(place, origin)
     with open_registry(place, clock_from_environment(), create=True, origin=origin) as found:
         name, known = found.log_key()
         if origin and name != origin:

@@ -9,6 +9,7 @@ import pytest
 
 from jobs.cli import given, optout, registry
 from jobs.publishing import newest_checkpoint, publish
+from jobs.receipts import read_policy
 from jobs.witness import HeadFile, Witness, WitnessServer
 from optout.log import checkpoint
 from optout.log.note import COSIGNATURE, SignerKey, parse_verifier_key
@@ -52,8 +53,9 @@ def witness(place):
     thread.join()
 
 
-def submitted(name: str = "Ada Example") -> str:
-    said = run(optout.app, "submit", "--artist", name, "--host", "ada.example")
+def submitted(name: str = "Ada Example", db: Path | None = None, *options: object) -> str:
+    where = ("--registry", db) if db else ()
+    said = run(optout.app, "submit", "--artist", name, "--host", "ada.example", *where, *options)
     (new,) = [w for w in said.split() if len(w) == 32 and set(w) <= set("0123456789abcdef")]
     return new
 
@@ -204,6 +206,53 @@ def test_a_rotated_log_goes_on_by_the_policy_beside_the_registry(place, witness)
     said = run(optout.app, "status", claim, "--proof", place / "new.json", "--policy", new)
     assert "recorded" in said
     run(optout.app, "verify-status", place / "new.json", "--policy", new)
+
+
+@pytest.mark.parametrize("made_by", ["init", "submit"])
+def test_two_registries_in_one_folder_share_a_policy(place, made_by):
+    home = place / "home"
+    claims = {}
+    for name in ("one", "two"):
+        db = home / f"{name}.db"
+        if made_by == "init":
+            run(registry.app, "init", f"example.org/{name}", "--registry", db)
+        claims[name] = submitted("Ada Example", db)
+        run(registry.app, "publish", "--registry", db, "--to", place / name)
+    for name, claim in claims.items():
+        db, receipt = home / f"{name}.db", home / "claimant" / f"{claim}.receipt.json"
+        run(optout.app, "receipt", claim, "--registry", db)
+        policy = home / "claimant" / "policy"
+        run(optout.app, "verify-receipt", receipt, "--registry", db, "--policy", policy)
+        run(registry.app, "rotate", "--registry", db)
+    for name, claim in claims.items():
+        db, receipt = home / f"{name}.db", home / "claimant" / f"{claim}.receipt.json"
+        run(registry.app, "publish", "--registry", db, "--to", place / name)
+        run(optout.app, "receipt", claim, "--registry", db)
+        run(optout.app, "verify-receipt", receipt, "--registry", db)
+        with Registry.open(str(db), FixedClock()) as found:
+            c2sp_check.tiles(place / name, c2sp_check.vkey(found.log_key()[1], 1))
+    assert len(read_policy(home / "claimant" / "policy").logs) == 4  # each has two keys by now
+
+
+def test_two_registries_in_one_folder_have_two_names(place):
+    home = place / "home"
+    run(registry.app, "init", "example.org/optouts", "--registry", home / "one.db")
+    with pytest.raises(UsageError, match=r"name that is new to .*policy"):
+        run(registry.app, "init", "example.org/optouts", "--registry", home / "two.db")
+    assert not (home / "two.db").exists()
+    run(registry.app, "init", "example.org/others", "--registry", home / "two.db")
+
+
+def test_a_receipt_beside_that_of_another_registry_adds_to_its_policy(place):
+    both = place / "both"
+    both.mkdir()
+    for name in ("one", "two"):
+        receipt = both / f"{name}.receipt.json"
+        submitted("Ada Example", place / name / "r.db", "--receipt", receipt)
+    (place / "one" / "claimant" / "policy").unlink()
+    for name in ("one", "two"):
+        said = run(optout.app, "verify-receipt", both / f"{name}.receipt.json")
+        assert "came along" in said
 
 
 # --- receipts that others give
