@@ -7,17 +7,17 @@ cosign it, and in a store the checkpoint comes last. Running it again does what 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from jobs.cosigning import ask
 from optout import snapshot, status
-from optout.leaf import read_leaf
 from optout.log import checkpoint, cosignature, merkle, tiles
 from optout.log.checkpoint import Checkpoint
 from optout.log.note import Signature, SignerKey, VerifierKey
 from optout.log.policy import Policy, Witness
 from optout.log.tiles import CHECKPOINT_FILE
 from optout.notice import EpochNotice
-from optout.registry import Registry
+from optout.registry import LogView, Registry
 from schemas.errors import (
     FetchError,
     ProofError,
@@ -27,6 +27,9 @@ from schemas.errors import (
     UsageError,
 )
 from schemas.ports import Store
+
+EPOCH_TRIES = 5
+"""Of claims that are recorded while an epoch is made, few come at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +85,41 @@ def require_key(registry: Registry, key: VerifierKey) -> None:
 
 
 def note_epoch(registry: Registry) -> EpochNotice | None:
-    """Record where every claim stands, unless nothing but epochs was recorded since the last."""
-    view = registry.view()
-    if not view.leaves or isinstance(read_leaf(view.leaves[-1], registry.where), EpochNotice):
-        return None
-    taken = snapshot.from_view(view, registry.where, trust_local=False)
-    digest = taken.header.tables_sha256
-    made, _ = registry.note(lambda at: status.epoch(view.leaves, digest, at, registry.where))
+    """Record where every claim stands, unless the last epoch says so of all that was recorded."""
+    for _ in range(EPOCH_TRIES):
+        view = registry.view()
+        if status.is_told(view.leaves, registry.where):
+            return None
+        taken = snapshot.from_view(view, registry.where, trust_local=False)
+        told = partial(_epoch, view, taken.header.tables_sha256, registry.where)
+        if made := registry.note_at(len(view.leaves), told):
+            return made
+    made, _ = registry.note(told)  # others record all the time: it is of a state a little older
     return made
 
 
+def _epoch(view: LogView, tables_sha256: str, where: str, at: str) -> EpochNotice:
+    return status.epoch(view.leaves, tables_sha256, at, where)
+
+
 def sign_head(registry: Registry, key: SignerKey) -> tuple[Checkpoint, bytes]:
-    """Return the log's head, signed, with the cosignatures that it has; kept in the database."""
+    """Return the log's head, signed, with the cosignatures that it has; kept in the database.
+
+    Raises RollbackError where the database has signed for a longer log, or another one of that
+    size, RegistryError where its entries are not those of its head: nothing is signed then.
+    """
+    newest = max((size for size, _ in registry.checkpoints()), default=0)  # first: a log grows
     origin, _ = registry.log_key()
     size, root = registry.head()
     head = Checkpoint(origin, size, root)
+    if newest > size:
+        raise RollbackError(
+            f"expected {newest} log entries or more, as {registry.where} has signed, found {size}"
+        )
+    if merkle.root(registry.leaf_hashes(size)) != root:
+        raise RegistryError(
+            f"expected {size} entries with root {root.hex()} in {registry.where}, found others"
+        )
     kept = dict(registry.checkpoints(size - 1)).get(size)
     body = kept if kept and _is_signed(kept, head, key.verifier) else checkpoint.sign(head, key)
     registry.keep_checkpoint(size, body)

@@ -7,6 +7,7 @@ from pathlib import Path
 from jobs.claimant_files import claimant_folder, registry_at, replace_private, write_private
 from jobs.publishing import newest_checkpoint, sign_head
 from optout import receipt
+from optout.entry import Draft, parse_leaf
 from optout.log import checkpoint, merkle, note
 from optout.log import policy as policies
 from optout.log import proof as proofs
@@ -15,7 +16,7 @@ from optout.log.policy import Log, Policy
 from optout.receipt import Receipt
 from optout.registry import Registry
 from optout.storage import registry_url, sqlite_path
-from schemas.errors import ProofError, UsageError
+from schemas.errors import ClaimError, ProofError, UsageError
 
 PROOF = proofs.SUFFIX
 OPENED = ".receipt.json"
@@ -58,6 +59,21 @@ def write(files: ReceiptFiles, made: Receipt, shown: proofs.LogProof | None) -> 
     write_private(files.opened, made.to_bytes())
     if shown is not None:
         write_private(files.proof, proofs.render(shown))
+
+
+def made_again(registry: Registry, claim_id: str) -> Receipt:
+    """Return the receipt of a claim's parts in force, where a run broke off before it was written.
+
+    Raises ClaimError where what the claim says was erased, or who asks.
+    """
+    standing = registry.standing(claim_id)
+    match, identity = registry.parts(claim_id)
+    if identity is None:
+        raise ClaimError(f"expected to make the receipt of {claim_id} again, found who asks erased")
+    (leaf,) = registry.leaves(standing.part_seq, standing.part_seq + 1)
+    entry = parse_leaf(leaf, f"entry {standing.part_seq} of {registry.where}")
+    draft = Draft(entry, entry.signature, match, identity)
+    return receipt.make(registry.log_key()[0], draft, entry, standing.part_seq)
 
 
 def renew(files: ReceiptFiles, held: Receipt, shown: proofs.LogProof) -> bool:
@@ -124,6 +140,18 @@ def policy_for(files: ReceiptFiles, origin: str, registry: str, given: Path | No
     if own.exists() and (trusted := read_policy(own)).log_keys(origin):
         return Trusted(trusted, own, is_own=True)
     return Trusted(read_policy(beside), beside, is_own=False)
+
+
+def trust_beside(registry: str, files: ReceiptFiles, key: VerifierKey) -> None:
+    """Add the key of a registry's log to its policy, and to the one that goes with a receipt.
+
+    Raises UsageError where the former is no policy; what else is called so beside a receipt is
+    left as it is.
+    """
+    trust_log(own := policy_beside(registry), key)
+    if files.policy != own:
+        with contextlib.suppress(UsageError):
+            trust_log(files.policy, key)
 
 
 def trust_log(path: Path, key: VerifierKey) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from jobs.claimant_files import key_path, read_key, receipt_path, write_private
 from jobs.enrol import Enrolled, Folder, Matcher, Tools, contrast, enrol, other_claims
-from jobs.log_keys import log_key_of, signer_of
+from jobs.log_keys import log_key_of, signer_at_hand, signer_of
 from jobs.receipts import (
     ReceiptFiles,
     files_at,
     policy_beside,
     prove,
-    trust_log,
+    read_policy,
+    trust_beside,
     write,
 )
 from jobs.registries import open_registry
@@ -25,7 +26,7 @@ from optout.hot import Listed
 from optout.intake import Wish, understand
 from optout.keys import SEED_BYTES, SigningKey
 from optout.registry import Registry
-from schemas.errors import ModelMismatchError
+from schemas.errors import CurationError, ModelMismatchError, UsageError
 from schemas.ports import Clock
 from schemas.verdict import Scope
 
@@ -72,6 +73,7 @@ def submit(order: Order, tools: Tools, rim: Rim) -> Submitted:
     kept = order.key is not None and order.key.exists()
     key = read_key(order.key) if order.key and kept else SigningKey(rim.random(SEED_BYTES))
     with open_registry(order.registry, rim.clock, random=rim.random, create=True) as registry:
+        require_place(registry, files_at(order.receipt) if order.receipt else None)
         enrolled = tested(order, registry, tools, key.public)
         if tools.matcher and enrolled.part.works:
             card = tools.matcher.embedder.card
@@ -88,18 +90,47 @@ def submit(order: Order, tools: Tools, rim: Rim) -> Submitted:
     return Submitted(enrolled, recorded, key_file, not kept, files, proved)
 
 
+def require_place(registry: Registry, files: ReceiptFiles | None) -> None:
+    """Raise UsageError where a receipt could not be written: before anything is recorded.
+
+    files: where it will lie, null for a place that nothing else has.
+    """
+    signer_at_hand(registry)
+    if (own := policy_beside(registry.where)).exists():
+        read_policy(own)
+    for path in (files.opened, files.proof) if files else ():
+        if path.exists():
+            raise UsageError(f"expected a new file for a receipt, found {path} there already")
+
+
 def write_receipt(
     registry: Registry, files: ReceiptFiles, draft: Draft, recorded: Recorded, random: Random
 ) -> bool:
-    """Write the receipt of what was just recorded; returns whether its proof is there already."""
+    """Write the receipt of what was just recorded; returns whether its proof is there already.
+
+    What goes wrong here undoes nothing: the error says how to get the receipt.
+    """
+    try:
+        return _written(registry, files, draft, recorded, random)
+    except (CurationError, OSError) as e:
+        claim = recorded.entry.claim
+        e.add_note(
+            f"claim {claim} is recorded all the same, do not submit it again; for its receipt, once"
+            f" that is mended: recuse optout receipt {claim}"
+        )
+        raise
+
+
+def _written(
+    registry: Registry, files: ReceiptFiles, draft: Draft, recorded: Recorded, random: Random
+) -> bool:
     signer = signer_of(registry, random)
     made = receipt.make(registry.log_key()[0], draft, recorded.entry, recorded.seq)
     shown = prove(registry, recorded.seq, signer)
     write(files, made, shown)
     key = log_key_of(registry)
     if key is not None:
-        for path in (policy_beside(registry.where), files.policy):
-            trust_log(path, key)
+        trust_beside(registry.where, files, key)
     return shown is not None
 
 

@@ -24,15 +24,20 @@ def receipt(
         Path | None, typer.Option("--receipt", help="Your receipt. [where submit wrote it]")
     ] = None,
 ) -> None:
-    """Get the proof of a receipt, or a newer one with more cosignatures."""
+    """Get the proof of a receipt, or a newer one with more cosignatures.
+
+    A receipt that is not there, as where submit broke off, is made again.
+    """
     from jobs import receipts
-    from jobs.claimant_files import receipt_path, registry_at
+    from jobs.claimant_files import receipt_path, registry_at, write_private
     from jobs.cli import claim_words
     from jobs.log_keys import signer_of
 
     with opened(registry) as found:
         claim_id = whole_id(found, claim)
         files = receipts.files_at(path or receipt_path(registry_at(registry), claim_id))
+        if not files.opened.exists():
+            write_private(files.opened, receipts.made_again(found, claim_id).to_bytes())
         held = receipts.read_opened(files)
         origin, _ = found.log_key()
         if (held.claim, held.origin) != (claim_id, origin):
@@ -48,8 +53,7 @@ def receipt(
                 " none yet: recuse registry publish makes one"
             )
     if signer is not None:  # the key may be newer than the policies
-        for one in (receipts.policy_beside(registry_at(registry)), files.policy):
-            receipts.add_log(one, signer.verifier)
+        receipts.trust_beside(registry_at(registry), files, signer.verifier)
     renewed = receipts.renew(files, held, shown)
     say([] if renewed else ["the proof that is there has more signatures, and stays"])
     say(claim_words.receipt_words(files, proved=True))
