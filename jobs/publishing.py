@@ -11,7 +11,8 @@ from functools import partial
 
 from jobs.cosigning import ask
 from optout import snapshot, status
-from optout.log import checkpoint, cosignature, merkle, tiles
+from optout.log import checkpoint, cosignature, merkle, note, tiles
+from optout.log import policy as policies
 from optout.log.checkpoint import Checkpoint
 from optout.log.note import Signature, SignerKey, VerifierKey
 from optout.log.policy import Policy, Witness
@@ -206,10 +207,38 @@ def _published(store: Store, head: Checkpoint, leaves: Sequence[bytes]) -> int:
     return held.size
 
 
-def newest_checkpoint(registry: Registry, above: int) -> bytes | None:
-    """Return the kept checkpoint of most cosignatures, then the newest, of a log beyond a size."""
-    kept = registry.checkpoints(above)
-    if not kept:
-        return None
-    best = max(kept, key=lambda one: (one[1].count(b"\n"), one[0]))
-    return best[1]
+def best_checkpoint(registry: Registry, above: int, policy: Policy) -> bytes | None:
+    """Return the kept checkpoint of a log beyond a size that says most, then the newest.
+
+    Null where none is kept that the policy takes.
+    """
+    kept = [(says(body, policy), size, body) for size, body in registry.checkpoints(above)]
+    found = max(kept, default=None)
+    return found[2] if found and found[0].is_taken else None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Says:
+    """How much a checkpoint says by a policy, what counts most first.
+
+    is_taken: a log of the policy has signed it, and no line of a known key fails. quorum: the
+    witnesses that the policy asks for have cosigned. witnesses: how many of its own have. others:
+    keys that it does not know, whose lines anybody may have added; they decide between equals only,
+    since another policy may know them.
+    """
+
+    is_taken: bool
+    quorum: bool = False
+    witnesses: int = 0
+    others: int = 0
+
+
+def says(body: bytes, policy: Policy) -> Says:
+    """Return how much a checkpoint says by a policy."""
+    try:
+        found = policies.opened(body, policy)
+    except ProofError:
+        return Says(is_taken=False)
+    known = {(key.name, key.key_id) for key in (*policy.witness_keys, found.log)}
+    signed = {(line.name, line.key_id) for line in note.parse(body).signatures}
+    return Says(True, found.quorum, len(found.times), len(signed - known))

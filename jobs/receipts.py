@@ -1,14 +1,15 @@
 """Receipts as files: the proof, what it is about, and the policy that says whose keys count."""
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jobs.claimant_files import claimant_folder, registry_at, replace_private, write_private
-from jobs.publishing import newest_checkpoint, sign_head
+from jobs.log_keys import log_key_of
+from jobs.publishing import best_checkpoint, says, sign_head
 from optout import receipt
 from optout.entry import Draft, parse_leaf
-from optout.log import checkpoint, merkle, note
+from optout.log import checkpoint, merkle
 from optout.log import policy as policies
 from optout.log import proof as proofs
 from optout.log.note import SignerKey, VerifierKey
@@ -42,13 +43,15 @@ def files_at(path: Path) -> ReceiptFiles:
     return ReceiptFiles(path.with_name(name + PROOF), path.with_name(name + OPENED))
 
 
-def prove(registry: Registry, seq: int, signer: SignerKey | None) -> proofs.LogProof | None:
-    """Return the proof that an entry is in the log, by the checkpoint that says most.
+def prove(
+    registry: Registry, seq: int, signer: SignerKey | None, policy: Policy
+) -> proofs.LogProof | None:
+    """Return the proof that an entry is in the log, by the checkpoint that says most by a policy.
 
     That is the kept one with most cosignatures, else the head, signed now. Null where neither is
     to be had on this machine: then it follows once the registry has published.
     """
-    kept = newest_checkpoint(registry, seq)
+    kept = best_checkpoint(registry, seq, policy)
     if kept is None and signer is not None:
         _, kept = sign_head(registry, signer)
     return receipt.prove(seq, registry.leaf_hashes(), kept) if kept else None
@@ -76,14 +79,14 @@ def made_again(registry: Registry, claim_id: str) -> Receipt:
     return receipt.make(registry.log_key()[0], draft, entry, standing.part_seq)
 
 
-def renew(files: ReceiptFiles, held: Receipt, shown: proofs.LogProof) -> bool:
-    """Write another proof in place of the one before, unless that has more signatures.
+def renew(files: ReceiptFiles, held: Receipt, shown: proofs.LogProof, policy: Policy) -> bool:
+    """Write another proof in place of the one before, unless that says more by a policy.
 
     Returns whether it was written. Raises ProofError where it is not that of the receipt's entry.
     """
     require_proof_of(held, shown)
     before = _proof_before(files, held)
-    if before and _signatures(before) > _signatures(shown):
+    if before and says(before.checkpoint, policy) > says(shown.checkpoint, policy):
         return False
     replace_private(files.proof, proofs.render(shown))
     return True
@@ -110,10 +113,6 @@ def _proof_before(files: ReceiptFiles, held: Receipt) -> proofs.LogProof | None:
     return before
 
 
-def _signatures(shown: proofs.LogProof) -> int:
-    return len(note.parse(shown.checkpoint).signatures)
-
-
 def policy_beside(registry: str) -> Path:
     """Return where the policy of a registry of one's own is kept."""
     return claimant_folder(registry) / POLICY_FILE
@@ -132,14 +131,31 @@ def policy_for(files: ReceiptFiles, origin: str, registry: str, given: Path | No
     """Return by which policy to read a receipt: the one given, that of a registry of one's own.
 
     Where neither knows the log of that origin, the one beside the receipt, which says what whoever
-    gave it wants believed. Raises UsageError where there is none.
+    gave it wants believed, also where it is the one given. Raises UsageError where there is none.
     """
+    own = policy_beside(registry_at(registry))
     if given is not None:
-        return Trusted(read_policy(given), given, is_own=True)
-    own, beside = policy_beside(registry_at(registry)), files.policy
+        came_along = _is_same(given, files.policy) and not _is_same(given, own)
+        return Trusted(read_policy(given), given, is_own=not came_along)
     if own.exists() and (trusted := read_policy(own)).log_keys(origin):
         return Trusted(trusted, own, is_own=True)
-    return Trusted(read_policy(beside), beside, is_own=False)
+    return Trusted(read_policy(files.policy), files.policy, is_own=_is_same(files.policy, own))
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+def policy_of(registry: Registry) -> Policy:
+    """Return by what policy a registry judges its own checkpoints: the one beside it, and its key.
+
+    Raises UsageError where that file holds none.
+    """
+    own, key = policy_beside(registry.where), log_key_of(registry)
+    found = read_policy(own) if own.exists() else Policy()
+    if key is None or key in found.log_keys(key.name):
+        return found
+    return replace(found, logs=(Log(key), *found.logs))
 
 
 def trust_beside(registry: str, files: ReceiptFiles, key: VerifierKey) -> None:

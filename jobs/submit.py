@@ -12,6 +12,7 @@ from jobs.receipts import (
     ReceiptFiles,
     files_at,
     policy_beside,
+    policy_of,
     prove,
     read_policy,
     trust_beside,
@@ -126,7 +127,7 @@ def _written(
 ) -> bool:
     signer = signer_of(registry, random)
     made = receipt.make(registry.log_key()[0], draft, recorded.entry, recorded.seq)
-    shown = prove(registry, recorded.seq, signer)
+    shown = prove(registry, recorded.seq, signer, policy_of(registry))
     write(files, made, shown)
     key = log_key_of(registry)
     if key is not None:

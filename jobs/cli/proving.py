@@ -23,6 +23,7 @@ def receipt(
     path: Annotated[
         Path | None, typer.Option("--receipt", help="Your receipt. [where submit wrote it]")
     ] = None,
+    policy: POLICY = None,
 ) -> None:
     """Get the proof of a receipt, or a newer one with more cosignatures.
 
@@ -46,7 +47,8 @@ def receipt(
                 f" that of {held.claim} of {held.origin}"
             )
         signer = signer_of(found)
-        shown = receipts.prove(found, held.seq, signer)
+        trusted = receipts.read_policy(policy) if policy else receipts.policy_of(found)
+        shown = receipts.prove(found, held.seq, signer, trusted)
         if shown is None:
             raise UsageError(
                 f"expected a published checkpoint of {found.where} beyond entry {held.seq}, found"
@@ -54,8 +56,13 @@ def receipt(
             )
     if signer is not None:  # the key may be newer than the policies
         receipts.trust_beside(registry_at(registry), files, signer.verifier)
-    renewed = receipts.renew(files, held, shown)
-    say([] if renewed else ["the proof that is there has more signatures, and stays"])
+    renewed = receipts.renew(files, held, shown, trusted)
+    if not renewed:
+        known = policy or receipts.policy_beside(registry_at(registry))
+        say([
+            "the proof that is there has more signatures, and stays",
+            f"whose signatures count most, the policy says: {known} (--policy FILE names another)",
+        ])  # fmt: skip
     say(claim_words.receipt_words(files, proved=True))
 
 
