@@ -71,6 +71,7 @@ def publish(
     registry.keep_checkpoint(head.size, body)
     if rollback is not None:  # nothing is shown to anybody of a log that somebody knows otherwise
         raise rollback
+    body = dict(registry.checkpoints(head.size - 1))[head.size]  # with what others have got
     files = write(registry, head, body, leaves, store) if store else 0
     return Published(head, body, made, cosigned, files)
 
@@ -170,22 +171,26 @@ def write(
 ) -> int:
     """Write what a store lacks of a log, the checkpoint last; returns how many files.
 
-    body: the head, signed. leaves: leaf hashes of the whole log. Raises RollbackError where the
-    store holds a longer log or another one.
+    body: the head, signed. leaves: leaf hashes of the whole log. Where the store has a longer state
+    of this log by now, that stays. Raises RollbackError where it holds a log that is longer than
+    the registry's, or another one.
     """
-    old = _published(store, head, leaves)
-    files = 0
+    files, old = 0, _published(registry, store, head)
+    if old > head.size:
+        return files
     for tile in tiles.hash_tiles(old, head.size):
         store.publish(tile.path, tiles.hash_tile(tile, lambda a, b: leaves[a:b]))
         files += 1
     for tile in tiles.entry_bundles(old, head.size):
         store.publish(tile.path, tiles.entry_bundle(tile, registry.leaves))
         files += 1
+    if _published(registry, store, head) > head.size:  # by somebody who came later and was quicker
+        return files
     store.publish(CHECKPOINT_FILE, body)
     return files + 1
 
 
-def _published(store: Store, head: Checkpoint, leaves: Sequence[bytes]) -> int:
+def _published(registry: Registry, store: Store, head: Checkpoint) -> int:
     """Return the size of the log that a store has whole."""
     try:
         if not store.exists(CHECKPOINT_FILE):
@@ -195,12 +200,13 @@ def _published(store: Store, head: Checkpoint, leaves: Sequence[bytes]) -> int:
         raise StorageError(f"expected a checkpoint in {store.root}/{CHECKPOINT_FILE}: {e}") from e
     if held.origin != head.origin:
         raise UsageError(f"expected the log {head.origin} in {store.root}, found {held.origin}")
-    if held.size > head.size:
+    leaves = registry.leaf_hashes(held.size)  # now: others may have recorded and published more
+    if held.size > len(leaves):
         raise RollbackError(
-            f"expected {held.size} log entries or more, as {store.root} shows, found {head.size}:"
+            f"expected {held.size} log entries or more, as {store.root} shows, found {len(leaves)}:"
             " this database is older than what it has published"
         )
-    if merkle.root(leaves[: held.size]) != held.root:
+    if merkle.root(leaves) != held.root:
         raise RollbackError(
             f"expected the log that {store.root} shows at size {held.size}, found another one"
         )

@@ -1,7 +1,6 @@
 """Submitting a claim, from a folder to a receipt: enrol, sign, record, keep key and receipt."""
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from optout.hot import Listed
 from optout.intake import Wish, understand
 from optout.keys import SEED_BYTES, SigningKey
 from optout.registry import Registry
-from schemas.errors import CurationError, ModelMismatchError, UsageError
+from schemas.errors import ClaimError, CurationError, ModelMismatchError, UsageError
 from schemas.ports import Clock
 from schemas.verdict import Scope
 
@@ -85,7 +84,7 @@ def submit(order: Order, tools: Tools, rim: Rim) -> Submitted:
         # The key comes first: a claim whose key was lost could never be withdrawn.
         if not kept:
             write_private(key_file, key.to_pem())
-        recorded = _or_unlink(lambda: registry.append(draft), None if kept else key_file)
+        recorded = _recorded(registry, draft, None if kept else key_file)
         files = files_at(order.receipt or receipt_path(order.registry, claim_id))
         proved = write_receipt(registry, files, draft, recorded, rim.random)
     return Submitted(enrolled, recorded, key_file, not kept, files, proved)
@@ -171,10 +170,29 @@ def _others(order: Order, registry: Registry, tools: Tools, own_key: str) -> lis
     return given + claimed
 
 
-def _or_unlink(record: Callable[[], Recorded], path: Path | None) -> Recorded:
+def _recorded(registry: Registry, draft: Draft, path: Path | None) -> Recorded:
+    """Record a claim. path: of its key, which is dropped where it was made for nothing."""
+    claim = draft.statement.claim
     try:
-        return record()
-    except BaseException:
-        if path is not None:
-            path.unlink(missing_ok=True)
+        return registry.append(draft)
+    except BaseException as e:
+        if _stands(registry, claim) is False:
+            if path is not None:
+                path.unlink(missing_ok=True)
+        else:  # it came after the commit, or nobody knows: without its key nobody could withdraw it
+            e.add_note(
+                f"claim {claim} may be recorded all the same (recuse optout list), then do not"
+                f" submit it again; its receipt: recuse optout receipt {claim}"
+            )
         raise
+
+
+def _stands(registry: Registry, claim: str) -> bool | None:
+    """Say whether a claim is recorded; null where nobody can tell."""
+    try:
+        registry.standing(claim)
+    except ClaimError:
+        return False
+    except CurationError:
+        return None
+    return True

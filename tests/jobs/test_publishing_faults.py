@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +13,10 @@ import pytest
 from jobs import publishing, receipts
 from jobs.announcing import announce
 from jobs.cli import given, optout, registry
-from jobs.log_keys import first_signer
+from jobs.log_keys import first_signer, rotate, signer_of
 from jobs.publishing import note_epoch, publish, sign_head
 from optout import snapshot, status
-from optout.log import checkpoint, cosignature, note, proof
+from optout.log import checkpoint, cosignature, merkle, note, proof
 from optout.log.checkpoint import Checkpoint
 from optout.log.note import COSIGNATURE, SignerKey
 from optout.log.policy import Log, Policy
@@ -23,6 +24,7 @@ from optout.log.policy import Witness as Trusted
 from optout.notice import EpochNotice
 from optout.registry import Registry
 from pipeline.manifest import MANIFEST_PATH, assemble, manifest_bytes
+from pipeline.storage import open_store
 from schemas.errors import (
     ClaimError,
     FetchError,
@@ -223,6 +225,82 @@ def test_a_kept_checkpoint_that_was_damaged_is_signed_anew(found):
     assert found.checkpoints() == [(3, body)]
 
 
+def test_who_publishes_an_older_head_meanwhile_does_not_take_the_store_back(found):
+    """Readers would take it for a log that has shrunk."""
+    key = first_signer(found)
+    store, newer = MemoryStore(), []
+
+    def meanwhile(path: str) -> None:
+        if path == "checkpoint" and not newer:
+            newer.append(path)
+            found.append(draft(7))
+            publish(found, key, policy_of(key), store)
+
+    class Watched(MemoryStore):
+        def exists(self, path: str) -> bool:
+            watching.append(path)
+            if len(watching) == 2:  # all is written but the checkpoint
+                meanwhile(path)
+            return store.exists(path)
+
+    watching: list[str] = []
+    publish(found, key, policy_of(key), Watched(files=store.files))
+    assert newer
+    assert checkpoint.parse(store.files["checkpoint"]).size == 6
+    watching = ["x", "x"]
+    head = sign_head(found, key)
+    found.append(draft(8))
+    publish(found, key, policy_of(key), store)
+    # a run that has read its head before all that is not told that the database is too old
+    assert publishing.write(found, *head, found.leaf_hashes(6), store) == 0
+    assert checkpoint.parse(store.files["checkpoint"]).size == 8
+
+
+def test_registries_in_use_lose_nothing(tmp_path):
+    """Claims, epochs and rotations at once, by several processes' worth of registries."""
+    where, told = str(tmp_path / "registry.db"), []
+    with Registry.open(where, FixedClock(), random=random_bytes(0), create=True) as made:
+        first_signer(made)
+    store = open_store(str(tmp_path / "log"))
+
+    def recording(first: int) -> None:
+        with Registry.open(where, FixedClock()) as opened:
+            for seed in range(first, first + 6):
+                opened.append(draft(seed))
+
+    def publishing_() -> None:
+        for _ in range(4):
+            with Registry.open(where, FixedClock()) as opened:
+                key = signer_of(opened)
+                assert key is not None
+                try:
+                    publish(opened, key, Policy((Log(key.verifier),)), store)
+                except RegistryError as e:  # the key was handed over meanwhile
+                    told.append(str(e))
+
+    def rotating() -> None:
+        for _ in range(2):
+            with Registry.open(where, FixedClock()) as opened:
+                rotate(opened)
+
+    tasks = [lambda: recording(100), lambda: recording(200), publishing_, publishing_, rotating]
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        for done in [pool.submit(task) for task in tasks]:
+            done.result()
+    assert all("expected the key that signs" in one for one in told)
+    publishing_()
+    with Registry.open(where, FixedClock()) as opened:
+        view = opened.view()
+        assert len(opened.claims()) == 12
+        assert status.is_told(view.leaves, where)
+        hashes = opened.leaf_hashes()
+        for size, body in opened.checkpoints():
+            assert checkpoint.parse(body).root == merkle.root(hashes[:size])
+        assert len({epoch.size for epoch in epochs_of(opened)}) == len(epochs_of(opened))
+        key = c2sp_check.vkey(opened.log_key()[1], 1)
+    c2sp_check.tiles(tmp_path / "log", key)
+
+
 # --- announce
 
 
@@ -351,6 +429,31 @@ def test_no_receipt_is_made_again_of_what_was_erased(place):
     run(optout.app, "erase", claim, "--all", "--yes")
     with pytest.raises(ClaimError, match="found it erased"):
         run(optout.app, "receipt", claim)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_key_of_a_claim_that_may_be_recorded_is_kept(place, kind):
+    """Without it nobody could withdraw the claim."""
+    append = Registry.append
+
+    def faulty(registry_: Registry, *args):
+        if kind == "written":
+            append(registry_, *args)
+        raise RegistryError("injected fault")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Registry, "append", faulty)
+        with pytest.raises(RegistryError, match="injected") as caught:
+            run(optout.app, *SUBMIT)
+    keys = list((place / "claimant").glob("*.key"))
+    if kind == "failed":
+        assert not keys
+        return
+    claim = claim_in(place)
+    assert [path.stem for path in keys] == [claim]
+    assert claim in caught.value.__notes__[0]
+    run(optout.app, "receipt", claim)
+    run(optout.app, "withdraw", claim)
 
 
 def damaged(place: Path, what: str) -> Path:
