@@ -16,7 +16,7 @@ from optout.log import checkpoint, cosignature, note
 from optout.log.note import VerifierKey
 from optout.notice import Notice, rotated
 from optout.storage import blob
-from optout.storage_tables import CHECKPOINTS, EVENTS, HEAD, REGISTRY
+from optout.storage_tables import CHECKPOINTS, EVENTS, REGISTRY
 from schemas.errors import ProofError, RegistryError, RollbackError
 from schemas.ports import Clock
 
@@ -50,7 +50,7 @@ class LogTable:
         """Record a notice if the log has so many entries still; null where it has others."""
 
         def once(connection: sa.Connection) -> N | None:
-            if connection.execute(sa.select(HEAD.c.size)).scalar_one() != size:
+            if storage.head(connection).size != size:
                 return None
             made = notice(self._now(connection))
             append_notice(connection, made)
@@ -104,7 +104,7 @@ class LogTable:
     def head(self) -> tuple[int, bytes]:
         """Return size and root of the log."""
         with storage.translated(self.where), storage.reading(self._engine) as connection:
-            row = connection.execute(sa.select(HEAD)).one()
+            row = storage.head(connection)
         return row.size, blob(row.root)
 
     def keep_checkpoint(self, size: int, body: bytes) -> None:
