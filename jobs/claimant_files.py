@@ -1,6 +1,9 @@
 """Where a claimant's files lie: the local registry, keys that only their owner reads, receipts."""
 
+import contextlib
 import os
+import secrets
+import stat
 import sys
 from pathlib import Path
 
@@ -12,6 +15,7 @@ REGISTRY_VARIABLE = "RECUSE_REGISTRY"
 REGISTRY_FILE = "registry.db"
 CLAIMANT_FOLDER = "claimant"
 OWNER_ONLY = 0o600
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 def data_folder() -> Path:
@@ -56,11 +60,74 @@ def read_key(path: Path) -> SigningKey:
 
 
 def write_private(path: Path, body: bytes) -> None:
-    """Write a new file that only its owner can read. Raises UsageError where it exists already."""
+    """Write a new file that only its owner can read: whole and on the disk, or not at all.
+
+    Raises UsageError where it exists already.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(path, flags, OWNER_ONLY), "wb") as file:
-            file.write(body)
+        part = _written_beside(path, body, OWNER_ONLY)
+        try:
+            _link(part, path, body)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync_folder(path.parent)
     except OSError as e:
         raise UsageError(f"expected to write a new file {path}: {e.strerror or e}") from e
+
+
+def replace_private(path: Path, body: bytes) -> None:
+    """Write a file in place of the one that is there, whose mode it keeps, or a new private one.
+
+    Whoever reads meanwhile, and whatever breaks off, has the one or the other, whole.
+    """
+    try:
+        there = path.resolve()  # a link leads on to where somebody wants the file to lie
+        mode = stat.S_IMODE(there.stat().st_mode) if there.exists() else OWNER_ONLY
+        there.parent.mkdir(parents=True, exist_ok=True)
+        part = _written_beside(there, body, mode)
+        try:
+            part.replace(there)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync_folder(there.parent)
+    except OSError as e:
+        raise UsageError(f"expected to write {path} anew: {e.strerror or e}") from e
+
+
+def _written_beside(path: Path, body: bytes, mode: int) -> Path:
+    """Write a neighbour of a file, flushed to the disk; nothing stays where that fails."""
+    part = path.with_name(f".part-{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(part, NEW, OWNER_ONLY), "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        part.chmod(mode)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return part
+
+
+def _link(part: Path, path: Path, body: bytes) -> None:
+    """Make a file of its neighbour. Raises FileExistsError where there is one, unlike a rename."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, as of a stick: a kill may leave half of it there
+        with os.fdopen(os.open(path, NEW, OWNER_ONLY), "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a new name to the disk as well, where a platform knows how."""
+    with contextlib.suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from jobs.receipts import signer_at_hand
+from jobs.log_keys import signer_at_hand
 from jobs.registries import open_registry
 from jobs.seen import keep
 from jobs.signed_lists import seen_head

@@ -5,6 +5,8 @@ By the standard library: a registry is kept and published without the packages o
 
 import http.client
 import ipaddress
+import queue
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +23,8 @@ from schemas.verdict import Outcome
 
 MAX_ANSWER_BYTES = 256 << 10
 TIMEOUT_S = 10.0
+PATIENCE = 3
+"""As many timeouts for one request: to connect, for the head of an answer, for the rest."""
 TRIES = 3
 """The first may find another size, and another copy of the log may be quicker once."""
 
@@ -48,7 +52,7 @@ def ask(
     old = min(known, size)
     for _ in range(TRIES):
         proof = tuple(consistency(old)) if 0 < old < size else ()
-        found = _post(_call(url), Request(old, proof, signed).to_bytes(), timeout_s)
+        found = _in_time(url, _call(url), Request(old, proof, signed).to_bytes(), timeout_s)
         if found.status == OK:
             return _cosignature(found.body, text, key)
         if (found.status, found.content_type) != (CONFLICT, SIZE):
@@ -86,6 +90,31 @@ def _call(url: str) -> str:
     if not sound or not url.isascii() or not url.isprintable() or " " in url:
         raise UsageError(f"expected the http(s) address of a witness, found {url!r:.120}")
     return f"{url.rstrip('/')}/{CALL}"
+
+
+def _in_time(url: str, call: str, body: bytes, timeout_s: float) -> Answer:
+    """Return the answer to a request, or leave it behind: a timeout counts for each piece anew.
+
+    Whoever sends a byte now and then could otherwise hold up a registry, and all other witnesses.
+    """
+    ended: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            ended.put(_post(call, body, timeout_s))
+        except BaseException as e:  # noqa: BLE001 - it is raised again, by who waits
+            ended.put(e)
+
+    threading.Thread(target=run, daemon=True, name=f"ask {url:.60}").start()
+    try:
+        found = ended.get(timeout=PATIENCE * timeout_s)
+    except queue.Empty:
+        raise FetchError(
+            Outcome.TOO_SLOW, f"witness {url}: no answer in {PATIENCE * timeout_s:g} s"
+        ) from None
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 def _post(url: str, body: bytes, timeout_s: float) -> Answer:

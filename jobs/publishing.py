@@ -7,17 +7,18 @@ cosign it, and in a store the checkpoint comes last. Running it again does what 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from jobs.cosigning import ask
 from optout import snapshot, status
-from optout.leaf import read_leaf
-from optout.log import checkpoint, cosignature, merkle, tiles
+from optout.log import checkpoint, cosignature, merkle, note, tiles
+from optout.log import policy as policies
 from optout.log.checkpoint import Checkpoint
 from optout.log.note import Signature, SignerKey, VerifierKey
 from optout.log.policy import Policy, Witness
 from optout.log.tiles import CHECKPOINT_FILE
 from optout.notice import EpochNotice
-from optout.registry import Registry
+from optout.registry import LogView, Registry
 from schemas.errors import (
     FetchError,
     ProofError,
@@ -27,6 +28,9 @@ from schemas.errors import (
     UsageError,
 )
 from schemas.ports import Store
+
+EPOCH_TRIES = 5
+"""Of claims that are recorded while an epoch is made, few come at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ def publish(
     registry.keep_checkpoint(head.size, body)
     if rollback is not None:  # nothing is shown to anybody of a log that somebody knows otherwise
         raise rollback
+    body = dict(registry.checkpoints(head.size - 1))[head.size]  # with what others have got
     files = write(registry, head, body, leaves, store) if store else 0
     return Published(head, body, made, cosigned, files)
 
@@ -82,21 +87,41 @@ def require_key(registry: Registry, key: VerifierKey) -> None:
 
 
 def note_epoch(registry: Registry) -> EpochNotice | None:
-    """Record where every claim stands, unless nothing but epochs was recorded since the last."""
-    view = registry.view()
-    if not view.leaves or isinstance(read_leaf(view.leaves[-1], registry.where), EpochNotice):
-        return None
-    taken = snapshot.from_view(view, registry.where, trust_local=False)
-    digest = taken.header.tables_sha256
-    made, _ = registry.note(lambda at: status.epoch(view.leaves, digest, at, registry.where))
+    """Record where every claim stands, unless the last epoch says so of all that was recorded."""
+    for _ in range(EPOCH_TRIES):
+        view = registry.view()
+        if status.is_told(view.leaves, registry.where):
+            return None
+        taken = snapshot.from_view(view, registry.where, trust_local=False)
+        told = partial(_epoch, view, taken.header.tables_sha256, registry.where)
+        if made := registry.note_at(len(view.leaves), told):
+            return made
+    made, _ = registry.note(told)  # others record all the time: it is of a state a little older
     return made
 
 
+def _epoch(view: LogView, tables_sha256: str, where: str, at: str) -> EpochNotice:
+    return status.epoch(view.leaves, tables_sha256, at, where)
+
+
 def sign_head(registry: Registry, key: SignerKey) -> tuple[Checkpoint, bytes]:
-    """Return the log's head, signed, with the cosignatures that it has; kept in the database."""
+    """Return the log's head, signed, with the cosignatures that it has; kept in the database.
+
+    Raises RollbackError where the database has signed for a longer log, or another one of that
+    size, RegistryError where its entries are not those of its head: nothing is signed then.
+    """
+    newest = max((size for size, _ in registry.checkpoints()), default=0)  # first: a log grows
     origin, _ = registry.log_key()
     size, root = registry.head()
     head = Checkpoint(origin, size, root)
+    if newest > size:
+        raise RollbackError(
+            f"expected {newest} log entries or more, as {registry.where} has signed, found {size}"
+        )
+    if merkle.root(registry.leaf_hashes(size)) != root:
+        raise RegistryError(
+            f"expected {size} entries with root {root.hex()} in {registry.where}, found others"
+        )
     kept = dict(registry.checkpoints(size - 1)).get(size)
     body = kept if kept and _is_signed(kept, head, key.verifier) else checkpoint.sign(head, key)
     registry.keep_checkpoint(size, body)
@@ -146,22 +171,26 @@ def write(
 ) -> int:
     """Write what a store lacks of a log, the checkpoint last; returns how many files.
 
-    body: the head, signed. leaves: leaf hashes of the whole log. Raises RollbackError where the
-    store holds a longer log or another one.
+    body: the head, signed. leaves: leaf hashes of the whole log. Where the store has a longer state
+    of this log by now, that stays. Raises RollbackError where it holds a log that is longer than
+    the registry's, or another one.
     """
-    old = _published(store, head, leaves)
-    files = 0
+    files, old = 0, _published(registry, store, head)
+    if old > head.size:
+        return files
     for tile in tiles.hash_tiles(old, head.size):
         store.publish(tile.path, tiles.hash_tile(tile, lambda a, b: leaves[a:b]))
         files += 1
     for tile in tiles.entry_bundles(old, head.size):
         store.publish(tile.path, tiles.entry_bundle(tile, registry.leaves))
         files += 1
+    if _published(registry, store, head) > head.size:  # by somebody who came later and was quicker
+        return files
     store.publish(CHECKPOINT_FILE, body)
     return files + 1
 
 
-def _published(store: Store, head: Checkpoint, leaves: Sequence[bytes]) -> int:
+def _published(registry: Registry, store: Store, head: Checkpoint) -> int:
     """Return the size of the log that a store has whole."""
     try:
         if not store.exists(CHECKPOINT_FILE):
@@ -171,22 +200,51 @@ def _published(store: Store, head: Checkpoint, leaves: Sequence[bytes]) -> int:
         raise StorageError(f"expected a checkpoint in {store.root}/{CHECKPOINT_FILE}: {e}") from e
     if held.origin != head.origin:
         raise UsageError(f"expected the log {head.origin} in {store.root}, found {held.origin}")
-    if held.size > head.size:
+    leaves = registry.leaf_hashes(held.size)  # now: others may have recorded and published more
+    if held.size > len(leaves):
         raise RollbackError(
-            f"expected {held.size} log entries or more, as {store.root} shows, found {head.size}:"
+            f"expected {held.size} log entries or more, as {store.root} shows, found {len(leaves)}:"
             " this database is older than what it has published"
         )
-    if merkle.root(leaves[: held.size]) != held.root:
+    if merkle.root(leaves) != held.root:
         raise RollbackError(
             f"expected the log that {store.root} shows at size {held.size}, found another one"
         )
     return held.size
 
 
-def newest_checkpoint(registry: Registry, above: int) -> bytes | None:
-    """Return the kept checkpoint of most cosignatures, then the newest, of a log beyond a size."""
-    kept = registry.checkpoints(above)
-    if not kept:
-        return None
-    best = max(kept, key=lambda one: (one[1].count(b"\n"), one[0]))
-    return best[1]
+def best_checkpoint(registry: Registry, above: int, policy: Policy) -> bytes | None:
+    """Return the kept checkpoint of a log beyond a size that says most, then the newest.
+
+    Null where none is kept that the policy takes.
+    """
+    kept = [(says(body, policy), size, body) for size, body in registry.checkpoints(above)]
+    found = max(kept, default=None)
+    return found[2] if found and found[0].is_taken else None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Says:
+    """How much a checkpoint says by a policy, what counts most first.
+
+    is_taken: a log of the policy has signed it, and no line of a known key fails. quorum: the
+    witnesses that the policy asks for have cosigned. witnesses: how many of its own have. others:
+    keys that it does not know, whose lines anybody may have added; they decide between equals only,
+    since another policy may know them.
+    """
+
+    is_taken: bool
+    quorum: bool = False
+    witnesses: int = 0
+    others: int = 0
+
+
+def says(body: bytes, policy: Policy) -> Says:
+    """Return how much a checkpoint says by a policy."""
+    try:
+        found = policies.opened(body, policy)
+    except ProofError:
+        return Says(is_taken=False)
+    known = {(key.name, key.key_id) for key in (*policy.witness_keys, found.log)}
+    signed = {(line.name, line.key_id) for line in note.parse(body).signatures}
+    return Says(True, found.quorum, len(found.times), len(signed - known))

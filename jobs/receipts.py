@@ -1,23 +1,23 @@
 """Receipts as files: the proof, what it is about, and the policy that says whose keys count."""
 
-import secrets
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jobs.claimant_files import claimant_folder, registry_at, write_private
-from jobs.list_files import log_key_path, read_signer, write_signer
-from jobs.publishing import newest_checkpoint, sign_head
+from jobs.claimant_files import claimant_folder, registry_at, replace_private, write_private
+from jobs.log_keys import log_key_of
+from jobs.publishing import best_checkpoint, says, sign_head
 from optout import receipt
-from optout.entry import Random
-from optout.keys import SEED_BYTES
-from optout.log import checkpoint, merkle, note
+from optout.entry import Draft, parse_leaf
+from optout.log import checkpoint, merkle
 from optout.log import policy as policies
 from optout.log import proof as proofs
-from optout.log.note import SignerKey, VerifierKey, parse_verifier_key
+from optout.log.note import SignerKey, VerifierKey
 from optout.log.policy import Log, Policy
 from optout.receipt import Receipt
 from optout.registry import Registry
-from schemas.errors import ProofError, UsageError
+from optout.storage import registry_url, sqlite_path
+from schemas.errors import ClaimError, ProofError, UsageError
 
 PROOF = proofs.SUFFIX
 OPENED = ".receipt.json"
@@ -31,6 +31,11 @@ class ReceiptFiles:
     proof: Path
     opened: Path
 
+    @property
+    def policy(self) -> Path:
+        """Where the policy lies that goes along with it."""
+        return self.opened.with_name(POLICY_FILE)
+
 
 def files_at(path: Path) -> ReceiptFiles:
     """Return both files of a receipt, either of which may be named."""
@@ -38,36 +43,15 @@ def files_at(path: Path) -> ReceiptFiles:
     return ReceiptFiles(path.with_name(name + PROOF), path.with_name(name + OPENED))
 
 
-def signer_at_hand(registry: Registry) -> SignerKey | None:
-    """Return the key that signs for a registry's log, null where it is not in its usual place."""
-    origin, known = registry.log_key()
-    path = log_key_path(registry.where, origin)
-    if not known or not path.exists():
-        return None
-    signer = read_signer(path)
-    return signer if known == str(signer.verifier) else None
-
-
-def signer_of(registry: Registry, random: Random = secrets.token_bytes) -> SignerKey | None:
-    """Return the same key; where the log has none yet, one is made and named in the registry."""
-    origin, known = registry.log_key()
-    if known:
-        return signer_at_hand(registry)
-    path = log_key_path(registry.where, origin)
-    if not path.exists():  # else a run broke off between the file and the registry
-        write_signer(SignerKey(origin, random(SEED_BYTES)), path)
-    signer = read_signer(path)
-    registry.set_log_key(signer.verifier)
-    return signer
-
-
-def prove(registry: Registry, seq: int, signer: SignerKey | None) -> proofs.LogProof | None:
-    """Return the proof that an entry is in the log, by the checkpoint that says most.
+def prove(
+    registry: Registry, seq: int, signer: SignerKey | None, policy: Policy
+) -> proofs.LogProof | None:
+    """Return the proof that an entry is in the log, by the checkpoint that says most by a policy.
 
     That is the kept one with most cosignatures, else the head, signed now. Null where neither is
     to be had on this machine: then it follows once the registry has published.
     """
-    kept = newest_checkpoint(registry, seq)
+    kept = best_checkpoint(registry, seq, policy)
     if kept is None and signer is not None:
         _, kept = sign_head(registry, signer)
     return receipt.prove(seq, registry.leaf_hashes(), kept) if kept else None
@@ -80,24 +64,32 @@ def write(files: ReceiptFiles, made: Receipt, shown: proofs.LogProof | None) -> 
         write_private(files.proof, proofs.render(shown))
 
 
-def renew(files: ReceiptFiles, held: Receipt, shown: proofs.LogProof) -> bool:
-    """Write another proof in place of the one before, unless that has more signatures.
+def made_again(registry: Registry, claim_id: str) -> Receipt:
+    """Return the receipt of a claim's parts in force, where a run broke off before it was written.
+
+    Raises ClaimError where what the claim says was erased, or who asks.
+    """
+    standing = registry.standing(claim_id)
+    match, identity = registry.parts(claim_id)
+    if identity is None:
+        raise ClaimError(f"expected to make the receipt of {claim_id} again, found who asks erased")
+    (leaf,) = registry.leaves(standing.part_seq, standing.part_seq + 1)
+    entry = parse_leaf(leaf, f"entry {standing.part_seq} of {registry.where}")
+    draft = Draft(entry, entry.signature, match, identity)
+    return receipt.make(registry.log_key()[0], draft, entry, standing.part_seq)
+
+
+def renew(files: ReceiptFiles, held: Receipt, shown: proofs.LogProof, policy: Policy) -> bool:
+    """Write another proof in place of the one before, unless that says more by a policy.
 
     Returns whether it was written. Raises ProofError where it is not that of the receipt's entry.
     """
     require_proof_of(held, shown)
     before = _proof_before(files, held)
-    if before and _signatures(before) > _signatures(shown):
+    if before and says(before.checkpoint, policy) > says(shown.checkpoint, policy):
         return False
-    _rewrite(files.proof, proofs.render(shown))
+    replace_private(files.proof, proofs.render(shown))
     return True
-
-
-def _rewrite(path: Path, body: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    write_private(part, body)
-    part.replace(path)
 
 
 def require_proof_of(held: Receipt, shown: proofs.LogProof) -> None:
@@ -121,10 +113,6 @@ def _proof_before(files: ReceiptFiles, held: Receipt) -> proofs.LogProof | None:
     return before
 
 
-def _signatures(shown: proofs.LogProof) -> int:
-    return len(note.parse(shown.checkpoint).signatures)
-
-
 def policy_beside(registry: str) -> Path:
     """Return where the policy of a registry of one's own is kept."""
     return claimant_folder(registry) / POLICY_FILE
@@ -143,32 +131,82 @@ def policy_for(files: ReceiptFiles, origin: str, registry: str, given: Path | No
     """Return by which policy to read a receipt: the one given, that of a registry of one's own.
 
     Where neither knows the log of that origin, the one beside the receipt, which says what whoever
-    gave it wants believed. Raises UsageError where there is none.
+    gave it wants believed, also where it is the one given. Raises UsageError where there is none.
     """
+    own = policy_beside(registry_at(registry))
     if given is not None:
-        return Trusted(read_policy(given), given, is_own=True)
-    own, beside = policy_beside(registry_at(registry)), files.opened.with_name(POLICY_FILE)
+        came_along = _is_same(given, files.policy) and not _is_same(given, own)
+        return Trusted(read_policy(given), given, is_own=not came_along)
     if own.exists() and (trusted := read_policy(own)).log_keys(origin):
         return Trusted(trusted, own, is_own=True)
-    return Trusted(read_policy(beside), beside, is_own=False)
+    return Trusted(read_policy(files.policy), files.policy, is_own=_is_same(files.policy, own))
 
 
-def write_policy(path: Path, key: VerifierKey) -> None:
-    """Write a policy that trusts one log's key and asks for no witness, where there is none yet."""
-    if path.exists():
+def _is_same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+def policy_of(registry: Registry) -> Policy:
+    """Return by what policy a registry judges its own checkpoints: the one beside it, and its key.
+
+    Raises UsageError where that file holds none.
+    """
+    own, key = policy_beside(registry.where), log_key_of(registry)
+    found = read_policy(own) if own.exists() else Policy()
+    if key is None or key in found.log_keys(key.name):
+        return found
+    return replace(found, logs=(Log(key), *found.logs))
+
+
+def trust_beside(registry: str, files: ReceiptFiles, key: VerifierKey) -> None:
+    """Add the key of a registry's log to its policy, and to the one that goes with a receipt.
+
+    Raises UsageError where the former is no policy; what else is called so beside a receipt is
+    left as it is.
+    """
+    trust_log(own := policy_beside(registry), key)
+    if files.policy != own:
+        with contextlib.suppress(UsageError):
+            trust_log(files.policy, key)
+
+
+def trust_log(path: Path, key: VerifierKey) -> None:
+    """Add a key of a log to a policy file, what else is in it left as it is.
+
+    Where there is none, one is made that asks for no witness. Raises UsageError where the file
+    holds no policy, or would not with the key in it.
+    """
+    if not path.exists():
+        with contextlib.suppress(UsageError):  # somebody else was quicker: theirs is added to
+            write_private(path, Policy(logs=(Log(key),)).to_bytes())
+    if not add_log(path, key):
+        raise UsageError(f"expected to write a new policy file {path}, found no way to")
+
+
+def require_new_name(registry: str, origin: str) -> None:
+    """Raise UsageError where a registry that is yet to be made would share its log's name.
+
+    Registries of one folder share a policy: two logs of one name, each trusted, would pass for one
+    that shows two histories.
+    """
+    path, policy = sqlite_path(registry_url(registry)), policy_beside(registry)
+    if path is None or path.exists() or not policy.exists():
         return
-    write_private(path, Policy(logs=(Log(key),)).to_bytes())
+    if keys := read_policy(policy).log_keys(origin):
+        raise UsageError(
+            f"expected a name that is new to {policy}, found {origin}, which a log of the key"
+            f" {keys[0].short} has there"
+        )
 
 
 def add_log(path: Path, key: VerifierKey) -> bool:
-    """Add a key of a log to a policy file, what else is in it left as it is.
-
-    Returns whether there is such a file. Raises UsageError where it holds no policy.
-    """
+    """Do the same where there is such a file; returns whether there is one."""
     if not path.exists():
         return False
     if key not in read_policy(path).log_keys(key.name):
-        _rewrite(path, f"log {key}\n".encode() + path.read_bytes())
+        body = f"log {key}\n".encode() + path.read_bytes()
+        policies.parse(body, f"{path} with the log {key.short} added")
+        replace_private(path, body)
     return True
 
 
@@ -203,9 +241,3 @@ def _body(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as e:
         raise UsageError(f"expected a receipt in {path}: {e.strerror or e}") from e
-
-
-def log_key_of(registry: Registry) -> VerifierKey | None:
-    """Return the key that signs for a registry's log, null where none does yet."""
-    _, known = registry.log_key()
-    return parse_verifier_key(known) if known else None

@@ -22,7 +22,7 @@ from jobs.enrol import (
 )
 from jobs.receipts import ReceiptFiles, files_at
 from jobs.registries import open_registry
-from jobs.submit import Rim, require_matcher, write_receipt
+from jobs.submit import Rim, require_matcher, require_place, write_receipt
 from optout import intake
 from optout.append import Recorded
 from optout.enrol import Other, Works, calibrate
@@ -106,12 +106,13 @@ def refresh(order: Order, tools: Tools, matcher: Matcher, rim: Rim) -> Refreshed
                 f" {matcher.embedder.card.name}, found none; {len(found.strange)} files show no"
                 " such work"
             )
+        files = files_at(order.receipt)
+        require_place(registry, files)
         registry.pin_matcher(fingerprint, matcher.embedder.card.name)
         parts = part, open_identity_part(identity)
         draft = draft_refresh(parts, standing.claim_id, standing.entry_hash, key, rim.random)
         recorded = registry.append(draft)
         style = registry.standing(standing.claim_id).style(part.style)
-        files = files_at(order.receipt)
         proved = write_receipt(registry, files, draft, recorded, rim.random)
     missing = sum(work.matcher != fingerprint for work in part.works)
     ended = standing.accepted is not None

@@ -5,20 +5,27 @@ remember. What is kept is what was verified, with the signatures on it: two stat
 each other prove it to anybody.
 """
 
+import contextlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.claimant_files import data_folder
+from jobs.claimant_files import data_folder, replace_private
 from jobs.list_files import file_name
-from optout.log import checkpoint
+from optout.log import checkpoint, note
 from optout.log.fork import Fork
 from optout.log.note import VerifierKey
 from schemas.canonical import canonical_json, sha256_hex
-from schemas.errors import ProofError, RollbackError, StorageError
+from schemas.errors import ProofError, RollbackError, StorageError, UsageError
+
+try:
+    import fcntl
+except ImportError:  # a platform without: there of two audits at once the older state may stay
+    fcntl = None  # type: ignore[assignment]
 
 SEEN = "seen"
+LOCK = ".lock"
 FORKS = "forks"
 KEY_CHARS = 32  # of the hash of a key, in the name of its file: nobody makes another key to it
 
@@ -54,28 +61,55 @@ def keep(
     then both notes are kept beside each other, and the message says where. Also where the log
     does not continue the older state.
     """
-    home = folder or seen_folder()
-    path, held = _newest(home, head, keys)
-    if held is None or head.size > held.size:
-        if held is not None and root_at is not None and root_at(held.size) != held.root:
+    home, known = folder or seen_folder(), tuple(keys)
+    while True:
+        path, held = _newest(home, head, known)
+        if held is not None:
+            _require_continued(head, held, root_at, path)
+        with _alone(home):  # only now: asking for a root may take long
+            if _newest(home, head, known)[1] != held:
+                continue
+            if held is None or head.size > held.size:
+                _write(_path(home, head.origin, head.key), head)
+            return
+
+
+def _require_continued(
+    head: Head, held: Head, root_at: Callable[[int], str] | None, path: Path
+) -> None:
+    if head.size > held.size:
+        found = root_at(held.size) if root_at is not None else held.root
+        if found != held.root:
             raise RollbackError(
                 f"expected root {held.root} of {head.origin} at size {held.size}, as this machine"
-                f" has seen ({path}), found {root_at(held.size)}: its publisher shows two histories"
+                f" has seen ({path}), found {found}: its publisher shows two histories"
             )
-        _write(_path(home, head.origin, head.key), head)
-        return
-    if head.size < held.size:
+    elif head.size < held.size:
         raise RollbackError(
             f"expected {held.size} log entries of {head.origin} or more, as this machine has seen"
             f" ({path}), found {head.size}"
         )
-    if head.root != held.root:
-        proof = _keep_fork(home, held, head)
+    elif head.root != held.root:
+        proof = _keep_fork(path.parent, held, head)
         raise RollbackError(
             f"expected root {held.root} of {head.origin} at size {head.size}, as this machine has"
             f" seen, found {head.root}: its publisher shows two histories; both signed states are"
             f" in {proof}, and prove it to anybody"
         )
+
+
+@contextlib.contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Keep others out meanwhile: else an older state could be written over a newer one."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = (home / LOCK).open("wb")
+    except OSError as e:
+        raise StorageError(f"expected to keep the newest states of logs in {home}: {e}") from e
+    with lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed, also by a kill
+        yield
 
 
 def require_known(head: Head, keys: Iterable[VerifierKey] = (), folder: Path | None = None) -> None:
@@ -95,17 +129,28 @@ def _path(home: Path, origin: str, key: VerifierKey) -> Path:
 
 def _newest(home: Path, head: Head, keys: Iterable[VerifierKey]) -> tuple[Path, Head | None]:
     """Return the newest state by the key of a state, or one of the others; null where none is."""
-    found = [(path := _path(home, head.origin, key), _read(path, key)) for key in {head.key, *keys}]
+    known = {head.key, *keys}
+    found = [(path := _path(home, head.origin, key), _read(path, key)) for key in known]
+    old = home / f"{file_name(head.origin)}.json"  # an older recuse kept states by origin alone
+    found += [(old, held) for key in known if (held := _read(old, key)) and _is_signed(held, key)]
     return max(found, key=lambda one: one[1].size if one[1] else -1)
+
+
+def _is_signed(head: Head, key: VerifierKey) -> bool:
+    try:
+        return key in note.opened(head.body, [key]).keys
+    except ProofError:
+        return False  # by somebody else under that name
 
 
 def _read(path: Path, key: VerifierKey) -> Head | None:
     try:
         said = json.loads(path.read_bytes())
-        return Head(said["origin"], said["size"], said["root"], said["note"].encode(), key)
+        size, root = int(said["size"]), str(said["root"])
+        return Head(str(said["origin"]), size, root, said["note"].encode(), key)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise StorageError(f"expected the newest state of a log in {path}: {e}") from e
 
 
@@ -116,13 +161,10 @@ def _write(path: Path, head: Head) -> None:
         "root": head.root,
         "note": head.body.decode(),
     }
-    part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(canonical_json(value))
-        part.replace(path)
-    except OSError as e:
-        raise StorageError(f"expected to keep the newest state of a log in {path}: {e}") from e
+        replace_private(path, canonical_json(value))
+    except UsageError as e:
+        raise StorageError(f"expected to keep the newest state of a log: {e}") from e
 
 
 def keep_fork(fork: Fork, origin: str, folder: Path | None = None) -> Path:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jobs.list_files import file_name
-from jobs.receipts import signer_at_hand
+from jobs.log_keys import signer_at_hand
 from jobs.seen import Head, keep
 from optout import signed_list, snapshot
 from optout.log.note import SignerKey, VerifierKey

@@ -1,22 +1,21 @@
 """Submitting a claim, from a folder to a receipt: enrol, sign, record, keep key and receipt."""
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.claimant_files import key_path, read_key, receipt_path, write_private
 from jobs.enrol import Enrolled, Folder, Matcher, Tools, contrast, enrol, other_claims
+from jobs.log_keys import log_key_of, signer_at_hand, signer_of
 from jobs.receipts import (
-    POLICY_FILE,
     ReceiptFiles,
     files_at,
-    log_key_of,
     policy_beside,
+    policy_of,
     prove,
-    signer_of,
+    read_policy,
+    trust_beside,
     write,
-    write_policy,
 )
 from jobs.registries import open_registry
 from optout import receipt
@@ -27,7 +26,7 @@ from optout.hot import Listed
 from optout.intake import Wish, understand
 from optout.keys import SEED_BYTES, SigningKey
 from optout.registry import Registry
-from schemas.errors import ModelMismatchError
+from schemas.errors import ClaimError, CurationError, ModelMismatchError, UsageError
 from schemas.ports import Clock
 from schemas.verdict import Scope
 
@@ -74,6 +73,7 @@ def submit(order: Order, tools: Tools, rim: Rim) -> Submitted:
     kept = order.key is not None and order.key.exists()
     key = read_key(order.key) if order.key and kept else SigningKey(rim.random(SEED_BYTES))
     with open_registry(order.registry, rim.clock, random=rim.random, create=True) as registry:
+        require_place(registry, files_at(order.receipt) if order.receipt else None)
         enrolled = tested(order, registry, tools, key.public)
         if tools.matcher and enrolled.part.works:
             card = tools.matcher.embedder.card
@@ -84,24 +84,53 @@ def submit(order: Order, tools: Tools, rim: Rim) -> Submitted:
         # The key comes first: a claim whose key was lost could never be withdrawn.
         if not kept:
             write_private(key_file, key.to_pem())
-        recorded = _or_unlink(lambda: registry.append(draft), None if kept else key_file)
+        recorded = _recorded(registry, draft, None if kept else key_file)
         files = files_at(order.receipt or receipt_path(order.registry, claim_id))
         proved = write_receipt(registry, files, draft, recorded, rim.random)
     return Submitted(enrolled, recorded, key_file, not kept, files, proved)
 
 
+def require_place(registry: Registry, files: ReceiptFiles | None) -> None:
+    """Raise UsageError where a receipt could not be written: before anything is recorded.
+
+    files: where it will lie, null for a place that nothing else has.
+    """
+    signer_at_hand(registry)
+    if (own := policy_beside(registry.where)).exists():
+        read_policy(own)
+    for path in (files.opened, files.proof) if files else ():
+        if path.exists():
+            raise UsageError(f"expected a new file for a receipt, found {path} there already")
+
+
 def write_receipt(
     registry: Registry, files: ReceiptFiles, draft: Draft, recorded: Recorded, random: Random
 ) -> bool:
-    """Write the receipt of what was just recorded; returns whether its proof is there already."""
+    """Write the receipt of what was just recorded; returns whether its proof is there already.
+
+    What goes wrong here undoes nothing: the error says how to get the receipt.
+    """
+    try:
+        return _written(registry, files, draft, recorded, random)
+    except (CurationError, OSError) as e:
+        claim = recorded.entry.claim
+        e.add_note(
+            f"claim {claim} is recorded all the same, do not submit it again; for its receipt, once"
+            f" that is mended: recuse optout receipt {claim}"
+        )
+        raise
+
+
+def _written(
+    registry: Registry, files: ReceiptFiles, draft: Draft, recorded: Recorded, random: Random
+) -> bool:
     signer = signer_of(registry, random)
     made = receipt.make(registry.log_key()[0], draft, recorded.entry, recorded.seq)
-    shown = prove(registry, recorded.seq, signer)
+    shown = prove(registry, recorded.seq, signer, policy_of(registry))
     write(files, made, shown)
     key = log_key_of(registry)
     if key is not None:
-        for path in (policy_beside(registry.where), files.opened.with_name(POLICY_FILE)):
-            write_policy(path, key)
+        trust_beside(registry.where, files, key)
     return shown is not None
 
 
@@ -141,10 +170,29 @@ def _others(order: Order, registry: Registry, tools: Tools, own_key: str) -> lis
     return given + claimed
 
 
-def _or_unlink(record: Callable[[], Recorded], path: Path | None) -> Recorded:
+def _recorded(registry: Registry, draft: Draft, path: Path | None) -> Recorded:
+    """Record a claim. path: of its key, which is dropped where it was made for nothing."""
+    claim = draft.statement.claim
     try:
-        return record()
-    except BaseException:
-        if path is not None:
-            path.unlink(missing_ok=True)
+        return registry.append(draft)
+    except BaseException as e:
+        if _stands(registry, claim) is False:
+            if path is not None:
+                path.unlink(missing_ok=True)
+        else:  # it came after the commit, or nobody knows: without its key nobody could withdraw it
+            e.add_note(
+                f"claim {claim} may be recorded all the same (recuse optout list), then do not"
+                f" submit it again; its receipt: recuse optout receipt {claim}"
+            )
         raise
+
+
+def _stands(registry: Registry, claim: str) -> bool | None:
+    """Say whether a claim is recorded; null where nobody can tell."""
+    try:
+        registry.standing(claim)
+    except ClaimError:
+        return False
+    except CurationError:
+        return None
+    return True

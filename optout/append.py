@@ -7,10 +7,11 @@ refused, or of a race that was lost.
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
-from optout import projection
+from optout import projection, storage
 from optout.commitment import OpenedPart
 from optout.entry import Draft, Entry
 from optout.erasure import check_left
@@ -25,7 +26,7 @@ from optout.storage import blob
 from optout.storage_tables import EVENTS, HEAD, IDENTITY_PARTS, MATCH_PARTS, REGISTRY
 from optout.works import check_works
 from schemas.claim import MatchPart, WorkKeys
-from schemas.errors import ClaimError, ModelMismatchError
+from schemas.errors import ClaimError, ModelMismatchError, RegistryError, UsageError
 
 MAX_LEAF_BYTES = 65_535  # C2SP tlog-tiles length-prefixes entries with 16 bits
 OF_CLAIMS = (
@@ -89,7 +90,7 @@ def append_once(connection: sa.Connection, draft: Draft, desk: Desk) -> Recorded
     Raises ClaimError where the entry is not allowed, ModelMismatchError where its vectors are not
     the registry's matcher's.
     """
-    head = connection.execute(sa.select(HEAD)).one()
+    head = storage.head(connection)
     before = projection.standing(connection, draft.statement.claim)
     if draft.statement.type == Event.SUBMIT and before is not None:
         raise ClaimError(f"expected a new claim id, found {draft.statement.claim} in use")
@@ -100,7 +101,7 @@ def append_once(connection: sa.Connection, draft: Draft, desk: Desk) -> Recorded
     leaf = entry.leaf()
     if len(leaf) > MAX_LEAF_BYTES:
         raise ClaimError(f"expected an entry of at most {MAX_LEAF_BYTES} bytes")
-    frontier = Frontier.from_bytes(head.size, blob(head.peaks)).append(leaf_hash(leaf))
+    frontier = frontier_of(head).append(leaf_hash(leaf))
     swap_head(connection, head, frontier)
     part = _part(connection, before, draft, desk)
     insert_leaf(connection, head.size, leaf, of_entry(entry))
@@ -119,6 +120,20 @@ def _number(connection: sa.Connection, before: Standing | None, desk: Desk) -> i
     if before is None:
         raise ClaimError("expected a key for a new claim, found none")
     return desk.parts.number(connection, before.part_seq)
+
+
+def frontier_of(head: sa.Row[Any]) -> Frontier:
+    """Return the right edge of the tree. Raises RegistryError where it is not that of its root.
+
+    What was appended to another tree would stand in a log that nobody could verify any more.
+    """
+    found = Frontier.from_bytes(head.size, blob(head.peaks))
+    if found.root() != blob(head.root):
+        raise RegistryError(
+            f"expected the edge of a tree of {head.size} entries with root"
+            f" {blob(head.root).hex()}, found one with {found.root().hex()}"
+        )
+    return found
 
 
 def swap_head(
@@ -231,11 +246,16 @@ def insert_leaf(connection: sa.Connection, seq: int, leaf: bytes, columns: dict[
 def append_notice(connection: sa.Connection, notice: Notice) -> tuple[int, int, str]:
     """Append a notice in this transaction; returns its place, and size and root after it.
 
-    Raises LostRaceError where the head moved meanwhile.
+    Raises LostRaceError where the head moved meanwhile, UsageError for one that is too long.
     """
-    head = connection.execute(sa.select(HEAD)).one()
+    head = storage.head(connection)
     leaf = notice.leaf()
-    frontier = Frontier.from_bytes(head.size, blob(head.peaks)).append(leaf_hash(leaf))
+    if len(leaf) > MAX_LEAF_BYTES:  # a log with it in could never be written out
+        raise UsageError(
+            f"expected a notice ({notice.type}) of at most {MAX_LEAF_BYTES:,} bytes, found"
+            f" {len(leaf):,}"
+        )
+    frontier = frontier_of(head).append(leaf_hash(leaf))
     swap_head(connection, head, frontier)
     insert_leaf(connection, head.size, leaf, of_notice(notice))
     return head.size, frontier.size, frontier.root().hex()

@@ -12,11 +12,12 @@ import sqlalchemy as sa
 
 from optout import storage
 from optout.append import LostRaceError, append_notice
+from optout.log import checkpoint, cosignature, note
 from optout.log.note import VerifierKey
 from optout.notice import Notice, rotated
 from optout.storage import blob
-from optout.storage_tables import CHECKPOINTS, EVENTS, HEAD, REGISTRY
-from schemas.errors import RegistryError
+from optout.storage_tables import CHECKPOINTS, EVENTS, REGISTRY
+from schemas.errors import ProofError, RegistryError, RollbackError
 from schemas.ports import Clock
 
 T = TypeVar("T")
@@ -42,6 +43,18 @@ class LogTable:
         def once(connection: sa.Connection) -> tuple[N, int]:
             made = notice(self._now(connection))
             return made, append_notice(connection, made)[1]
+
+        return self._appended(once)
+
+    def note_at(self, size: int, notice: Callable[[str], N]) -> N | None:
+        """Record a notice if the log has so many entries still; null where it has others."""
+
+        def once(connection: sa.Connection) -> N | None:
+            if storage.head(connection).size != size:
+                return None
+            made = notice(self._now(connection))
+            append_notice(connection, made)
+            return made
 
         return self._appended(once)
 
@@ -91,14 +104,23 @@ class LogTable:
     def head(self) -> tuple[int, bytes]:
         """Return size and root of the log."""
         with storage.translated(self.where), storage.reading(self._engine) as connection:
-            row = connection.execute(sa.select(HEAD)).one()
+            row = storage.head(connection)
         return row.size, blob(row.root)
 
     def keep_checkpoint(self, size: int, body: bytes) -> None:
-        """Keep a signed checkpoint; one of the same size is replaced, as it gains signatures."""
-        with storage.translated(self.where), storage.writing(self._engine) as connection:
+        """Keep a signed checkpoint; one of the same state gains its signatures.
+
+        Raises RollbackError where another state of that size is kept: a log never signs two.
+        """
+
+        def once(connection: sa.Connection) -> None:
+            query = sa.select(CHECKPOINTS.c.body).where(CHECKPOINTS.c.size == size)
+            kept = connection.execute(query).scalar()
+            merged = body if kept is None else _merged(blob(kept), body, self.where)
             connection.execute(sa.delete(CHECKPOINTS).where(CHECKPOINTS.c.size == size))
-            connection.execute(sa.insert(CHECKPOINTS).values(size=size, body=body))
+            connection.execute(sa.insert(CHECKPOINTS).values(size=size, body=merged))
+
+        self._appended(once)
 
     def checkpoints(self, above: int = 0) -> list[tuple[int, bytes]]:
         """Return the kept checkpoints of logs larger than `above`, the smallest first."""
@@ -130,3 +152,17 @@ class LogTable:
         now = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
         newest = sa.select(EVENTS.c.recorded_at).order_by(EVENTS.c.seq.desc()).limit(1)
         return max(now, connection.execute(newest).scalar() or "")
+
+
+def _merged(kept: bytes, body: bytes, where: str) -> bytes:
+    """Return a checkpoint with the signatures of another copy of it as well."""
+    try:
+        before = checkpoint.parse(kept)
+    except ProofError:
+        return body  # damaged: nobody could have relied on it
+    if before != (after := checkpoint.parse(body)):
+        raise RollbackError(
+            f"expected root {before.root.hex()} of {before.origin} at size {before.size}, as"
+            f" {where} has signed, found {after.root.hex()} of {after.origin}"
+        )
+    return cosignature.with_signatures(kept, note.parse(body).signatures)

@@ -38,7 +38,6 @@ from optout.storage import blob
 from optout.storage_tables import (
     CLAIMS,
     EVENTS,
-    HEAD,
     IDENTITY_PARTS,
     MATCH_PARTS,
     REGISTRY,
@@ -213,7 +212,7 @@ class Registry(LogTable):
         """
         with storage.translated(self.where), storage.reading(self._engine) as connection:
             meta = connection.execute(sa.select(REGISTRY)).one()
-            head = connection.execute(sa.select(HEAD)).one()
+            head = storage.head(connection)
             rows = connection.execute(
                 sa.select(EVENTS.c.seq, EVENTS.c.leaf).order_by(EVENTS.c.seq)
             ).all()
@@ -313,7 +312,7 @@ class Registry(LogTable):
         standings = replay(view.leaves, self.where)
         check_history(view.leaves, view.match_parts, self.where)
         with storage.translated(self.where), storage.writing(self._engine) as connection:
-            size = connection.execute(sa.select(HEAD.c.size)).scalar_one()
+            size = storage.head(connection).size
             if size != len(view.leaves):
                 raise RegistryError(f"expected {self.where} to rest meanwhile, found new entries")
             projection.clear(connection)

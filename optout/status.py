@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optout.leaf import notices
+from optout.leaf import notices, read_leaf
 from optout.log.sparse import SparseMap
 from optout.notice import EpochNotice
 from optout.replay import Standing, replay
@@ -70,6 +70,20 @@ def epoch(leaves: Sequence[bytes], tables_sha256: str, recorded_at: str, where: 
         claims=dict(sorted(counts.items())),
         tables_sha256=tables_sha256,
     )
+
+
+def is_told(leaves: Sequence[bytes], where: str) -> bool:
+    """Say whether an epoch speaks of all entries but epochs; also where there are none at all.
+
+    An epoch may stand behind entries that were recorded while it was made.
+    """
+    size = 0
+    for seq in reversed(range(len(leaves))):
+        found = read_leaf(leaves[seq], where)
+        if not isinstance(found, EpochNotice):
+            return seq < size
+        size = max(size, found.size)
+    return True
 
 
 def epochs(leaves: Sequence[bytes], where: str) -> list[tuple[int, EpochNotice]]:

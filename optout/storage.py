@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -120,6 +121,16 @@ def blob(value: object) -> bytes:
     return bytes(value)
 
 
+def head(connection: sa.Connection) -> sa.Row[Any]:
+    """Return the row of a log's head. Raises RegistryError where it holds something else."""
+    row = connection.execute(sa.select(HEAD)).one()
+    if not isinstance(row.size, int) or row.size < 0:
+        raise RegistryError(f"expected the size of a log in its head, found {row.size!r:.60}")
+    for value in (row.root, row.peaks):
+        blob(value)
+    return row
+
+
 @contextmanager
 def translated(where: str) -> Iterator[None]:
     """Turn what a database raises into RegistryError that says where."""
@@ -127,7 +138,7 @@ def translated(where: str) -> Iterator[None]:
         yield
     except sa.exc.IntegrityError:
         raise  # a lost race, which the caller runs again
-    except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as e:
+    except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError, UnicodeDecodeError) as e:
         reason = getattr(e, "orig", None) or e
         raise RegistryError(f"expected a registry that can be read at {where}: {reason}") from e
 

@@ -22,7 +22,7 @@ NEEDS_REGISTRY = (
 )
 CAME_ALONG = (
     "the policy came along with the receipt: whoever gave you both may have written it. Name one"
-    " that you trust (--policy)."
+    " that you trust and keep elsewhere (--policy)."
 )
 STATES = {
     "recorded": "recorded: it stands in the log; listed works and their copies are left out of"

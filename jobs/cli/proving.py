@@ -23,15 +23,22 @@ def receipt(
     path: Annotated[
         Path | None, typer.Option("--receipt", help="Your receipt. [where submit wrote it]")
     ] = None,
+    policy: POLICY = None,
 ) -> None:
-    """Get the proof of a receipt, or a newer one with more cosignatures."""
+    """Get the proof of a receipt, or a newer one with more cosignatures.
+
+    A receipt that is not there, as where submit broke off, is made again.
+    """
     from jobs import receipts
-    from jobs.claimant_files import receipt_path, registry_at
+    from jobs.claimant_files import receipt_path, registry_at, write_private
     from jobs.cli import claim_words
+    from jobs.log_keys import signer_of
 
     with opened(registry) as found:
         claim_id = whole_id(found, claim)
         files = receipts.files_at(path or receipt_path(registry_at(registry), claim_id))
+        if not files.opened.exists():
+            write_private(files.opened, receipts.made_again(found, claim_id).to_bytes())
         held = receipts.read_opened(files)
         origin, _ = found.log_key()
         if (held.claim, held.origin) != (claim_id, origin):
@@ -39,14 +46,23 @@ def receipt(
                 f"expected the receipt of claim {claim_id} of {origin} in {files.opened}, found"
                 f" that of {held.claim} of {held.origin}"
             )
-        shown = receipts.prove(found, held.seq, receipts.signer_of(found))
+        signer = signer_of(found)
+        trusted = receipts.read_policy(policy) if policy else receipts.policy_of(found)
+        shown = receipts.prove(found, held.seq, signer, trusted)
         if shown is None:
             raise UsageError(
                 f"expected a published checkpoint of {found.where} beyond entry {held.seq}, found"
                 " none yet: recuse registry publish makes one"
             )
-    renewed = receipts.renew(files, held, shown)
-    say([] if renewed else ["the proof that is there has more signatures, and stays"])
+    if signer is not None:  # the key may be newer than the policies
+        receipts.trust_beside(registry_at(registry), files, signer.verifier)
+    renewed = receipts.renew(files, held, shown, trusted)
+    if not renewed:
+        known = policy or receipts.policy_beside(registry_at(registry))
+        say([
+            "the proof that is there has more signatures, and stays",
+            f"whose signatures count most, the policy says: {known} (--policy FILE names another)",
+        ])  # fmt: skip
     say(claim_words.receipt_words(files, proved=True))
 
 

@@ -1,5 +1,6 @@
 """`recuse registry` init, rotate, publish, announce: what a registry says to everybody."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -24,19 +25,18 @@ def init(
     key: KEY = None,
 ) -> None:
     """Make a registry and the key that signs for its log; prints what others verify it by."""
-    import secrets
-
     from jobs.claimant_files import registry_at
-    from jobs.list_files import log_key_path, write_signer
-    from jobs.receipts import policy_beside, write_policy
+    from jobs.list_files import log_key_path
+    from jobs.log_keys import first_signer
+    from jobs.receipts import policy_beside, require_new_name, trust_log
     from jobs.registries import open_registry
-    from optout.keys import SEED_BYTES
-    from optout.log.note import SignerKey, require_name
+    from optout.log.note import require_name
     from pipeline.clock import clock_from_environment
 
     if origin:
         require_name(origin)
     place = registry_at(registry)
+    require_new_name(place, origin)
     with open_registry(place, clock_from_environment(), create=True, origin=origin) as found:
         name, known = found.log_key()
         if origin and name != origin:
@@ -46,11 +46,9 @@ def init(
                 f"expected a log without a key in {place}, found {known}; recuse registry rotate"
                 " replaces it"
             )
-        signer = SignerKey(name, secrets.token_bytes(SEED_BYTES))
-        path = key or log_key_path(place, name)
-        write_signer(signer, path)
-        found.set_log_key(signer.verifier)
-        write_policy(policy_beside(place), signer.verifier)
+        signer = first_signer(found, path=key)
+        trust_log(policy_beside(place), signer.verifier)
+    path = key or log_key_path(place, name)
     out = console()
     out.print(f"registry {safe(place)}, log [bold]{safe(name)}[/]")
     out.print(f"private key: {safe(path)}")
@@ -71,38 +69,22 @@ def rotate(
 
     Whoever trusts the old key alone will refuse what comes after: give them the new one.
     """
-    import secrets
-
+    from jobs import log_keys
     from jobs.claimant_files import registry_at
-    from jobs.list_files import log_key_path, read_signer, write_signer
-    from jobs.publishing import require_key
-    from jobs.receipts import add_log, policy_beside
-    from optout.keys import SEED_BYTES, SigningKey
-    from optout.log.note import SignerKey
-    from optout.notice import rotation_bytes
+    from jobs.receipts import policy_beside, trust_log
 
     place = registry_at(registry)
-    with opened(registry) as found:
-        origin, _ = found.log_key()
-        path = key or log_key_path(place, origin)
-        old = read_signer(path)
-        require_key(found, old.verifier)
-        signer = SignerKey(origin, secrets.token_bytes(SEED_BYTES))
-        target = new or path
-        retired = path.with_name(f"{path.name}.{old.verifier.key_id}")
-        if target == path:
-            path.rename(retired)
-        write_signer(signer, target)  # first: a log whose key was lost could not go on
-        signed = rotation_bytes(str(old.verifier), str(signer.verifier))
-        found.set_log_key(signer.verifier, SigningKey(old.seed).sign(signed))
     policy = policy_beside(place)
-    added = add_log(policy, signer.verifier)
+    with opened(registry) as found:
+        done = log_keys.rotate(found, path=key, new=new)
+        origin, _ = found.log_key()
+    trust_log(policy, done.key)
     say([f"the log {origin} is signed by another key from now on"])
-    console().print(f"verifier key: [bold]{safe(signer.verifier)}[/], private key: {safe(target)}")
+    console().print(f"verifier key: [bold]{safe(done.key)}[/], private key: {safe(done.file)}")
     say([
         "give it to all who verify: with a policy of the old key alone they refuse what comes now.",
-        f"the old key is in {retired}" if target == path else f"the old key stays in {path}",
-        *([f"it stands in {policy} as well, beside the old one"] if added else []),
+        f"the old key {'stays' if new else 'is'} in {done.before}",
+        f"it stands in {policy} as well, beside the old one",
     ])  # fmt: skip
 
 
@@ -121,18 +103,20 @@ def publish(
     """
     from jobs.claimant_files import registry_at
     from jobs.cli import proof_words
-    from jobs.list_files import read_signer
+    from jobs.log_keys import named_signer, signer_of
     from jobs.publishing import publish as run
-    from jobs.receipts import policy_beside, read_policy, signer_of
+    from jobs.receipts import policy_beside, read_policy, trust_log
     from optout.log import policy as policies
     from pipeline.storage import open_store
 
     place = registry_at(registry)
-    trusted = read_policy(policy or policy_beside(place))
     with opened(registry) as found:
-        signer = read_signer(key) if key else signer_of(found)
+        signer = named_signer(found, key) if key else signer_of(found)
         if signer is None:
             raise RegistryError(f"expected the key that signs for the log of {place} (--key FILE)")
+        with contextlib.suppress(UsageError) if policy else contextlib.nullcontext():
+            trust_log(policy_beside(place), signer.verifier)  # a rotation may have broken off
+        trusted = read_policy(policy or policy_beside(place))
         if signer.verifier not in trusted.log_keys(signer.name):
             raise UsageError(
                 f"expected the line `log {signer.verifier}` in {policy or policy_beside(place)},"

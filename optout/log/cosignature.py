@@ -10,12 +10,14 @@ from collections.abc import Collection, Iterable, Mapping
 
 from optout.keys import SigningKey, verifies
 from optout.log import checkpoint, note
-from optout.log.checkpoint import MAX_SIZE, Checkpoint
+from optout.log.checkpoint import Checkpoint
 from optout.log.note import COSIGNATURE, Signature, SignerKey, VerifierKey
 from schemas.errors import ProofError, UsageError
 
 HEADER = "cosignature/v1"
 TIME_BYTES = 8
+MAX_TIME = 253_402_300_799
+"""The last second of the year 9999: what lies beyond no calendar here can name."""
 
 
 def cosign(text: str, key: SignerKey, at: int) -> Signature:
@@ -25,8 +27,8 @@ def cosign(text: str, key: SignerKey, at: int) -> Signature:
     """
     if key.kind != COSIGNATURE:
         raise UsageError(f"expected the key of a witness, found {key.verifier.short}")
-    if not 0 <= at <= MAX_SIZE:
-        raise ProofError(f"expected a POSIX time from 0, found {at}")
+    if not 0 <= at <= MAX_TIME:
+        raise ProofError(f"expected a POSIX time from 0 to {MAX_TIME}, found {at}")
     checkpoint.parse_text(text)
     signed = SigningKey(key.seed).sign(_message(text, at))
     body = at.to_bytes(TIME_BYTES, "big") + bytes.fromhex(signed)
@@ -36,7 +38,7 @@ def cosign(text: str, key: SignerKey, at: int) -> Signature:
 def cosigned_at(text: str, signature: Signature, witness: VerifierKey) -> int:
     """Return the time at which a witness signed a checkpoint's text. Raises ProofError if not."""
     at = int.from_bytes(signature.body[:TIME_BYTES], "big")
-    good = at <= MAX_SIZE and verifies(
+    good = at <= MAX_TIME and verifies(
         witness.public.hex(), _message(text, at), signature.body[TIME_BYTES:].hex()
     )
     if not good or (signature.name, signature.key_id) != (witness.name, witness.key_id):

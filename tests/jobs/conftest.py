@@ -1,13 +1,17 @@
 """Releases that were really built, for whatever audits them; copies, and what was taken back."""
 
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
+from jobs.witness import HeadFile, Witness, WitnessServer
 from pipeline.retracted import Retracted
 from tests.e2e.builds import build, recuse, url_list
 from tests.e2e.generated_site import picture
+from tests.fakes import FixedClock
+from tests.jobs.publishing import AT, WITNESS
 from tests.jobs.retracting import VERIFIER, taken_back
 from tests.servers import Answer, Asked, serve
 
@@ -78,3 +82,18 @@ def copy(tmp_path) -> Path:
     """The empty folder of a copy."""
     (tmp_path / "copy").mkdir()
     return tmp_path / "copy"
+
+
+@pytest.fixture
+def witness(tmp_path):
+    """A witness that knows any log whose key is put into `logs`."""
+    logs = []
+    heads = HeadFile(tmp_path / "witness" / "heads.db", WITNESS.verifier)
+    clock = FixedClock(AT * 1_000_000)
+    server = WitnessServer(Witness(WITNESS, logs, heads, clock, lambda _: None), "127.0.0.1", 0)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server.url, logs
+    server.shutdown()
+    server.server_close()
+    thread.join()

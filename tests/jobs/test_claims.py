@@ -18,8 +18,8 @@ from jobs.claims import (
     require_not_withdrawn,
     require_usable,
 )
+from jobs.log_keys import signer_of
 from jobs.planning import require_grants
-from jobs.receipts import signer_of
 from jobs.sealing import used
 from optout import signed_list, snapshot
 from optout.entry import draft_move

@@ -1,15 +1,12 @@
 """A registry that publishes: receipts by witnesses, tiles in a store, keys that change, faults."""
 
-import json
-import sqlite3
-import threading
 from pathlib import Path
 
 import pytest
 
 from jobs.cli import given, optout, registry
-from jobs.publishing import newest_checkpoint, publish
-from jobs.witness import HeadFile, Witness, WitnessServer
+from jobs.publishing import best_checkpoint, publish
+from jobs.receipts import read_policy
 from optout.log import checkpoint
 from optout.log.note import COSIGNATURE, SignerKey, parse_verifier_key
 from optout.log.policy import Log, Policy
@@ -20,12 +17,10 @@ from schemas.errors import ProofError, RegistryError, RollbackError, StorageErro
 from tests.fakes import FixedClock, MemoryStore
 from tests.independent import c2sp_check
 from tests.jobs.commands import run
+from tests.jobs.publishing import WITNESS, key_of, policy_with, submitted
 from tests.optout.claims import draft, random_bytes
 from tests.servers import Answer as Served
 from tests.servers import serve
-
-WITNESS = SignerKey("witness.example", bytes([7] * 32), COSIGNATURE)
-AT = 1_767_225_600
 
 
 @pytest.fixture(autouse=True)
@@ -35,72 +30,6 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setattr(given, "matcher_of", lambda _name: None)
     return tmp_path
-
-
-@pytest.fixture
-def witness(place):
-    """A witness that knows any log whose key is put into `logs`."""
-    logs = []
-    heads = HeadFile(place / "witness" / "heads.db", WITNESS.verifier)
-    clock = FixedClock(AT * 1_000_000)
-    server = WitnessServer(Witness(WITNESS, logs, heads, clock, lambda _: None), "127.0.0.1", 0)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server.url, logs
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def submitted(name: str = "Ada Example") -> str:
-    said = run(optout.app, "submit", "--artist", name, "--host", "ada.example")
-    (new,) = [w for w in said.split() if len(w) == 32 and set(w) <= set("0123456789abcdef")]
-    return new
-
-
-def key_of(place: Path) -> str:
-    with Registry.open(str(place / "home" / "registry.db"), FixedClock()) as found:
-        return found.log_key()[1]
-
-
-def policy_with(place: Path, witness) -> Path:
-    url, logs = witness
-    key = parse_verifier_key(key_of(place))
-    logs.append(key)
-    path = place / "policy"
-    trusted = Trusted("w", WITNESS.verifier, url)
-    path.write_bytes(Policy((Log(key),), (trusted,), (), "w").to_bytes())
-    return path
-
-
-def test_an_artists_receipt_is_verified_offline_by_a_policy_file_alone(place, witness):
-    run(registry.app, "init", "example.org/optouts")
-    claim = submitted()
-    home = place / "home" / "claimant"
-    proof, opened = home / f"{claim}.tlog-proof", home / f"{claim}.receipt.json"
-    said = run(optout.app, "verify-receipt", proof)  # by the registry's key, no witness yet
-    assert "of example.org/optouts" in said
-    assert "by the registry's clock" in said
-    assert "nobody else says so" in said
-    policy = policy_with(place, witness)
-    said = run(optout.app, "verify-receipt", opened, "--policy", policy)
-    assert "by the registry's clock" in said
-    run(registry.app, "publish", "--policy", policy)
-    run(optout.app, "receipt", claim)
-    away = place / "away"
-    away.mkdir()
-    for file in (proof, opened, policy):
-        (away / file.name).write_bytes(file.read_bytes())
-    (place / "home" / "registry.db").unlink()
-    receipt = away / opened.name
-    said = run(optout.app, "verify-receipt", receipt, "--policy", away / "policy")
-    assert "it was there by 2026-01-01 00:00:00 UTC, as the witnesses say" in said
-    assert "needs --registry" in said
-    # a second implementation, which shares no code, agrees on the proof
-    leaf = json.dumps(
-        json.loads(receipt.read_text())["entry"], sort_keys=True, separators=(",", ":")
-    ).encode()
-    c2sp_check.proof((away / proof.name).read_bytes(), leaf, policy.read_bytes())
 
 
 def test_a_published_log_is_read_by_others(place, witness):
@@ -206,69 +135,39 @@ def test_a_rotated_log_goes_on_by_the_policy_beside_the_registry(place, witness)
     run(optout.app, "verify-status", place / "new.json", "--policy", new)
 
 
-# --- receipts that others give
+@pytest.mark.parametrize("made_by", ["init", "submit"])
+def test_two_registries_in_one_folder_share_a_policy(place, made_by):
+    home = place / "home"
+    claims = {}
+    for name in ("one", "two"):
+        db = home / f"{name}.db"
+        if made_by == "init":
+            run(registry.app, "init", f"example.org/{name}", "--registry", db)
+        claims[name] = submitted("Ada Example", db)
+        run(registry.app, "publish", "--registry", db, "--to", place / name)
+    for name, claim in claims.items():
+        db, receipt = home / f"{name}.db", home / "claimant" / f"{claim}.receipt.json"
+        run(optout.app, "receipt", claim, "--registry", db)
+        policy = home / "claimant" / "policy"
+        run(optout.app, "verify-receipt", receipt, "--registry", db, "--policy", policy)
+        run(registry.app, "rotate", "--registry", db)
+    for name, claim in claims.items():
+        db, receipt = home / f"{name}.db", home / "claimant" / f"{claim}.receipt.json"
+        run(registry.app, "publish", "--registry", db, "--to", place / name)
+        run(optout.app, "receipt", claim, "--registry", db)
+        run(optout.app, "verify-receipt", receipt, "--registry", db)
+        with Registry.open(str(db), FixedClock()) as found:
+            c2sp_check.tiles(place / name, c2sp_check.vkey(found.log_key()[1], 1))
+    assert len(read_policy(home / "claimant" / "policy").logs) == 4  # each has two keys by now
 
 
-def given_away(place: Path) -> tuple[Path, str]:
-    """Return a receipt by a log of its own, under the name of one that is known here."""
-    run(registry.app, "init", "example.org/optouts", "--registry", place / "evil" / "r.db")
-    said = run(optout.app, "submit", "--artist", "Eve Stranger", "--host", "e.example",
-               "--registry", place / "evil" / "r.db")  # fmt: skip
-    (claim,) = [w for w in said.split() if len(w) == 32 and set(w) <= set("0123456789abcdef")]
-    return place / "evil" / "claimant" / f"{claim}.receipt.json", claim
-
-
-def test_a_policy_that_came_with_a_receipt_is_said_to_and_leaves_nothing_behind(place):
-    receipt, _ = given_away(place)
-    said = run(optout.app, "verify-receipt", receipt)
-    assert "came along with the receipt" in said
-    assert not list((place / "data").rglob("*.json"))
-    run(registry.app, "init", "example.org/optouts")
-    mine = submitted()
-    with pytest.raises(ProofError):  # the log is known here, by another key
-        run(optout.app, "verify-receipt", receipt)
-    own = place / "home" / "claimant" / f"{mine}.receipt.json"
-    assert "came along" not in run(optout.app, "verify-receipt", own)
-
-
-def test_a_state_by_a_strangers_key_is_not_held_against_a_log(place):
-    receipt, _ = given_away(place)
-    run(optout.app, "verify-receipt", receipt, "--policy", receipt.with_name("policy"))
-    run(registry.app, "init", "example.org/optouts")
-    own = place / "home" / "claimant" / f"{submitted()}.receipt.json"
-    run(optout.app, "verify-receipt", own)  # of the same size, with another root
-    assert not list((place / "data").rglob("forks"))
-
-
-def test_a_receipt_is_renewed_only_by_a_proof_of_its_own_entry(place, witness):
-    run(registry.app, "init", "example.org/optouts")
-    policy = policy_with(place, witness)
-    first, second = submitted(), submitted("Bea Example")
-    home = place / "home" / "claimant"
-    proof, opened_ = home / f"{first}.tlog-proof", home / f"{first}.receipt.json"
-    with pytest.raises(UsageError, match=f"expected the receipt of claim {second}"):
-        run(optout.app, "receipt", second, "--receipt", proof)
-    run(registry.app, "publish", "--policy", policy)
-    run(optout.app, "receipt", first)
-    body = proof.read_bytes()
-    assert b"witness.example" in body
-    # Nothing that has fewer cosignatures takes its place.
-    with sqlite3.connect(place / "home" / "registry.db") as found:
-        found.execute("DELETE FROM checkpoints")
-    said = run(optout.app, "receipt", first)
-    assert "has more signatures, and stays" in said
-    assert proof.read_bytes() == body
-    # What is no proof of this entry is replaced.
-    run(registry.app, "publish", "--policy", policy)
-    proof.write_bytes((home / f"{second}.tlog-proof").read_bytes())
-    run(optout.app, "receipt", first)
-    assert proof.read_bytes() == body
-    changed = json.loads(opened_.read_text())
-    changed["entry"]["recorded_at"] = "2020-01-01T00:00:00.000000Z"
-    opened_.write_text(json.dumps(changed))
-    with pytest.raises(ProofError):
-        run(optout.app, "receipt", first)
-    assert proof.read_bytes() == body
+def test_two_registries_in_one_folder_have_two_names(place):
+    home = place / "home"
+    run(registry.app, "init", "example.org/optouts", "--registry", home / "one.db")
+    with pytest.raises(UsageError, match=r"name that is new to .*policy"):
+        run(registry.app, "init", "example.org/optouts", "--registry", home / "two.db")
+    assert not (home / "two.db").exists()
+    run(registry.app, "init", "example.org/others", "--registry", home / "two.db")
 
 
 def test_the_key_of_a_log_is_made_once_and_handed_over_by_an_entry(place):
@@ -386,13 +285,13 @@ def test_the_checkpoint_with_most_cosignatures_proves(place, witness):
         publish(found, key, trusted)
         found.append(draft(2))
         publish(found, key, Policy())
-        best = newest_checkpoint(found, 0)
+        best = best_checkpoint(found, 0, trusted)
         assert best is not None
         assert checkpoint.parse(best).size == 2
-        newer = newest_checkpoint(found, 2)
+        newer = best_checkpoint(found, 2, trusted)
         assert newer is not None
         assert checkpoint.parse(newer).size == 4
-        assert newest_checkpoint(found, 4) is None
+        assert best_checkpoint(found, 4, trusted) is None
 
 
 def test_a_past_status_is_proved_and_verified_elsewhere(place, witness):

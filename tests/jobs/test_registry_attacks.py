@@ -188,7 +188,7 @@ def test_a_tile_that_was_rewritten_is_named(kept):
 
 def test_a_log_that_was_rolled_back_is_refused_by_who_has_seen_it(kept):
     before = shutil.copytree(kept.published, kept.folder / "before")
-    run(keeping.app, "announce", kept.folder / "one", "--registry", kept.db)
+    run(keeping.app, "announce", kept.folder / "two", "--registry", kept.db)
     kept.publish()
     assert kept.log_check("one", "--log", kept.published)[0] == 0
     assert "as this machine has seen" in kept.wrong("one", "--log", before)
@@ -199,7 +199,7 @@ def test_a_log_that_does_not_continue_what_was_seen_is_refused(kept):
     assert kept.log_check("one", "--log", kept.published)[0] == 0
     size = len(entries(kept))
     forger.change(kept.db, size - 1, recorded_at="2027-01-01T00:00:00.000000Z")
-    run(keeping.app, "announce", kept.folder / "one", "--registry", kept.db)
+    run(keeping.app, "announce", kept.folder / "two", "--registry", kept.db)
     kept.publish(kept.unwitnessed, kept.folder / "elsewhere")
     assert "shows two histories" in kept.wrong("one", "--log", kept.folder / "elsewhere")
 

@@ -1,5 +1,8 @@
 """What this machine has seen of a log is remembered, and an older or other state refused."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from jobs.seen import FORKS, Head, keep, require_known, seen_folder
@@ -70,3 +73,55 @@ def test_what_cannot_be_read_is_not_taken_for_nothing():
     path.write_bytes(b"{}")
     with pytest.raises(StorageError, match="newest state"):
         keep(head(9))
+
+
+def kept_by_an_older_recuse(said: Head) -> None:
+    seen_folder().mkdir(parents=True)
+    value = {"origin": said.origin, "size": said.size, "root": said.root}
+    value["note"] = said.body.decode()
+    (seen_folder() / "example.org%2Foptouts.json").write_text(json.dumps(value))
+
+
+def test_a_state_that_an_older_recuse_has_kept_by_origin_alone_counts():
+    kept_by_an_older_recuse(head(9))
+    with pytest.raises(RollbackError, match=r"9 log entries .*optouts\.json"):
+        keep(head(5))
+    with pytest.raises(RollbackError, match="two histories"):
+        require_known(head(9, 2))
+    assert list((seen_folder() / FORKS).glob("*.fork"))
+    keep(head(9))
+    keep(head(12))
+    with pytest.raises(RollbackError, match="12 log entries"):
+        keep(head(10))
+
+
+def test_a_state_that_an_older_recuse_has_kept_counts_only_by_its_key():
+    other = SignerKey(KEY.name, bytes([1] * 32))
+    kept_by_an_older_recuse(head(9, key=other))
+    keep(head(5))
+    with pytest.raises(RollbackError, match="9 log entries"):
+        keep(head(6), [other.verifier])
+
+
+@pytest.mark.parametrize("body", ["{}", "[]", '{"size": "x"}', "[" * 100_000, "\x00"])
+def test_what_an_older_recuse_has_kept_is_not_taken_for_nothing_either(body):
+    kept_by_an_older_recuse(head(9))
+    (seen_folder() / "example.org%2Foptouts.json").write_text(body)
+    with pytest.raises(StorageError, match="newest state"):
+        keep(head(12))
+
+
+def test_states_kept_at_once_leave_the_newest():
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda size: kept_or_refused(head(size, size)), range(1, 40)))
+    assert any(found)
+    with pytest.raises(RollbackError, match="39 log entries"):
+        keep(head(38, 38))
+
+
+def kept_or_refused(one: Head) -> bool:
+    try:
+        keep(one)
+    except RollbackError:
+        return False
+    return True

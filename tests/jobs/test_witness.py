@@ -22,11 +22,12 @@ from jobs.cli import registry
 from jobs.cosigning import ask
 from jobs.list_files import read_signer, write_signer
 from jobs.witness import HeadFile, Witness, WitnessServer
+from optout.keys import SigningKey
 from optout.log import merkle
-from optout.log.cosignature import cosigned_at, parse_lines
+from optout.log.cosignature import cosign, cosigned_at, parse_lines
 from optout.log.fork import parse as fork_proof
 from optout.log.fork import verify
-from optout.log.note import COSIGNATURE, SignerKey, parse, parse_verifier_key
+from optout.log.note import COSIGNATURE, Signature, SignerKey, parse, parse_verifier_key
 from optout.log.policy import Log, Policy
 from optout.log.witness import CALL, MAX_REQUEST_BYTES, Head, Move
 from schemas.errors import (
@@ -260,6 +261,50 @@ def test_whatever_a_witness_answers_is_a_cosignature_or_our_error(answer, error,
         pytest.raises(error, match=said),
     ):
         ask(server.url(""), WITNESS.verifier, signed(5), grown(5), timeout_s=1)
+
+
+@pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\nX: "])
+def test_a_witness_that_drips_is_left_behind(begun):
+    """Each byte comes in time, and the head of the answer never ends."""
+    stop = threading.Event()
+
+    def drip(listener) -> None:
+        one, _ = listener.accept()
+        with one, contextlib.suppress(OSError):
+            one.sendall(begun)
+            for _ in range(300):  # else a client that waits would wait for ever
+                if stop.wait(0.05):
+                    return
+                one.sendall(b"x")
+
+    with socket.create_server((HOST, 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        started = time.monotonic()
+        with pytest.raises(FetchError, match="no answer"):
+            ask(f"http://{HOST}:{listener.getsockname()[1]}", WITNESS.verifier, signed(5), grown(5),
+                timeout_s=0.2)  # fmt: skip
+        assert time.monotonic() - started < 5
+        stop.set()
+        thread.join()
+
+
+def test_a_time_that_no_calendar_can_name_is_no_cosignature():
+    """It would be told, and compared with others: what has it must not come in."""
+    text = parse(signed(5)).text
+    at = 253_402_300_800
+    with pytest.raises(ProofError, match="POSIX time"):
+        cosign(text, WITNESS, at)
+    good = cosign(text, WITNESS, at - 1)
+    assert cosigned_at(text, good, WITNESS.verifier) == at - 1
+    message = f"cosignature/v1\ntime {at}\n{text}".encode()
+    body = at.to_bytes(8, "big") + bytes.fromhex(SigningKey(WITNESS.seed).sign(message))
+    line = Signature(WITNESS.name, WITNESS.verifier.key_id, body)
+    with (
+        serve({f"/{CALL}": Served(200, line.line().encode())}) as server,
+        pytest.raises(ProofError, match="one that fails"),
+    ):
+        ask(server.url(""), WITNESS.verifier, signed(5), grown(5))
 
 
 BAD_URLS = ["", "file:///etc/passwd", "witness.example", "http://", "ftp://a"]

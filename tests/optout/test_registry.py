@@ -15,7 +15,7 @@ from optout.lifecycle import Event, Signer, State
 from optout.log import merkle
 from optout.registry import Registry
 from optout.storage_tables import CLAIMS, HEAD, METADATA, VERSION_TABLE, WORKS
-from schemas.errors import ClaimError, ModelMismatchError, ProofError, RegistryError
+from schemas.errors import ClaimError, ModelMismatchError, ProofError, RegistryError, UsageError
 from tests.fakes import FixedClock
 from tests.optout.claims import MATCHER, draft, random_bytes, signing_key, work
 
@@ -170,6 +170,55 @@ def test_a_log_that_was_changed_is_found(registry, tmp_path, change):
     connection.close()
     with pytest.raises(RegistryError):
         registry.view()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE head SET size = 'x'",
+        "UPDATE head SET size = -1",
+        "UPDATE head SET size = 0",
+        "UPDATE head SET peaks = zeroblob(64)",
+        "UPDATE head SET root = zeroblob(32)",
+        "UPDATE head SET peaks = 'x'",
+    ],
+)
+def test_nothing_is_appended_where_the_head_was_changed(registry, tmp_path, change):
+    """What stood behind it could never be proved."""
+    for seed in range(1, 4):
+        registry.append(draft(seed))
+    with sqlite3.connect(tmp_path / "folder" / "registry.db") as connection:
+        connection.execute(change)
+    connection.close()
+    with pytest.raises(RegistryError):
+        registry.append(draft(4))
+    with pytest.raises(RegistryError):
+        registry.move_matcher(MATCHER, "matcher")
+    assert len(registry.leaf_hashes()) == 3
+    if "peaks" not in change:
+        with pytest.raises(RegistryError):
+            registry.view()
+
+
+def test_a_notice_that_no_tile_could_hold_is_not_recorded(registry):
+    """A log is never edited: with it in, it could never be written out again."""
+    registry.append(draft(1))
+    with pytest.raises(UsageError, match="65,535 bytes"):
+        registry.move_matcher(MATCHER, "m" * 70_000)
+    assert registry.head()[0] == 1
+    assert registry.matcher() == ("", "")
+
+
+def test_a_database_that_was_damaged_is_told_of(tmp_path):
+    """SQLite's own words then hold bytes of the file, which need not be text."""
+    path = tmp_path / "registry.db"
+    opened(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE", b"CREATE TAB\xf3E"))
+    with pytest.raises(RegistryError, match="can be read at"):
+        opened(path)
 
 
 def test_a_lost_race_leaves_nothing_and_is_run_again(registry, monkeypatch):
