@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from jobs.cosigning import ask
 from optout import snapshot, status
-from optout.leaf import read_leaf
 from optout.log import checkpoint, cosignature, merkle, tiles
 from optout.log.checkpoint import Checkpoint
 from optout.log.note import Signature, SignerKey, VerifierKey
@@ -44,7 +43,7 @@ class Published:
 
     head: Checkpoint
     body: bytes
-    epoch: EpochNotice | None  # null where nothing had changed since the one before
+    epoch: EpochNotice | None  # null where the one before says it, not a day ago
     cosigned: tuple[Cosigned, ...]
     files: int
 
@@ -82,9 +81,9 @@ def require_key(registry: Registry, key: VerifierKey) -> None:
 
 
 def note_epoch(registry: Registry) -> EpochNotice | None:
-    """Record where every claim stands, unless nothing but epochs was recorded since the last."""
+    """Record where every claim stands, unless the newest epoch says it and is not a day old."""
     view = registry.view()
-    if not view.leaves or isinstance(read_leaf(view.leaves[-1], registry.where), EpochNotice):
+    if not status.is_due(view.leaves, registry.now(), registry.where):
         return None
     taken = snapshot.from_view(view, registry.where, trust_local=False)
     digest = taken.header.tables_sha256

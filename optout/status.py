@@ -8,9 +8,10 @@ it stood, or that there was none of that id.
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from optout.leaf import notices
+from optout.leaf import notices, read_leaf
 from optout.log.sparse import SparseMap
 from optout.notice import EpochNotice
 from optout.replay import Standing, replay
@@ -18,6 +19,9 @@ from schemas.canonical import canonical_json
 
 KEY_PREFIX = b"recuse/v1/claim\n"
 VALUE_PREFIX = b"recuse/v1/standing\n"
+EPOCH_AGE = timedelta(days=1)
+"""From which an epoch is followed by another although nothing was recorded since: only a later one
+shows that a claim still stood at a date in between."""
 
 
 def claim_key(claim_id: str) -> bytes:
@@ -70,6 +74,20 @@ def epoch(leaves: Sequence[bytes], tables_sha256: str, recorded_at: str, where: 
         claims=dict(sorted(counts.items())),
         tables_sha256=tables_sha256,
     )
+
+
+def is_due(leaves: Sequence[bytes], now: str, where: str) -> bool:
+    """Say whether an epoch would show more than the newest: of other entries, or of a later day.
+
+    now: time of the registry, RFC 3339.
+    """
+    if not leaves:
+        return False
+    newest = read_leaf(leaves[-1], where)
+    if not isinstance(newest, EpochNotice):
+        return True
+    age = datetime.fromisoformat(now) - datetime.fromisoformat(newest.recorded_at)
+    return age >= EPOCH_AGE
 
 
 def epochs(leaves: Sequence[bytes], where: str) -> list[tuple[int, EpochNotice]]:
