@@ -109,7 +109,9 @@ def applied(found: "Sequence[AppliedIn]") -> Table | str:
             f"{how}, {told}" if at else how,
         )
     table.caption = (
-        "announced by their builders; recuse audit delta RELEASE --receipt FILE proves it"
+        "as announced to this registry: it had the states that they name; who signed them was not"
+        " checked. recuse audit verify RELEASE --key VKEY checks the signature, recuse audit delta"
+        " RELEASE --receipt FILE shows what was left out for the claim"
     )
     table.caption_justify = "left"
     return table
