@@ -120,13 +120,14 @@ class Build:
     def run(self) -> Manifest:
         """Run every stage that is not done, and publish the release."""
         start = self.claims_at_start()
+        if self.job.config.registry.pin:
+            self.require_in_force(start)  # before the web is asked for a build that cannot end
         gathered = self.readmitted() if self.plan.is_of_vault else self.gathered(start)
         screened, prepared, answers = gathered.screened, gathered.prepared, gathered.answers
         related = self.stage("relate", self.tasks.relate(prepared))
         final = start
         if self.job.config.registry.pin:
-            now = newest(self.job.config.registry)
-            require_not_withdrawn(start.members, now)
+            self.require_in_force(start)
         else:
             final = self.newest_claims()
             require_forward(start.members, final.members)
@@ -174,6 +175,10 @@ class Build:
         if ref is None or not self.work.exists(ref.path):
             return self.newest_claims()
         return pinned_at(ref, self.job.config.registry, self.work)
+
+    def require_in_force(self, held: Pinned) -> None:
+        """Raise RegistryError where claims that are pinned were erased since."""
+        require_not_withdrawn(held.members, newest(self.job.config.registry), self.work.root)
 
     def newest_claims(self) -> Pinned:
         """Return the claims of registry and lists as they are now, kept in the work folder."""

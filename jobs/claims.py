@@ -163,16 +163,21 @@ def require_forward(before: Sequence[Member], after: Sequence[Member]) -> None:
             require_no_rollback(held[member.name], member.snapshot.header, where)
 
 
-def require_not_withdrawn(held: Sequence[Member], newest: Sequence[Member]) -> None:
-    """Raise RegistryError where a snapshot that is held has a claim that was erased since."""
+def require_not_withdrawn(
+    held: Sequence[Member], newest: Sequence[Member], where: str = "the work folder"
+) -> None:
+    """Raise RegistryError where a snapshot that is held has a claim that was erased since.
+
+    where: it is held.
+    """
     ranges = {member.name: member.snapshot.header.withdrawn for member in newest}
     for member in held:
         header = member.snapshot.header
         if is_withdrawn(header.size, ranges.get(member.name, ())):
             raise RegistryError(
-                f"expected a snapshot of {header.origin} that is in force, found the one at"
-                f" {header.size} entries, withdrawn since: it holds a claim that was erased. Delete"
-                " it, and build by a newer one"
+                f"expected a snapshot of {header.origin} that is in force in {where}, found the one"
+                f" at {header.size} entries, withdrawn since: it holds a claim that was erased."
+                f" Delete {where}: the same command then builds anew, by the claims as they are"
             )
 
 

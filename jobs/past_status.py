@@ -58,7 +58,7 @@ def moment(text: str) -> datetime | None:
 def proved(
     registry: Registry, view: LogView, claim: str, policy: Policy, at: datetime | None
 ) -> StatusProof:
-    """Return the proof of where a claim stood. Raises ClaimError where no epoch shows it."""
+    """Return the proof of where a claim stood. Raises RegistryError where no epoch shows it."""
     return past.make(claim, view, registry.checkpoints(), policy, at)
 
 

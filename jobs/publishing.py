@@ -48,7 +48,7 @@ class Published:
 
     head: Checkpoint
     body: bytes
-    epoch: EpochNotice | None  # null where nothing had changed since the one before
+    epoch: EpochNotice | None  # null where the one before says it, not a day ago
     cosigned: tuple[Cosigned, ...]
     files: int
 
@@ -87,10 +87,10 @@ def require_key(registry: Registry, key: VerifierKey) -> None:
 
 
 def note_epoch(registry: Registry) -> EpochNotice | None:
-    """Record where every claim stands, unless the last epoch says so of all that was recorded."""
+    """Record where every claim stands, unless the newest epoch says it and is not a day old."""
     for _ in range(EPOCH_TRIES):
         view = registry.view()
-        if status.is_told(view.leaves, registry.where):
+        if not status.is_due(view.leaves, registry.now(), registry.where):
             return None
         taken = snapshot.from_view(view, registry.where, trust_local=False)
         told = partial(_epoch, view, taken.header.tables_sha256, registry.where)

@@ -114,10 +114,11 @@ def replay_claims(old: Published, held: Snapshots, cohort: Cohort | None) -> Rep
         what = f"the snapshot of {', '.join(missing)} (--registry, --snapshot)"
         return Replayed(active, 0, 0, 0, (), (what,))
     honoured = union.join([one.snapshot for _, one in there], old.matcher)
+    inside = bool(old.release.names)  # where nothing is, no vector, copy or vote is lacking
     lacking = Lacking(
-        vectors=not any(path.startswith("embeddings/") for path in old.release.files),
-        cohort=cohort is None,
-        vault=old.vault is None,
+        vectors=inside and not any(path.startswith("embeddings/") for path in old.release.files),
+        cohort=cohort is None and (inside or old.vault is not None),
+        vault=inside and old.vault is None,
     )
     judging = without_styles(honoured) if cohort is None else honoured
     means = Means(

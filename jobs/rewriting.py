@@ -103,7 +103,8 @@ def chosen_pictures(judged: Judged) -> pa.Array:
     """Return the uids of rows whose pictures stand in the report or on the review page."""
     if judged.old.release.config.output.format == "urls":
         return pa.array([], TEXT)
-    uids = pa.chunked_array([c for one in judged.parts.values() for c in one.slim["uid"].chunks])
+    chunks = [c for one in judged.parts.values() for c in one.slim["uid"].chunks]
+    uids = pa.chunked_array(chunks, TEXT)  # of a release with nothing inside there is none
     own = judged.decided.decided
     own = own.filter(pc.is_in(own["uid"], uids.combine_chunks()))
     return choose(own, own["uid"].combine_chunks(), RELEASED_SHOWN, WITHHELD_SHOWN)

@@ -58,6 +58,11 @@ class LogTable:
 
         return self._appended(once)
 
+    def now(self) -> str:
+        """Return the time that an entry would have if it were recorded now: RFC 3339, UTC."""
+        with storage.translated(self.where), storage.reading(self._engine) as connection:
+            return self._now(connection)
+
     def _appended(self, once: Callable[[sa.Connection], T]) -> T:
         for _ in range(APPEND_TRIES):
             try:

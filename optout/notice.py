@@ -74,12 +74,12 @@ class Applied(BaseModel):
 
 
 class ReleaseNotice(_Notice):
-    """A release that its builder has announced. What it holds, its own proofs say."""
+    """A release as it was announced; no signature was checked, what it holds its own proofs say."""
 
     type: Literal[NoticeType.RELEASE] = NoticeType.RELEASE
     title: str
     manifest_sha256: Hex32
-    key: str  # NAME+ID of who signed the manifest; "" where nobody has
+    key: str  # NAME+ID as its note names it, unverified; "" without a note
     roots: dict[str, Hex32]  # of the maps over the release
     applied: Applied | None  # null where it did not use this registry
 

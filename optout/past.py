@@ -28,7 +28,7 @@ from optout.registry import LogView
 from optout.replay import Standing, replay
 from optout.status import claim_key, epochs, standing_json, standing_value, status_map
 from schemas.canonical import canonical_json, readable_json
-from schemas.errors import ClaimError, ProofError, RegistryError, SchemaError
+from schemas.errors import ProofError, RegistryError, SchemaError
 
 SUFFIX = ".status.json"
 
@@ -99,8 +99,8 @@ def make(
     """Return the proof of where a claim stood at a date, by default at the newest epoch.
 
     signed: kept checkpoints by size, the smallest first; what the policy does not take, as of a key
-    before a rotation that it does not name, is passed over. Raises ClaimError where no epoch with
-    a checkpoint was there by then.
+    before a rotation that it does not name, is passed over. Raises RegistryError where no epoch
+    with a checkpoint was there by then.
     """
     leaves, where = view.leaves, view.origin
     hashes = [leaf_hash(leaf) for leaf in leaves]
@@ -113,7 +113,7 @@ def make(
     times = [_moment(epoch, vouched.times, policy).at for _, epoch, _, vouched in known]
     before = [n for n, time in enumerate(times) if at is None or time <= at]
     if not before:
-        raise ClaimError(
+        raise RegistryError(
             f"expected an epoch of {where} {'by ' + at.isoformat() if at else 'that is signed'},"
             " found none: recuse registry publish makes them"
         )

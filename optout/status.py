@@ -8,6 +8,7 @@ it stood, or that there was none of that id.
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from optout.leaf import notices, read_leaf
@@ -18,6 +19,9 @@ from schemas.canonical import canonical_json
 
 KEY_PREFIX = b"recuse/v1/claim\n"
 VALUE_PREFIX = b"recuse/v1/standing\n"
+EPOCH_AGE = timedelta(days=1)
+"""From which an epoch is followed by another although nothing was recorded since: only a later one
+shows that a claim still stood at a date in between."""
 
 
 def claim_key(claim_id: str) -> bytes:
@@ -72,18 +76,23 @@ def epoch(leaves: Sequence[bytes], tables_sha256: str, recorded_at: str, where: 
     )
 
 
-def is_told(leaves: Sequence[bytes], where: str) -> bool:
-    """Say whether an epoch speaks of all entries but epochs; also where there are none at all.
+def is_due(leaves: Sequence[bytes], now: str, where: str) -> bool:
+    """Say whether an epoch would show more than those there are: of other entries, or a later day.
 
-    An epoch may stand behind entries that were recorded while it was made.
+    now: time of the registry, RFC 3339. An epoch may stand behind entries that were recorded while
+    it was made, and that it does not speak of.
     """
-    size = 0
+    told, newest = 0, ""
     for seq in reversed(range(len(leaves))):
         found = read_leaf(leaves[seq], where)
         if not isinstance(found, EpochNotice):
-            return seq < size
-        size = max(size, found.size)
-    return True
+            if seq >= told:
+                return True
+            break
+        told, newest = max(told, found.size), newest or found.recorded_at
+    if not newest:
+        return False  # nothing was recorded at all
+    return datetime.fromisoformat(now) - datetime.fromisoformat(newest) >= EPOCH_AGE
 
 
 def epochs(leaves: Sequence[bytes], where: str) -> list[tuple[int, EpochNotice]]:

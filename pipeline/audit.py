@@ -7,6 +7,7 @@ not be looked at counts as verified.
 
 import json
 import random
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -48,6 +49,10 @@ MANY_POINTS, LEAST_POINTS = 20, 4
 """A stored image with so many key points agrees with the stored ones in so many; seen among 1,023
 such: 6 at least, 11 in all but 5."""
 SHOWN = 5
+_BESIDE_SAMPLES = re.compile(
+    r"ledger/\d+\.parquet|evidence/([0-9a-f]{64}|index\.parquet)|report\.html|retractions\.parquet"
+)
+"""What a release has beside rows and their vectors (docs/release.md)."""
 
 Pdq = Callable[[bytes], tuple[bytes, int]]
 """Hash and quality of an image. Raises ImageError."""
@@ -146,17 +151,22 @@ def exit_code(checks: Sequence[Check], *, complete: bool) -> int:
 
 
 def layout_faults(paths: Iterable[str], form: str) -> list[str]:
-    """Return which files of samples no part of such a release has, and which it lacks.
+    """Return which files no release of such a layout has, and which it lacks.
 
-    form: of the config's output.format.
+    form: of the config's output.format. A file in no known place could hold rows that nobody looks
+    at, in the manifest or not.
     """
-    found = {path for path in paths if path.startswith("samples/")}
-    parts = {p.removesuffix(".parquet") for p in found if p.endswith(".parquet")}
+    found = set(paths)
+    samples = {path for path in found if path.startswith("samples/")}
+    parts = {p.removesuffix(".parquet") for p in samples if p.endswith(".parquet")}
     ends = (".parquet", ".tar", "_stats.json") if form == "webdataset" else (".parquet",)
     expected = {part + end for part in parts for end in ends}
+    vectors = {f"embeddings/{part.removeprefix('samples/')}.parquet" for part in parts}
+    elsewhere = {p for p in found - samples - vectors if not _BESIDE_SAMPLES.fullmatch(p)}
     return [
-        *(f"{path} belongs to no part of samples" for path in sorted(found - expected)),
-        *(f"expected {path}, found none" for path in sorted(expected - found)),
+        *(f"{path} belongs to no part of samples" for path in sorted(samples - expected)),
+        *(f"expected {path}, found none" for path in sorted(expected - samples)),
+        *(f"{path} is no file that a release has" for path in sorted(elsewhere)),
     ]
 
 

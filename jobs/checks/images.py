@@ -11,7 +11,7 @@ from jobs.audit import checked
 from jobs.checks.held import Held, Told
 from jobs.releases import Release
 from pipeline import audit
-from pipeline.audit import Check, Name, failed, judged, needs
+from pipeline.audit import Check, Name, failed, judged, needs, verified
 from pipeline.image.canonical import CanonicalHasher, canonical_pixels
 from pipeline.image.decoders import Decoder
 from pipeline.image.header import read_header
@@ -48,7 +48,7 @@ def drawn(release: Release, held: Held, told: Told) -> Iterator[Drawn]:
 
 def stored_bytes(release: Release, held: Held, told: Told) -> Check:
     """Check digests and perceptual codes of stored images."""
-    if release.config.output.format == "urls":
+    if release.config.output.format == "urls" and release.names:
         return needs(Name.BYTES, "bytes: this release has addresses only")
     wrong: list[str] = []
     count = 0
@@ -61,6 +61,8 @@ def stored_bytes(release: Release, held: Held, told: Told) -> Check:
 
 def vectors(release: Release, held: Held, told: Told) -> Check:
     """Check stored vectors against those of the stored images, embedded again."""
+    if not release.names:  # by the files themselves; whether they are all of them, other checks say
+        return verified(Name.VECTORS, "0 of 0 images embedded again")
     if not any(path.startswith("embeddings/") for path in release.files):
         return needs(Name.VECTORS, "vectors: this release has none")
     if unfit := list(_unfit_vectors(release)):

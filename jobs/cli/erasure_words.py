@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from jobs.erasing import Erased
     from optout.replay import Standing
 
+FINAL = "this cannot be undone."
+
 
 def before(standing: "Standing", *, everything: bool) -> list[str]:
     """Return what an erasure will do."""
@@ -22,34 +24,60 @@ def before(standing: "Standing", *, everything: bool) -> list[str]:
                 "it ends the protection: builds that take a snapshot afterwards no longer leave"
                 " your works out."
             )
-        return lines
+        return [*lines, FINAL]
     return [
         (
             f"claim {standing.claim_id}: who asks will be forgotten: name, contact, and the names,"
             " hosts, accounts and addresses that the claim lists."
         ),
         (
-            "hashes and vectors of the works, and the style, stay at work. Names and hosts"
-            " are no longer acted on."
+            "the claim stays: hashes and vectors of its works, and its style, work as before."
+            " Names, hosts, accounts and addresses no longer do, since they say who you are."
         ),
+        (
+            "it cannot be refreshed afterwards: should the registry move to another matcher, its"
+            " hashes work on, and its vectors no longer do."
+        ),
+        FINAL,
     ]
 
 
 def after(done: "Erased", claim_id: str, registry: str) -> list[str]:
     """Return what was done."""
-    lines = [
+    seq = done.recorded.seq
+    if done.left is None:
+        lines = [
+            (
+                f"claim {claim_id} is erased, by entry {seq} of the log: its parts, their salts and"
+                " the key under which they were written are destroyed."
+            ),
+            "the log still proves that something was recorded and when, and no longer what.",
+        ]
+    else:
+        count = len(done.left.works)
+        works = f"{count} works" if count > 1 else "its work"
+        lines = [
+            (
+                f"who asks for claim {claim_id} is forgotten, by entry {seq} of the log: name,"
+                " contact, names, hosts, accounts and addresses, their salts and the key under"
+                " which they were written are destroyed."
+            ),
+            f"the claim stays: hashes and vectors of {works} keep working, and so does its style.",
+            "keep your key: it still withdraws the claim, or erases the rest of it (--all).",
+            "the log still proves what is recorded and when, and no longer who asked.",
+        ]
+    return [
+        *lines,
+        "snapshots and lists that held what is gone are withdrawn: builds pinned to one stop.",
         (
-            f"claim {claim_id} is erased, by entry {done.recorded.seq} of the log: its parts, their"
-            " salts and the key under which they were written are destroyed."
+            "copies elsewhere cannot be unmade: what builders have already taken, and your own"
+            " receipt, which says what it always said; delete it where nobody is to read that."
         ),
-        "the log still proves that something was recorded and when, and no longer what.",
-        "snapshots and lists that held it are withdrawn: whoever takes a newer one is told so.",
-        "copies elsewhere cannot be unmade: your receipt, and what builders have already taken.",
+        (
+            f"if you keep copies of the file of claim keys of {registry}, destroy them as well: by"
+            " one of them an old copy of the registry can be read again."
+        ),
     ]
-    if done.left is not None:
-        lines.append(f"still at work: {len(done.left.works)} works.")
-    lines.append(f"if copies of the file of claim keys of {registry} exist, they must go as well.")
-    return lines
 
 
 def backed_up(to: Path, size_bytes: int, registry: str) -> list[str]:

@@ -109,7 +109,9 @@ def applied(found: "Sequence[AppliedIn]") -> Table | str:
             f"{how}, {told}" if at else how,
         )
     table.caption = (
-        "announced by their builders; recuse audit delta RELEASE --receipt FILE proves it"
+        "as announced to this registry: it had the states that they name; who signed them was not"
+        " checked. recuse audit verify RELEASE --key VKEY checks the signature, recuse audit delta"
+        " RELEASE --receipt FILE shows what was left out for the claim"
     )
     table.caption_justify = "left"
     return table
@@ -136,6 +138,8 @@ def stood(shown: "Stood", at: datetime | None) -> list[str]:
         lines.append("not proved: that everybody is shown this log; too few witnesses cosigned")
     if at is not None and not shown.holds_at(at):
         lines.append(f"not shown: the state at {at:%Y-%m-%d %H:%M} UTC itself")
+        if shown.since.at <= at and not shown.changed:
+            lines.append("an epoch after that date shows it: recuse registry publish makes them")
     return lines
 
 
@@ -150,6 +154,8 @@ def published(done: "Published", store: str) -> list[str]:
     if done.epoch is not None:
         counts = ", ".join(f"{count} {state}" for state, count in done.epoch.claims.items())
         lines.append(f"epoch {done.epoch.number}: {counts or 'no claims'}")
+    elif done.head.size:
+        lines.append("no new epoch: nothing has changed since the newest, which is not a day old")
     for one in done.cosigned:
         name = one.witness.key.short
         if one.at is not None:

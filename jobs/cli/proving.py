@@ -115,7 +115,10 @@ def status(
     ] = None,
     policy: POLICY = None,
 ) -> None:
-    """Say where a claim stands, or stood at a past date, and in which releases it was applied."""
+    """Say where a claim stands, or stood at a past date, and in which releases it was applied.
+
+    Exit code 1 where nothing shows the date that is asked for.
+    """
     from jobs import past_status
     from jobs.claimant_files import registry_at, write_private
     from jobs.cli import proof_words
@@ -131,11 +134,15 @@ def status(
             console().print(proof_words.applied(applied))
             return
         trusted = read_policy(policy or policy_beside(registry_at(registry)))
-        made = past_status.proved(found, view, claim_id, trusted, past_status.moment(at))
-    say(proof_words.stood(past_status.shown(made, trusted), past_status.moment(at)))
+        asked = past_status.moment(at)
+        made = past_status.proved(found, view, claim_id, trusted, asked)
+    shown = past_status.shown(made, trusted)
+    say(proof_words.stood(shown, asked))
     if proof is not None:
         write_private(proof, made.to_bytes())
         say([f"proof: {proof}"])
+    if asked is not None and not shown.holds_at(asked):
+        raise typer.Exit(1)
 
 
 def verify_status(

@@ -146,5 +146,5 @@ def announce(
             if applied
             else "it says it was made without this registry"
         ),
-        "what it holds, its own proofs say: recuse audit verify",
+        "who signed it was not checked, and what it holds its own proofs say: recuse audit verify",
     ])  # fmt: skip

@@ -66,6 +66,28 @@ def other_layouts(place) -> Path:
     return place
 
 
+@pytest.fixture(scope="session")
+def emptied(other_layouts) -> Path:
+    """Releases of which nothing is left, in each layout, by a claim to every picture."""
+    place, registry = other_layouts, other_layouts / "every.db"
+    for suffix in ("", ".keys", ".log-key"):
+        shutil.copy(f"{place / 'registry.db'}{suffix}", f"{registry}{suffix}")
+    works = place / "Everyone"
+    works.mkdir()
+    for number in range(COUNT):
+        (works / f"{number}.jpg").write_bytes(picture(number))
+    recuse("optout", "submit", works, "--artist", "Cordula Example", "--kind", "work",
+           "--registry", registry, "--receipt", place / "Everyone.tlog-proof",
+           "--key", place / "Everyone.key")  # fmt: skip
+    for name, form in (("no", "parquet"), ("no-tars", "webdataset"), ("no-urls", "urls")):
+        options = ("--registry", str(registry), "--workers", "0", "--no-dedup",
+                   "--output-format", form)  # fmt: skip
+        done = build(place / "urls.jsonl", place / name, "--from-store", str(place / "one.run"),
+                     *options)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    return place
+
+
 @pytest.fixture
 def retractions(tmp_path) -> Path:
     """The file of rows that were taken back."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs import receipts
 from jobs.cli import given, optout, registry
 from jobs.publishing import best_checkpoint, publish
 from jobs.receipts import read_policy
@@ -21,6 +22,8 @@ from tests.jobs.publishing import WITNESS, key_of, policy_with, submitted
 from tests.optout.claims import draft, random_bytes
 from tests.servers import Answer as Served
 from tests.servers import serve
+
+DAY_US = 86_400_000_000
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +45,7 @@ def test_a_published_log_is_read_by_others(place, witness):
     body = (place / "log" / "checkpoint").read_bytes()
     assert checkpoint.parse(body).size == 6  # three claims, an epoch after each
     said = run(registry.app, "publish", "--policy", policy, "--to", place / "log")
-    assert "epoch" not in said  # nothing was recorded in between
+    assert "no new epoch" in said  # nothing was recorded in between
     assert (place / "log" / "checkpoint").read_bytes() == body
 
 
@@ -312,3 +315,41 @@ def test_a_past_status_is_proved_and_verified_elsewhere(place, witness):
         run(optout.app, "verify-status", proof, "--policy", policy)
     with pytest.raises(UsageError, match="expected a date"):
         run(optout.app, "status", claim, "--at", "yesterday")
+
+
+@pytest.fixture
+def clock(monkeypatch) -> FixedClock:
+    """The clock of registries that commands open."""
+    found = FixedClock()
+    monkeypatch.setattr("pipeline.clock.clock_from_environment", lambda: found)
+    return found
+
+
+def test_a_quiet_registry_shows_a_later_date_once_a_day_has_passed(place, clock):
+    run(registry.app, "init", "example.org/optouts")
+    clock.at_us += 1  # the log begins before its first claim
+    claim = submitted()
+    said = run(registry.app, "publish")
+    assert "epoch 0: 1 recorded" in said
+    at = ("--at", "2026-01-01T12:00")
+    said = run(optout.app, "status", claim, *at, code=1)
+    assert "not shown: the state at 2026-01-01 12:00 UTC itself" in said
+    assert "an epoch after that date shows it: recuse registry publish makes them" in said
+    clock.at_us += DAY_US - 1
+    assert "no new epoch" in run(registry.app, "publish")
+    run(optout.app, "status", claim, *at, code=1)
+    clock.at_us += 1
+    assert "epoch 1: 1 recorded" in run(registry.app, "publish")
+    assert "no new epoch" in run(registry.app, "publish")  # no more than one a day
+    proof = place / "then.status.json"
+    said = run(optout.app, "status", claim, *at, "--proof", proof)
+    assert "nothing was said of it until 2026-01-02" in said
+    policy = receipts.policy_beside(str(place / "home" / "registry.db"))
+    assert "not shown" not in run(optout.app, "verify-status", proof, "--policy", policy, *at)
+    with pytest.raises(RegistryError, match="by 2025-12-31T00:00:00"):
+        run(optout.app, "status", claim, "--at", "2025-12-31")
+
+
+def test_a_log_without_entries_has_no_epoch(place, clock):
+    run(registry.app, "init", "example.org/optouts")
+    assert "epoch" not in run(registry.app, "publish")

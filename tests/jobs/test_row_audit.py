@@ -119,6 +119,9 @@ def test_an_announced_release_shows_in_the_status_of_its_claims(place, tmp_path)
     assert first.count("the claim in it") == 2
     assert second.count("the claim in it") == 1
     assert second.count("before the claim was there") == 1
+    assert "by their builders" not in first
+    assert "who signed them was not checked" in first
+    assert "recuse audit verify RELEASE --key VKEY checks the signature" in first
     other = tmp_path / "other.db"
     keep("init", "--registry", other)
     assert "made without this registry" in keep("announce", place / "one", "--registry", other)

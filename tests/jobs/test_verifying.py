@@ -16,7 +16,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 from jobs.builder_key import builder_key_path
 from jobs.cli import audit, optout
@@ -25,15 +24,11 @@ from pipeline.audit import EXIT_CODES, INCOMPLETE, Name
 from pipeline.image.canonical import CanonicalHasher
 from tests.e2e.builds import rows_in
 from tests.independent.liar import Lie, vkey
+from tests.jobs.auditing import OWN, RUNNER, changed, run, statuses, told
 
-RUNNER = CliRunner()
-OWN, OTHER = bytes([9] * 32), bytes([8] * 32)
+OTHER = bytes([8] * 32)
 SAMPLES, LEDGER = "samples/00000.parquet", "ledger/00000.parquet"
 EMBEDDINGS, VAULTED = "embeddings/00000.parquet", "vault/rows/00000.parquet"
-
-
-def changed(folder: Path, name: str = "one", seed: bytes = OWN) -> Lie:
-    return Lie(folder / name, folder / f"{name}.vault", seed)
 
 
 @pytest.fixture
@@ -50,25 +45,9 @@ def copy(place, tmp_path) -> Path:
     return tmp_path
 
 
-def told(copy: Path, name: str = "one") -> dict:
-    return json.loads((copy / name / "manifest.json").read_bytes())
-
-
-def run(*args: object, model: str = "") -> tuple[int, dict]:
-    words = ["verify", *map(str, args), "--matcher", model, "--json"]
-    result = RUNNER.invoke(audit.app, words)
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, json.loads(result.stdout)
-
-
 def whole(copy: Path) -> list[object]:
     return [copy / "one", "--key", vkey(OWN)[0], "--policy", copy / "policy",
             "--registry", copy / "registry.db", "--vault", copy / "one.vault"]  # fmt: skip
-
-
-def statuses(found: dict) -> dict[str, str]:
-    return {check["name"]: check["status"] for check in found["checks"]}
 
 
 def test_an_honest_release_holds_in_everything_that_can_be_looked_at(copy):

@@ -14,7 +14,7 @@ from optout.log.note import COSIGNATURE, SignerKey
 from optout.log.policy import Log, Policy, Witness
 from optout.registry import Registry
 from optout.replay import replay
-from schemas.errors import ClaimError, ProofError
+from schemas.errors import ProofError, RegistryError
 from tests.fakes import FixedClock
 from tests.optout.claims import draft, random_bytes, signing_key
 
@@ -112,7 +112,7 @@ def test_that_there_was_no_claim_is_shown_too(kept):
 def test_before_the_first_epoch_nothing_is_proved(kept):
     claim = submit(kept)
     kept.publish(1)
-    with pytest.raises(ClaimError, match="recuse registry publish"):
+    with pytest.raises(RegistryError, match="recuse registry publish"):
         kept.proof(claim, day(1))
 
 
@@ -216,7 +216,7 @@ def test_checkpoints_that_the_policy_does_not_take_are_passed_over(kept):
         kept.policy = policy
         assert kept.stood(claim).since.at == day(since)
     kept.policy = Policy()
-    with pytest.raises(ClaimError, match="signed"):
+    with pytest.raises(RegistryError, match="signed"):
         kept.proof(claim)
 
 

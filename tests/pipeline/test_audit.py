@@ -162,6 +162,22 @@ def test_samples_are_files_of_their_layout_and_no_others():
     assert wrong == "expected samples/00000.tar, found none"
 
 
+def test_a_release_has_files_in_known_places_and_in_no_others():
+    beside = [
+        "embeddings/00000.parquet",
+        "ledger/00000.parquet",
+        "evidence/index.parquet",
+        f"evidence/{'0f' * 32}",
+        "retractions.parquet",
+        "report.html",
+    ]
+    assert audit.layout_faults(["samples/00000.parquet", *beside], "parquet") == []
+    for more in ("embeddings/00001.parquet", "more/00000.parquet", "evidence/x.parquet", "a.tar"):
+        (wrong,) = audit.layout_faults(["samples/00000.parquet", *beside, more], "parquet")
+        assert wrong == f"{more} is no file that a release has"
+    assert audit.layout_faults(beside, "parquet")  # vectors of no samples
+
+
 def test_a_tar_holds_its_rows_and_nothing_else():
     rows = tar_metadata(samples(2), 0).to_pylist()
     good = [

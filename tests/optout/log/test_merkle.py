@@ -20,6 +20,21 @@ EIGHT += ["606162636465666768696a6b6c6d6e6f"]
 ROOT_OF_EIGHT = "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
 ROOT_PREFIXES = ["6e340b9c", "fac54203", "aeb6bcfe", "d37ee418", "4e3bbb1f", "76e67dad", "ddb89be4"]
 
+H01 = "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7"
+H23 = "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e"
+H45 = "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a"
+H67 = "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0"
+H03 = "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"
+H47 = "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4"
+L0 = "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+L4 = "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b"
+F2 = "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"
+INCLUSION = {(0, 1): [], (0, 8): [H01, H23, H47], (5, 8): [L4, H67, H03],
+             (2, 3): [F2], (1, 5): [L0, H23, L4]}  # fmt: skip
+CONSISTENCY = {(1, 1): [], (1, 8): [H01, H23, H47], (6, 8): [H45, H67, H03],
+               (2, 5): [H23, L4]}  # fmt: skip
+"""Proofs over the eight leaves, from the tests of certificate-transparency's Merkle trees."""
+
 
 def cases(kind: str) -> list[Path]:
     return sorted((VECTORS / kind).rglob("*.json"))
@@ -54,6 +69,26 @@ def test_roots_of_the_classic_eight_leaves() -> None:
     for size, prefix in enumerate(ROOT_PREFIXES, start=1):
         assert merkle.root(leaves[:size]).hex().startswith(prefix)
     assert merkle.root(leaves).hex() == ROOT_OF_EIGHT
+
+
+@pytest.mark.parametrize(("index", "size"), INCLUSION)
+def test_inclusion_in_the_classic_eight_leaves(index: int, size: int) -> None:
+    leaves = [merkle.leaf_hash(bytes.fromhex(leaf)) for leaf in EIGHT[:size]]
+    proof = [bytes.fromhex(one) for one in INCLUSION[index, size]]
+    assert merkle.inclusion_proof(leaves, index) == proof
+    merkle.verify_inclusion(leaves[index], index, size, proof, merkle.root(leaves))
+    assert refused(merkle.verify_inclusion, leaves[index], index, size, [*proof, leaves[0]],
+                   merkle.root(leaves))  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new"), CONSISTENCY)
+def test_consistency_of_the_classic_eight_leaves(old: int, new: int) -> None:
+    leaves = [merkle.leaf_hash(bytes.fromhex(leaf)) for leaf in EIGHT]
+    proof = [bytes.fromhex(one) for one in CONSISTENCY[old, new]]
+    roots = merkle.root(leaves[:old]), merkle.root(leaves[:new])
+    assert merkle.consistency_proof(leaves[:new], old) == proof
+    merkle.verify_consistency(old, new, *roots, proof)
+    assert refused(merkle.verify_consistency, old, new, *roots, [*proof, leaves[0]])
 
 
 @pytest.mark.skipif(not VECTORS.is_dir(), reason=f"no published vectors in {VECTORS}")

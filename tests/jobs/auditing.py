@@ -1,0 +1,33 @@
+"""Audits as tests run them, and releases that a builder has changed by hand."""
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from jobs.cli import audit
+from tests.independent.liar import Lie
+
+RUNNER = CliRunner()
+OWN = bytes([9] * 32)
+"""The key of the builder who lies."""
+
+
+def changed(folder: Path, name: str = "one", seed: bytes = OWN) -> Lie:
+    return Lie(folder / name, folder / f"{name}.vault", seed)
+
+
+def told(copy: Path, name: str = "one") -> dict:
+    return json.loads((copy / name / "manifest.json").read_bytes())
+
+
+def run(*args: object, model: str = "") -> tuple[int, dict]:
+    words = ["verify", *map(str, args), "--matcher", model, "--json"]
+    result = RUNNER.invoke(audit.app, words)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, json.loads(result.stdout)
+
+
+def statuses(found: dict) -> dict[str, str]:
+    return {check["name"]: check["status"] for check in found["checks"]}
