@@ -74,7 +74,8 @@ def test_a_key_is_written_for_its_owner_alone_and_never_overwritten(place):
 
 def test_the_private_key_is_not_printed(place):
     said = run("keygen", "a.example", "--key", place / "k", app=registry_commands.app)
-    assert (place / "k").read_text().strip().rpartition("+")[2] not in said
+    material = (place / "k").read_text().strip().split("+", 4)[4]  # base64 may have a + of its own
+    assert material not in said
     assert "recuse optout export" in said
 
 
