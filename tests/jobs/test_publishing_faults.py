@@ -301,6 +301,37 @@ def test_registries_in_use_lose_nothing(tmp_path):
     c2sp_check.tiles(tmp_path / "log", key)
 
 
+def test_a_copy_of_the_database_that_is_older_signs_nothing(place):
+    """What came next would stand at the places of entries that others have seen signed."""
+    run(optout.app, *SUBMIT)
+    run(registry.app, "backup", place / "older.db")
+    run(optout.app, *SUBMIT)
+    state = (place / "registry.db.log-key.signed").read_bytes()
+    run(registry.app, "backup", place / "newer.db")
+    for path in place.glob("registry.db-*"):
+        path.unlink()
+    (place / "registry.db").write_bytes((place / "older.db").read_bytes())
+    commands = [
+        (optout.app, *SUBMIT),
+        (registry.app, "publish"),
+        (registry.app, "rotate"),
+    ]
+    for command in commands:
+        with pytest.raises(RollbackError, match=r"signed .*log-key\.signed\), found 1 or others"):
+            run(*command)
+    with Registry.open(str(place / "registry.db"), FixedClock()) as opened:
+        assert opened.head()[0] == 1
+    run(optout.app, "receipt", claim_in(place))  # by what was signed then, which holds
+    assert (place / "registry.db.log-key.signed").read_bytes() == state
+    for path in place.glob("registry.db-*"):
+        path.unlink()
+    (place / "registry.db").write_bytes((place / "newer.db").read_bytes())
+    run(registry.app, "publish")
+    (place / "registry.db.log-key.signed").write_bytes(b"rubbish")
+    with pytest.raises(StorageError, match="newest state that was signed"):
+        run(registry.app, "publish")
+
+
 # --- announce
 
 
