@@ -1,5 +1,6 @@
 """An entry of the log for a release: what its manifest says, read and checked."""
 
+from jobs.signed_heads import require_continued
 from optout.leaf import notices
 from optout.log.merkle import root
 from optout.log.note import parse as parse_note
@@ -20,8 +21,10 @@ def announce(registry: Registry, where: str) -> tuple[ReleaseNotice, int]:
     """Record a release by its manifest, once; returns the entry and its place.
 
     where: folder or URL of the release, or of its manifest.json. Raises SchemaError where it is no
-    manifest, RegistryError where it says it used a state that this registry never had.
+    manifest, RegistryError where it says it used a state that this registry never had, or
+    the database is older than what its log has signed.
     """
+    require_continued(registry)
     store = open_store(where.rstrip("/").removesuffix(f"/{MANIFEST_PATH}"))
     body = store.read(MANIFEST_PATH)
     manifest = parse_manifest(body)

@@ -16,6 +16,7 @@ from pathlib import Path
 from jobs.claimant_files import replace_private
 from jobs.list_files import log_key_path, read_signer, write_signer
 from jobs.publishing import require_key
+from jobs.signed_heads import require_continued
 from optout.entry import Random
 from optout.keys import SEED_BYTES, SigningKey
 from optout.log.note import SignerKey, VerifierKey, parse_verifier_key
@@ -110,10 +111,12 @@ def rotate(
     """Hand a log over to a new key, by an entry that the old one has signed.
 
     path: file of the old key, null for the usual place. new: file of the new one, which must not
-    exist; null for the place of the old one. Raises UsageError where the old key is not there.
+    exist; null for the place of the old one. Raises UsageError where the old key is not there,
+    RollbackError where the database is older than what its log has signed.
     """
     place = path or _usual(registry)
     old = named_signer(registry, place)
+    require_continued(registry)
     signer = SignerKey(old.name, random(SEED_BYTES))
     pending = new or own_file(place, signer.verifier)
     write_signer(signer, pending)  # first: a log whose key was lost could not go on

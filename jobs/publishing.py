@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from jobs import signed_heads
 from jobs.cosigning import ask
 from optout import snapshot, status
 from optout.log import checkpoint, cosignature, merkle, note, tiles
@@ -64,6 +65,7 @@ def publish(
     longer log or another one, or a witness knows one; what others cosigned is kept.
     """
     require_key(registry, key.verifier)
+    signed_heads.require_continued(registry)
     made = note_epoch(registry)
     head, body = sign_head(registry, key)
     leaves = registry.leaf_hashes(head.size)
@@ -107,9 +109,10 @@ def _epoch(view: LogView, tables_sha256: str, where: str, at: str) -> EpochNotic
 def sign_head(registry: Registry, key: SignerKey) -> tuple[Checkpoint, bytes]:
     """Return the log's head, signed, with the cosignatures that it has; kept in the database.
 
-    Raises RollbackError where the database has signed for a longer log, or another one of that
-    size, RegistryError where its entries are not those of its head: nothing is signed then.
+    Raises RollbackError where the log has signed for a longer state, or another one of that size,
+    RegistryError where its entries are not those of its head: nothing is signed then.
     """
+    signed_heads.require_continued(registry)
     newest = max((size for size, _ in registry.checkpoints()), default=0)  # first: a log grows
     origin, _ = registry.log_key()
     size, root = registry.head()
@@ -124,6 +127,7 @@ def sign_head(registry: Registry, key: SignerKey) -> tuple[Checkpoint, bytes]:
         )
     kept = dict(registry.checkpoints(size - 1)).get(size)
     body = kept if kept and _is_signed(kept, head, key.verifier) else checkpoint.sign(head, key)
+    signed_heads.keep(registry, body)
     registry.keep_checkpoint(size, body)
     return head, body
 

@@ -187,8 +187,7 @@ def _keep_fork(home: Path, one: Head, other: Head) -> Path:
 
 def _written(path: Path, body: bytes) -> Path:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
-    except OSError as e:
-        raise StorageError(f"expected to keep two states of a log in {path}: {e}") from e
+        replace_private(path, body)
+    except UsageError as e:
+        raise StorageError(f"expected to keep two states of a log: {e}") from e
     return path

@@ -18,6 +18,7 @@ from jobs.receipts import (
     write,
 )
 from jobs.registries import open_registry
+from jobs.signed_heads import require_continued
 from optout import receipt
 from optout.append import Recorded
 from optout.enrol import Other
@@ -93,8 +94,10 @@ def submit(order: Order, tools: Tools, rim: Rim) -> Submitted:
 def require_place(registry: Registry, files: ReceiptFiles | None) -> None:
     """Raise UsageError where a receipt could not be written: before anything is recorded.
 
-    files: where it will lie, null for a place that nothing else has.
+    files: where it will lie, null for a place that nothing else has. Raises RollbackError where
+    the database is older than what its log has signed.
     """
+    require_continued(registry)
     signer_at_hand(registry)
     if (own := policy_beside(registry.where)).exists():
         read_policy(own)

@@ -128,7 +128,7 @@ def test_every_step_of_a_rotation_may_fail(place, step, stop):
     taken = (step, stop) not in ((1, failed), (1, written), (2, failed))
     assert (key_of(place) != before) is taken
     if step > 1 and not taken:
-        assert [path.name for path in place.glob("*.log-key*")] == ["registry.db.log-key"]
+        assert not list(place.glob("registry.db.log-key.[0-9a-f]*"))
     with opened(place) as found:  # a build, which writes nothing, signs by the right key as well
         signer = signer_at_hand(found)
         assert signer is not None

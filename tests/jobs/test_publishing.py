@@ -248,7 +248,7 @@ def test_an_older_database_does_not_overwrite_what_was_published(place):
             found.append(draft(seed))
         publish(found, key, Policy(), store)
     before = dict(store.files)
-    for name in ("registry.db", "registry.db.keys"):
+    for name in ("registry.db", "registry.db.keys", "registry.db.log-key.signed"):
         (place / name).unlink()
     found, key = opened(place)
     with found:

@@ -1,22 +1,19 @@
-"""What breaks off while a registry publishes, announces or proves: the next run ends it."""
+"""What breaks off while a registry publishes or announces: the next run ends it."""
 
-import json
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
-from jobs import publishing, receipts
+from jobs import publishing
 from jobs.announcing import announce
-from jobs.cli import given, optout, registry
 from jobs.log_keys import first_signer, rotate, signer_of
 from jobs.publishing import note_epoch, publish, sign_head
 from optout import snapshot, status
-from optout.log import checkpoint, cosignature, merkle, note, proof
+from optout.log import checkpoint, cosignature, merkle, note
 from optout.log.checkpoint import Checkpoint
 from optout.log.note import COSIGNATURE, SignerKey
 from optout.log.policy import Log, Policy
@@ -26,16 +23,12 @@ from optout.registry import Registry
 from pipeline.manifest import MANIFEST_PATH, assemble, manifest_bytes
 from pipeline.storage import open_store
 from schemas.errors import (
-    ClaimError,
     FetchError,
     RegistryError,
     RollbackError,
-    StorageError,
-    UsageError,
 )
 from tests.fakes import FixedClock, MemoryStore
 from tests.independent import c2sp_check, forger
-from tests.jobs.commands import run
 from tests.optout.claims import draft, random_bytes
 from tests.pipeline import test_manifest as manifests
 
@@ -318,171 +311,3 @@ def test_a_release_whose_announcement_broke_off_is_announced_once(found, tmp_pat
     other = manifest_bytes(assemble(manifests.draft(title="another"), manifests.FILES))
     (tmp_path / MANIFEST_PATH).write_bytes(other)
     assert announce(found, str(tmp_path))[1] == 4
-
-
-# --- receipts
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    monkeypatch.setenv("RECUSE_REGISTRY", str(tmp_path / "home" / "registry.db"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr(given, "matcher_of", lambda _name: None)
-    run(registry.app, "init", "example.org/optouts")
-    return tmp_path / "home"
-
-
-SUBMIT = ("submit", "--artist", "Ada Example", "--host", "ada.example")
-
-
-def claim_in(place: Path, number: int = 0) -> str:
-    with Registry.open(str(place / "registry.db"), FixedClock()) as opened:
-        return opened.claims()[number].claim_id
-
-
-class BrokenOffError(Exception):
-    """What a test breaks a run off with."""
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("before", ["none", "older"])
-def test_writing_a_proof_may_fail_and_leaves_a_good_one(place, before, kind):
-    run(optout.app, *SUBMIT)
-    claim = claim_in(place)
-    files = receipts.files_at(place / "claimant" / f"{claim}.receipt.json")
-    older = files.proof.read_bytes()
-    if before == "none":
-        files.proof.unlink()
-    run(registry.app, "publish")
-    write = receipts.replace_private
-
-    def faulty(path: Path, body: bytes) -> None:
-        if kind == "written":
-            write(path, body)
-        raise BrokenOffError
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(receipts, "replace_private", faulty)
-        with pytest.raises(BrokenOffError):
-            run(optout.app, "receipt", claim)
-    if kind == "failed":
-        assert not files.proof.exists() if before == "none" else files.proof.read_bytes() == older
-    if files.proof.exists():
-        run(optout.app, "verify-receipt", files.proof)
-    run(optout.app, "receipt", claim)
-    run(optout.app, "verify-receipt", files.proof)
-    assert checkpoint.parse(proof.parse(files.proof.read_bytes()).checkpoint).size == 2
-
-
-def test_a_disk_that_is_full_leaves_the_proof_that_is_there(place):
-    run(optout.app, *SUBMIT)
-    claim = claim_in(place)
-    files = receipts.files_at(place / "claimant" / f"{claim}.receipt.json")
-    older = files.proof.read_bytes()
-    run(registry.app, "publish")
-
-    def full(*_args) -> None:
-        raise OSError(28, "No space left on device")
-
-    for name in ("write_bytes", "replace"):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Path, name, full)
-            if name == "write_bytes":
-                patch.setattr("os.fsync", full)
-            with pytest.raises(UsageError, match="No space left"):
-                run(optout.app, "receipt", claim)
-        assert files.proof.read_bytes() == older
-        assert not list(files.proof.parent.glob(".part*"))
-    run(optout.app, "receipt", claim)
-    assert files.proof.read_bytes() != older
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("step", [1, 2])
-def test_a_receipt_that_was_not_written_is_made_again(place, step, kind):
-    """The claim stands in the log by then; submitted again, it would stand there twice."""
-    write, done = receipts.write_private, []
-
-    def faulty(path: Path, body: bytes) -> None:
-        done.append(path)
-        if len(done) == step and kind == "failed":
-            raise StorageError("injected fault")
-        write(path, body)
-        if len(done) == step:
-            raise StorageError("injected fault")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(receipts, "write_private", faulty)
-        with pytest.raises(StorageError) as caught:
-            run(optout.app, *SUBMIT)
-    claim = claim_in(place)
-    (said,) = caught.value.__notes__
-    assert f"recuse optout receipt {claim}" in said
-    run(optout.app, "receipt", claim)
-    run(optout.app, "verify-receipt", place / "claimant" / f"{claim}.tlog-proof")
-
-
-def test_no_receipt_is_made_again_of_what_was_erased(place):
-    run(optout.app, *SUBMIT)
-    claim = claim_in(place)
-    (place / "claimant" / f"{claim}.receipt.json").unlink()
-    run(optout.app, "erase", claim, "--all", "--yes")
-    with pytest.raises(ClaimError, match="found it erased"):
-        run(optout.app, "receipt", claim)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_key_of_a_claim_that_may_be_recorded_is_kept(place, kind):
-    """Without it nobody could withdraw the claim."""
-    append = Registry.append
-
-    def faulty(registry_: Registry, *args):
-        if kind == "written":
-            append(registry_, *args)
-        raise RegistryError("injected fault")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Registry, "append", faulty)
-        with pytest.raises(RegistryError, match="injected") as caught:
-            run(optout.app, *SUBMIT)
-    keys = list((place / "claimant").glob("*.key"))
-    if kind == "failed":
-        assert not keys
-        return
-    claim = claim_in(place)
-    assert [path.stem for path in keys] == [claim]
-    assert claim in caught.value.__notes__[0]
-    run(optout.app, "receipt", claim)
-    run(optout.app, "withdraw", claim)
-
-
-def damaged(place: Path, what: str) -> Path:
-    path = {
-        "key": place / "registry.db.log-key",
-        "policy": place / "claimant" / "policy",
-        "receipt": place / "mine.receipt.json",
-        "proof": place / "mine.tlog-proof",
-    }[what]
-    path.write_text("rubbish")
-    return path
-
-
-@pytest.mark.parametrize("what", ["key", "policy", "receipt", "proof"])
-def test_nothing_is_recorded_where_the_receipt_could_not_be_written(place, what):
-    path = damaged(place, what)
-    with pytest.raises(UsageError, match=path.name):
-        run(optout.app, *SUBMIT, "--receipt", place / "mine.receipt.json")
-    with Registry.open(str(place / "registry.db"), FixedClock()) as opened:
-        assert opened.head()[0] == 0
-    assert path.read_text() == "rubbish"
-
-
-def test_what_else_is_called_policy_beside_a_receipt_is_left_alone(place):
-    folder = place / "insurance"
-    folder.mkdir()
-    (folder / "policy").write_text("Household contents, from January on.\n")
-    run(optout.app, *SUBMIT, "--receipt", folder / "mine.receipt.json")
-    run(optout.app, "receipt", claim_in(place), "--receipt", folder / "mine.receipt.json")
-    assert (folder / "policy").read_text().startswith("Household")
-    run(optout.app, "verify-receipt", folder / "mine.receipt.json")
-    assert json.loads((folder / "mine.receipt.json").read_text())["claim"] == claim_in(place)

@@ -48,6 +48,10 @@ class Kept:
         run(keeping.app, "announce", folder / "one", "--registry", self.db)
         self.publish()
 
+    def forget(self) -> None:
+        """Forget what was signed, as a registry that lies would."""
+        self.key.with_name(f"{self.key.name}.signed").unlink()
+
     def publish(self, policy: Path | None = None, to: Path | None = None) -> str:
         return run(keeping.app, "publish", "--registry", self.db, "--policy",
                    policy or self.policy, "--to", to or self.published)  # fmt: skip
@@ -121,6 +125,9 @@ def test_an_entry_that_was_dropped_is_missed_by_everybody(kept):
     forger.drop_from(kept.db, last_claim(kept))
     forger.append(kept.db, instead)
     forger.sign(kept.db, kept.key)
+    with pytest.raises(RollbackError, match="has signed"):  # whoever means no harm is stopped
+        kept.publish()
+    kept.forget()
     # who has a release that was made by the claim
     assert "there are two histories" in kept.wrong("two", "--registry", kept.db)
     # who has what was published before, with proof for everybody
@@ -144,6 +151,7 @@ def test_two_heads_of_one_size_are_proved_by_the_witness_and_the_audit(kept):
     size = len(entries(kept))
     forger.change(kept.db, size - 1, recorded_at="2027-01-01T00:00:00.000000Z")
     forger.sign(kept.db, kept.key)
+    kept.forget()
     assert "expected one history" in kept.wrong("one", "--registry", kept.db,
                                                 "--log", kept.published)  # fmt: skip
     with pytest.raises(RollbackError):
@@ -199,6 +207,7 @@ def test_a_log_that_does_not_continue_what_was_seen_is_refused(kept):
     assert kept.log_check("one", "--log", kept.published)[0] == 0
     size = len(entries(kept))
     forger.change(kept.db, size - 1, recorded_at="2027-01-01T00:00:00.000000Z")
+    kept.forget()
     run(keeping.app, "announce", kept.folder / "two", "--registry", kept.db)
     kept.publish(kept.unwitnessed, kept.folder / "elsewhere")
     assert "shows two histories" in kept.wrong("one", "--log", kept.folder / "elsewhere")
