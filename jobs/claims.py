@@ -177,7 +177,8 @@ def require_not_withdrawn(
             raise RegistryError(
                 f"expected a snapshot of {header.origin} that is in force in {where}, found the one"
                 f" at {header.size} entries, withdrawn since: it holds a claim that was erased."
-                f" Delete {where}: the same command then builds anew, by the claims as they are"
+                f" Delete {where}, and what there is of the release and its vault: the same command"
+                " then builds anew, by the claims as they are"
             )
 
 
