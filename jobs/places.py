@@ -20,10 +20,10 @@ def require_no_strangers(place: Store, known: re.Pattern[str]) -> None:
     known: RELEASE or VAULT of pipeline.layout.
     """
     if found := strangers(place.paths(""), known):
+        first = found[0] or "a file of that name"
         raise PlanError(
             f"expected {place.root} to be new, or to hold an unfinished release or its vault, found"
-            f" {len(found):,} files that are neither, such as {found[0] or 'that file itself'}; give"
-            " another --out"
+            f" {len(found):,} files that are neither, such as {first}; give another --out"
         )
 
 

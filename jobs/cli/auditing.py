@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 - commands import what they need, so that --help and others start at once
 # ruff: noqa: B006 - an option that may be repeated starts as an empty list, which nothing changes
 
+MOST_DAYS = 36_500
 COLOURS = {"verified": "green", "failed": "bold red", "needs": "yellow"}
 
 
@@ -80,6 +81,7 @@ def verify(
 
     if full and sample is not None:
         raise UsageError("expected --full or --sample, found both")
+    _require_given(snapshot, vault, max_age_days, matcher)
     place = release.rstrip("/")
     with _held(registry, log, snapshot, key, policy) as given:
         held = given(
@@ -102,6 +104,25 @@ def verify(
     code = audit.exit_code(report.checks, complete=require_complete)
     if code:
         raise typer.Exit(code)
+
+
+def _require_given(snapshots: list[str], vault: str, max_age_days: float, matcher: str) -> None:
+    """Raise UsageError for what cannot be used: else the release would be blamed for it."""
+    from optout.snapshot import HEADER_FILE
+    from pipeline.models import matcher_files
+    from pipeline.storage import open_store
+
+    if not 0 <= max_age_days <= MOST_DAYS:
+        raise UsageError(f"expected --max-age-days from 0 to {MOST_DAYS:,}, found {max_age_days:g}")
+    for place in snapshots:
+        if not open_store(place).exists(HEADER_FILE):
+            raise UsageError(
+                f"expected a list or snapshot in {place} (--snapshot), found no {HEADER_FILE}"
+            )
+    if vault and not open_store(vault.rstrip("/")).paths(""):
+        raise UsageError(f"expected a vault in {vault} (--vault), found no files")
+    if matcher:
+        matcher_files.shown_as(matcher)
 
 
 @contextmanager

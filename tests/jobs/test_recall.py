@@ -40,7 +40,8 @@ from pipeline.vault import (
     stated_by,
     vault_digest,
 )
-from schemas.errors import PlanError, ProofError, StorageError, UsageError
+from schemas.canonical import sha256_hex
+from schemas.errors import PlanError, ProofError, SchemaError, StorageError, UsageError
 from schemas.manifest import ListEntry, ModelEntry
 from schemas.snapshot import Honoured
 from schemas.tables import MATCHES, SNAPSHOT_CLAIMS, TRACED, from_rows
@@ -311,6 +312,34 @@ def test_strays_of_an_unfinished_recall_are_forgotten(built):
     rewrite(judged(old), to)
     assert not to.out.exists("samples/00099.parquet")
     assert not to.vault.exists("held/00099.parquet")
+
+
+def test_what_a_killed_recall_has_half_written_is_not_released(built, tmp_path):
+    old = publish(built, honoured(OLD_CLAIMS))
+    to = target(*(open_store(str(tmp_path / name)) for name in ("new", "new.vault")))
+    left = [tmp_path / "new" / "samples" / ".part-01", tmp_path / "new.vault" / ".part-02"]
+    for path in left:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"rows that must go")
+    rewrite(judged(old), to)
+    assert [path for path in left if path.exists()] == []
+
+
+def test_a_shard_without_rows_and_a_manifest_without_a_threshold_are_told(built):
+    old = publish(built, honoured(OLD_CLAIMS))
+    bare = old.manifest.model_copy(update={"thresholds": {}})
+    with pytest.raises(SchemaError, match="duplicate_similarity"):
+        judged(Published(replace(old.release, manifest=bare), old.vault))
+    path = f"samples/{old.release.names[0]}.parquet"
+    body = write_parquet(read_parquet(old.release.store.read(path)).slice(0, 0))
+    old.release.store.publish(path, body)
+    files = [
+        f.model_copy(update={"sha256": sha256_hex(body), "rows": 0}) if f.path == path else f
+        for f in old.manifest.files
+    ]
+    hollow = old.manifest.model_copy(update={"files": files})
+    with pytest.raises(SchemaError, match=f"expected rows in {path}, found none"):
+        judged(Published(replace(old.release, manifest=hollow), old.vault))
 
 
 # --- folders that are somebody's
