@@ -93,7 +93,7 @@ def newest(config: RegistryConfig, created: str = "") -> tuple[Member, ...]:
             members.append(Member("", taken))
     for one in config.subscribed:
         try:
-            signed = _read(open_list_store(one.location), one)
+            signed = _read(open_store(one.location), one)
             if created:
                 keep(seen_head(signed))
                 at = datetime.fromisoformat(created)
@@ -180,14 +180,6 @@ def require_not_withdrawn(
                 f" Delete {where}, and what there is of the release and its vault: the same command"
                 " then builds anew, by the claims as they are"
             )
-
-
-def open_list_store(location: str) -> Store:
-    """Return the store of a list. Raises UsageError for a place that nothing here can read."""
-    try:
-        return open_store(location)
-    except (ValueError, ImportError) as e:
-        raise UsageError(f"expected a folder or URL of a list, found {location!r}: {e}") from e
 
 
 @lru_cache(maxsize=4)

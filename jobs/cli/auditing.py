@@ -137,18 +137,18 @@ def _held(
     from functools import partial
 
     from jobs.checks.held import Held
-    from jobs.claims import open_list_store
     from jobs.held_logs import of_registry, of_store
     from jobs.receipts import read_policy
     from jobs.seen import keep_fork
     from optout.log.note import parse_verifier_key
+    from pipeline.storage import open_store
 
     trusted = read_policy(policy) if policy else None
     if logs and trusted is None:
         raise UsageError("expected a policy file (--policy) that says whose key signs for --log")
     with ExitStack() as stack:
         found: list[Registry] = [stack.enter_context(opened(place)) for place in registries]
-        published = [partial(of_store, open_list_store(at), trusted) for at in logs if trusted]
+        published = [partial(of_store, open_store(at), trusted) for at in logs if trusted]
         yield partial(
             Held,
             keys=tuple(parse_verifier_key(text) for text in keys),
@@ -156,7 +156,7 @@ def _held(
             registries=tuple(found),
             logs=(*(partial(of_registry, one) for one in found), *published),
             keep_fork=lambda proof, origin: str(keep_fork(proof, origin)),
-            snapshots=tuple(open_list_store(place) for place in snapshots),
+            snapshots=tuple(open_store(place) for place in snapshots),
         )
 
 

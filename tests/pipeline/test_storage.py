@@ -96,6 +96,7 @@ def test_what_a_killed_process_has_left_is_told_apart(tmp_path):
     assert unfinished(open_store("memory://nothing")) == []
 
 
-def test_a_url_that_nothing_opens_is_a_usage_error():
+@pytest.mark.parametrize("place", ["nosuch://place", "s4://x/y", "nonsense::x"])
+def test_a_url_that_nothing_opens_is_a_usage_error(place):
     with pytest.raises(UsageError, match="expected a folder or a URL that can be opened here"):
-        open_store("nosuch://place")
+        open_store(place)
