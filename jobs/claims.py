@@ -93,7 +93,7 @@ def newest(config: RegistryConfig, created: str = "") -> tuple[Member, ...]:
             members.append(Member("", taken))
     for one in config.subscribed:
         try:
-            signed = _read(open_list_store(one.location), one)
+            signed = _read(open_store(one.location), one)
             if created:
                 keep(seen_head(signed))
                 at = datetime.fromisoformat(created)
@@ -177,16 +177,9 @@ def require_not_withdrawn(
             raise RegistryError(
                 f"expected a snapshot of {header.origin} that is in force in {where}, found the one"
                 f" at {header.size} entries, withdrawn since: it holds a claim that was erased."
-                f" Delete {where}: the same command then builds anew, by the claims as they are"
+                f" Delete {where}, and what there is of the release and its vault: the same command"
+                " then builds anew, by the claims as they are"
             )
-
-
-def open_list_store(location: str) -> Store:
-    """Return the store of a list. Raises UsageError for a place that nothing here can read."""
-    try:
-        return open_store(location)
-    except (ValueError, ImportError) as e:
-        raise UsageError(f"expected a folder or URL of a list, found {location!r}: {e}") from e
 
 
 @lru_cache(maxsize=4)

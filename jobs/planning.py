@@ -8,11 +8,13 @@ from typing import Any
 
 from jobs.claims import newest, pin, require_comparable, require_usable
 from jobs.context import PLAN_PATH, SECRET_PATH
+from jobs.places import require_no_strangers
 from jobs.readmission import is_vault, let_in
 from optout.signals.declarations import parse as parse_declarations
 from pipeline.clock import clock_from_environment
 from pipeline.filters import check
 from pipeline.image.resize import require_encodable
+from pipeline.layout import VAULT
 from pipeline.manifest import MANIFEST_PATH, read_manifest
 from pipeline.plan import ModelChoice, Plan, require_same, units
 from pipeline.slim import sample_names
@@ -68,6 +70,7 @@ def finished_release(job: Job) -> Manifest | None:
                 f"expected {job.out} to be empty or begun by this build, found other files; "
                 "give another --out"
             )
+        require_no_strangers(open_store(job.vault, private=True), VAULT)
         return None
     manifest = read_manifest(out)
     if kept is None or manifest.plan != kept.identity_digest():

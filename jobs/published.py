@@ -16,6 +16,7 @@ from pipeline.manifest import MANIFEST_PATH
 from pipeline.reread import Reread, extra_fields, of_samples, of_vaulted, samples_of
 from pipeline.shard import read_parquet
 from schemas.canonical import sha256_hex
+from schemas.errors import SchemaError
 from schemas.manifest import Manifest
 
 
@@ -55,6 +56,14 @@ class Published:
         """Fingerprint of the model by which its rows were compared with claims, "" for none."""
         return self.release.matcher.fingerprint if self.release.matcher else ""
 
+    @property
+    def duplicate_similarity(self) -> float:
+        """The similarity from which its rows are copies of each other. Raises SchemaError."""
+        found = self.manifest.thresholds.get("duplicate_similarity")
+        if found is None:
+            raise SchemaError("expected duplicate_similarity among the manifest's thresholds")
+        return found
+
     @cached_property
     def shards(self) -> int:
         """The number of its uid shards."""
@@ -91,8 +100,15 @@ class Published:
         return read_parquet(checked(self.release.store, self.release.files, path))
 
     def rows(self, name: str) -> Rows:
-        """Return the rows of a part. Raises ProofError for a file other than the manifest names."""
+        """Return the rows of a part.
+
+        Raises ProofError for a file other than the manifest names, SchemaError for one without
+        rows, which no build writes.
+        """
         samples = samples_of(self.release.plain(name), self.extra)
+        if not samples.num_rows or not self.shards:
+            what = "rows" if self.shards else "a ledger beside it, and rows"
+            raise SchemaError(f"expected {what} in samples/{name}.parquet, found none")
         vectors = self.vectors(name, samples)
         (shard,) = shard_of(samples["uid"][:1], self.shards).to_pylist()
         reread = of_samples(samples, vectors, self.url_keys(shard))

@@ -136,7 +136,7 @@ def judge(
         [*parts.values(), *beside.values()],
         old.vault.edges if old.vault else None,
         means,
-        old.manifest.thresholds["duplicate_similarity"],
+        old.duplicate_similarity,
         claims.safe,
     )
     lacking = Lacking(no_vectors, no_hashes, cohort_lacks, old.vault is None)

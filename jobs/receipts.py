@@ -231,6 +231,17 @@ def read(files: ReceiptFiles) -> tuple[Receipt, proofs.LogProof]:
         raise ProofError(f"{files.proof}: {e}") from e
 
 
+def read_fitting(files: ReceiptFiles) -> Receipt:
+    """Return what a receipt is about: parts as its entry commits to them, entry as in its proof.
+
+    Who signs the log is for a policy to say, and is not asked. Raises UsageError, ProofError.
+    """
+    made, shown = read(files)
+    receipt.check(made)
+    receipt.check_place(made, shown)
+    return made
+
+
 def read_opened(files: ReceiptFiles) -> Receipt:
     """Return what a receipt's proof is about, unverified. Raises UsageError, ProofError."""
     return receipt.parse(_body(files.opened), str(files.opened))

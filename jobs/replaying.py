@@ -154,7 +154,7 @@ def _judged(old: Published, means: Means, absent: Absent) -> tuple[int, list[str
     released = [recall.find(one.reread, means, one.originals) for one in parts]
     vault = old.vault
     found = [*released, *(_beside(vault, means) if vault else ())]
-    threshold = old.manifest.thresholds["duplicate_similarity"]
+    threshold = old.duplicate_similarity
     again = recall.decide_again(found, vault.edges if vault else None, means, threshold).decided
     vaulted = vault.each_vaulted() if vault else ()
     if old.manifest.recalled is not None:  # what its parent had left out, a recall never judged

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.audit import checked
+from jobs.places import require_apart, require_no_strangers
+from jobs.published import Published
 from jobs.recall import Judged
 from jobs.rewriting import (
     Target,
@@ -23,10 +25,17 @@ from jobs.rewriting import (
     publish,
     write_shard,
 )
-from jobs.sealing import REPORT_PATH, REVIEW_PATH, forget_strays, sign_release, used
+from jobs.sealing import (
+    REPORT_PATH,
+    REVIEW_PATH,
+    forget_strays,
+    sign_release,
+    used,
+)
 from optout.log.sparse import SparseMap, Subtree, joined
 from optout.signed_file import SUFFIX, sign_file
 from pipeline.identify import shard_of
+from pipeline.layout import RELEASE, VAULT
 from pipeline.likeness import measured_styles
 from pipeline.manifest import MANIFEST_PATH, assemble, manifest_bytes, read_manifest
 from pipeline.plan import units
@@ -99,6 +108,18 @@ def finished(judged: Judged, out: Store) -> Manifest | None:
     return found
 
 
+def require_place(old: Published, out: Store, vault: Store) -> None:
+    """Raise unless a new release and its vault may be written there.
+
+    Raises PlanError where either folder holds what is no file of a release or a vault, UsageError
+    where either lies in the old release or its vault: what is there is theirs.
+    """
+    theirs = [old.release.store, *([old.vault.store] if old.vault else [])]
+    require_apart((out, vault), theirs)
+    require_no_strangers(out, RELEASE)
+    require_no_strangers(vault, VAULT)
+
+
 @dataclass(frozen=True, slots=True)
 class Rewritten:
     """What was written. touched: names of the parts that are not what they were."""
@@ -111,9 +132,10 @@ def rewrite(judged: Judged, target: Target, told: Told = lambda _done, _all: Non
     """Write the release without what the claims deny, and its vault.
 
     Raises StorageError where a file cannot be written: then there is no new release, and the same
-    once more finishes it.
+    once more finishes it; others as `require_place`, before anything is written.
     """
     old, done = judged.old, Written()
+    require_place(old, target.out, target.vault)
     shown = chosen_pictures(judged)
     for shard in range(old.shards):
         write_shard(judged, target, shard, shown, done)

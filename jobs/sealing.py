@@ -39,7 +39,7 @@ from pipeline.report.gallery import PICTURES, thin
 from pipeline.report.pages import ReportFacts, render_report, render_review
 from pipeline.report.tally import Tally, merge
 from pipeline.shard import write_parquet
-from pipeline.storage import open_store
+from pipeline.storage import open_store, unfinished
 from pipeline.stored_likeness import STYLES_PATH
 from pipeline.vault import (
     CLAIMS_PATH,
@@ -303,8 +303,11 @@ def sign_release(out: Store, body: bytes, key: SignerKey) -> None:
 
 
 def forget_strays(store: Store, known: set[str]) -> None:
-    """Delete files of an earlier, unfinished decision, so that no release holds what it dropped."""
-    for path in store.paths(""):
+    """Delete files of an earlier, unfinished decision, so that no release holds what it dropped.
+
+    Halves of files too, which a process that was killed has left.
+    """
+    for path in [*store.paths(""), *unfinished(store)]:
         if path not in known:
             store.delete(path)
 

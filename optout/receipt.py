@@ -126,6 +126,15 @@ def check(receipt: Receipt) -> None:
         raise ProofError(f"receipt of {receipt.claim} does not hold: {e}") from e
 
 
+def check_place(receipt: Receipt, shown: LogProof) -> None:
+    """Raise ProofError unless a proof is that of the receipt's entry, by number and log."""
+    if shown.index != receipt.seq:
+        raise ProofError(f"expected the proof of entry {receipt.seq}, found that of {shown.index}")
+    origin = checkpoint.parse(shown.checkpoint).origin
+    if origin != receipt.origin:
+        raise ProofError(f"expected a proof of the log {receipt.origin}, found one of {origin}")
+
+
 def verify(receipt: Receipt, shown: LogProof, policy: Policy) -> Held:
     """Return what a receipt proves by a policy.
 
@@ -133,13 +142,7 @@ def verify(receipt: Receipt, shown: LogProof, policy: Policy) -> Held:
     at the place that the receipt names. An unmet quorum is told, not raised.
     """
     check(receipt)
-    if shown.index != receipt.seq:
-        raise ProofError(f"expected the proof of entry {receipt.seq}, found that of {shown.index}")
+    check_place(receipt, shown)
     leaf = receipt.entry.leaf()
     read_leaf(leaf, "the receipt")
-    found = proof.verify(leaf, shown, policy)
-    if found.checkpoint.origin != receipt.origin:
-        raise ProofError(
-            f"expected a proof of the log {receipt.origin}, found one of {found.checkpoint.origin}"
-        )
-    return Held(receipt, found)
+    return Held(receipt, proof.verify(leaf, shown, policy))

@@ -7,7 +7,6 @@ not be looked at counts as verified.
 
 import json
 import random
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +20,7 @@ from optout.keypoints import agreeing, both_ways, unpack
 from optout.match import PDQ_MIN_QUALITY
 from optout.urls import canonical_url, host_of
 from pipeline.formats.rows import MAX_KEPT_URL
+from pipeline.layout import BESIDE_SAMPLES
 from pipeline.shard import IMAGE_COLUMN
 from pipeline.tars import told_beside
 from pipeline.vault import commitment
@@ -49,10 +49,6 @@ MANY_POINTS, LEAST_POINTS = 20, 4
 """A stored image with so many key points agrees with the stored ones in so many; seen among 1,023
 such: 6 at least, 11 in all but 5."""
 SHOWN = 5
-_BESIDE_SAMPLES = re.compile(
-    r"ledger/\d+\.parquet|evidence/([0-9a-f]{64}|index\.parquet)|report\.html|retractions\.parquet"
-)
-"""What a release has beside rows and their vectors (docs/release.md)."""
 
 Pdq = Callable[[bytes], tuple[bytes, int]]
 """Hash and quality of an image. Raises ImageError."""
@@ -162,7 +158,7 @@ def layout_faults(paths: Iterable[str], form: str) -> list[str]:
     ends = (".parquet", ".tar", "_stats.json") if form == "webdataset" else (".parquet",)
     expected = {part + end for part in parts for end in ends}
     vectors = {f"embeddings/{part.removeprefix('samples/')}.parquet" for part in parts}
-    elsewhere = {p for p in found - samples - vectors if not _BESIDE_SAMPLES.fullmatch(p)}
+    elsewhere = {p for p in found - samples - vectors if not BESIDE_SAMPLES.fullmatch(p)}
     return [
         *(f"{path} belongs to no part of samples" for path in sorted(samples - expected)),
         *(f"expected {path}, found none" for path in sorted(expected - samples)),

@@ -132,7 +132,7 @@ def _verify_row(one: Opened, claim: str, root: bytes, size: int) -> None:
     try:
         same = commitment(row) == one.commitment
         hashes = [bytes.fromhex(node) for node in one.proof]
-    except ValueError as e:
+    except (ValueError, TypeError) as e:  # a salt that is no text
         raise ProofError(f"expected the opening of row {uid}: {e}") from e
     if not same:
         raise ProofError(f"expected row {uid} to open its commitment, found another row")

@@ -14,18 +14,26 @@ from pathlib import Path
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from schemas.errors import StorageError
+from schemas.errors import StorageError, UsageError
 from schemas.ports import Store
 
 PRIVATE_DIR = 0o700
+PART = ".part-"
+"""How the name of a file begins that is not whole yet."""
 
 
 def open_store(root: str, *, private: bool = False) -> "FolderStore":
     """Return the store under a folder or fsspec URL; nothing is created until something is written.
 
     private: the folder is made readable by its owner alone, where the backend has such a notion.
+    Raises UsageError for a URL that nothing here can open.
     """
-    filesystem, path = fsspec.core.url_to_fs(root)
+    try:
+        filesystem, path = fsspec.core.url_to_fs(root)
+    except (ValueError, ImportError) as e:
+        raise UsageError(
+            f"expected a folder or a URL that can be opened here, found {root!r}: {e}"
+        ) from e
     return FolderStore(filesystem, path.rstrip("/"), root, private=private)
 
 
@@ -39,6 +47,17 @@ def read_anywhere(path: str) -> bytes:
     return body
 
 
+def unfinished(store: Store) -> list[str]:
+    """Return the files of a local folder that a killed process has begun to write, and no more.
+
+    They can hold rows that the finished release does not.
+    """
+    if not isinstance(store, FolderStore) or (folder := store.local_path("")) is None:
+        return []
+    found = folder.rglob(f"{PART}*")
+    return sorted(one.relative_to(folder).as_posix() for one in found if one.is_file())
+
+
 def link(source: Store, target: Store, path: str) -> None:
     """Make `path` of one store the same file on the disk as that of another, bytes shared.
 
@@ -48,7 +67,7 @@ def link(source: Store, target: Store, path: str) -> None:
     old, new = _local_path(source, path), _local_path(target, path)
     try:
         new.parent.mkdir(parents=True, exist_ok=True)
-        beside = new.parent / f".part-{secrets.token_hex(8)}"
+        beside = new.parent / f"{PART}{secrets.token_hex(8)}"
         os.link(old, beside)
         beside.replace(new)
         beside.unlink(missing_ok=True)  # a rename onto another link of the same file does nothing
@@ -139,7 +158,7 @@ class FolderStore:
         except OSError as e:
             raise StorageError(f"could not list {start}: {e}") from e
         skip = len(self._path) + 1
-        return sorted(p[skip:] for p in found if not Path(p).name.startswith(".part-"))
+        return sorted(p[skip:] for p in found if not Path(p).name.startswith(PART))
 
     def size_bytes(self, path: str) -> int:
         try:
@@ -167,7 +186,7 @@ class FolderStore:
             Path(self._path).mkdir(mode=PRIVATE_DIR, parents=True, exist_ok=True)
             Path(self._path).chmod(PRIVATE_DIR)
         folder.mkdir(parents=True, exist_ok=True)
-        beside = folder / f".part-{secrets.token_hex(8)}"
+        beside = folder / f"{PART}{secrets.token_hex(8)}"
         try:
             with beside.open("xb") as f:
                 f.write(body)

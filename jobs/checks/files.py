@@ -17,6 +17,7 @@ from pipeline.audit import Check, Name, failed, judged, needs, verified
 from pipeline.manifest import MANIFEST_KIND, MANIFEST_PATH
 from pipeline.retracted import KIND as RETRACTIONS_KIND
 from pipeline.rewrite import RETRACTIONS_PATH
+from pipeline.storage import unfinished
 from pipeline.tars import members
 from schemas.errors import ProofError, StorageError
 from schemas.ports import Store
@@ -48,7 +49,8 @@ def files(release: Release, told: Told) -> Check:
     wrong = []
     known, form = release.files, release.config.output.format
     own = {MANIFEST_PATH, f"{MANIFEST_PATH}{SUFFIX}", f"{RETRACTIONS_PATH}{SUFFIX}"}
-    strays = sorted(set(release.store.paths("")) - known.keys() - own)
+    there = {*release.store.paths(""), *unfinished(release.store)}
+    strays = sorted(there - known.keys() - own)
     wrong += [f"{path} is not named in the manifest" for path in strays]
     for number, path in enumerate(sorted(known), 1):
         try:

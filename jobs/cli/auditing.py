@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 - commands import what they need, so that --help and others start at once
 # ruff: noqa: B006 - an option that may be repeated starts as an empty list, which nothing changes
 
+MOST_DAYS = 36_500
 COLOURS = {"verified": "green", "failed": "bold red", "needs": "yellow"}
 
 
@@ -80,6 +81,7 @@ def verify(
 
     if full and sample is not None:
         raise UsageError("expected --full or --sample, found both")
+    _require_given(snapshot, vault, max_age_days, matcher)
     place = release.rstrip("/")
     with _held(registry, log, snapshot, key, policy) as given:
         held = given(
@@ -104,6 +106,25 @@ def verify(
         raise typer.Exit(code)
 
 
+def _require_given(snapshots: list[str], vault: str, max_age_days: float, matcher: str) -> None:
+    """Raise UsageError for what cannot be used: else the release would be blamed for it."""
+    from optout.snapshot import HEADER_FILE
+    from pipeline.models import matcher_files
+    from pipeline.storage import open_store
+
+    if not 0 <= max_age_days <= MOST_DAYS:
+        raise UsageError(f"expected --max-age-days from 0 to {MOST_DAYS:,}, found {max_age_days:g}")
+    for place in snapshots:
+        if not open_store(place).exists(HEADER_FILE):
+            raise UsageError(
+                f"expected a list or snapshot in {place} (--snapshot), found no {HEADER_FILE}"
+            )
+    if vault and not open_store(vault.rstrip("/")).paths(""):
+        raise UsageError(f"expected a vault in {vault} (--vault), found no files")
+    if matcher:
+        matcher_files.shown_as(matcher)
+
+
 @contextmanager
 def _held(
     registries: list[str],
@@ -116,18 +137,18 @@ def _held(
     from functools import partial
 
     from jobs.checks.held import Held
-    from jobs.claims import open_list_store
     from jobs.held_logs import of_registry, of_store
     from jobs.receipts import read_policy
     from jobs.seen import keep_fork
     from optout.log.note import parse_verifier_key
+    from pipeline.storage import open_store
 
     trusted = read_policy(policy) if policy else None
     if logs and trusted is None:
         raise UsageError("expected a policy file (--policy) that says whose key signs for --log")
     with ExitStack() as stack:
         found: list[Registry] = [stack.enter_context(opened(place)) for place in registries]
-        published = [partial(of_store, open_list_store(at), trusted) for at in logs if trusted]
+        published = [partial(of_store, open_store(at), trusted) for at in logs if trusted]
         yield partial(
             Held,
             keys=tuple(parse_verifier_key(text) for text in keys),
@@ -135,7 +156,7 @@ def _held(
             registries=tuple(found),
             logs=(*(partial(of_registry, one) for one in found), *published),
             keep_fork=lambda proof, origin: str(keep_fork(proof, origin)),
-            snapshots=tuple(open_list_store(place) for place in snapshots),
+            snapshots=tuple(open_store(place) for place in snapshots),
         )
 
 

@@ -56,7 +56,7 @@ def delta(
 
     if out is not None and not vault:
         raise UsageError("expected --vault for --out: what was left out, the vault alone opens")
-    held, _ = receipts.read(receipts.files_at(receipt))
+    held = receipts.read_fitting(receipts.files_at(receipt))
     found = row_audit.claim_delta(release.rstrip("/"), held, vault.rstrip("/"))
     say(life_words.delta(found))
     if found.opened is not None:
@@ -82,7 +82,7 @@ def verify_delta(
     from pipeline.manifest import parse_manifest
     from pipeline.storage import read_anywhere
 
-    held, _ = receipts.read(receipts.files_at(receipt))
+    held = receipts.read_fitting(receipts.files_at(receipt))
     body = read_anywhere(manifest)
     said = parse_manifest(body)
     try:

@@ -47,7 +47,6 @@ def import_(
     Refused are a list that the key has not signed, one that is not what was signed, and one that
     is older than the copy held, or shows another history.
     """
-    from jobs.claims import open_list_store
     from jobs.cli import list_words
     from jobs.list_files import lists_folder
     from jobs.signed_lists import import_list
@@ -57,7 +56,7 @@ def import_(
 
     home = to.rstrip("/") or str(lists_folder())
     verifier = parse_verifier_key(key)
-    kept = import_list(open_list_store(source), verifier, open_store(home, private=True))
+    kept = import_list(open_store(source), verifier, open_store(home, private=True))
     out = console()
     out.print(list_words.summary(kept.found, clock_from_environment().now_us()))
     say(list_words.kept(kept, f"{home}/{kept.folder}"))

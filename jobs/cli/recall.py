@@ -69,7 +69,7 @@ def recall(
     from jobs.planning import created_now
     from jobs.progress import told as told_on_terminal
     from jobs.recall import Claims, claims_now, judge, registry_of, require_judged
-    from jobs.resealing import finished, rewrite
+    from jobs.resealing import finished, require_place, rewrite
     from jobs.rewriting import Target
     from pipeline.storage import open_store
     from pipeline.vault import SECRET_PATH, vault_of
@@ -78,6 +78,7 @@ def recall(
     if not place or not to or place == to:
         raise UsageError("expected RELEASE and another folder for --out, found an empty one or one")
     old = _old(place, vault.rstrip("/"))
+    require_place(old, open_store(to), open_store(vault_of(to), private=True))
     named = [_list(text) for text in lists or ()]
     config = registry_of(old.release, registry, named, trust_local=trust_local)
     created = created_now()

@@ -64,6 +64,13 @@ def test_output_folder_of_something_else_is_left_alone(tmp_path, urls):
     assert (tmp_path / "out" / "thesis.txt").read_text() == "mine"
 
 
+def test_vault_folder_of_something_else_is_left_alone(tmp_path, urls):
+    (tmp_path / "out.vault").mkdir()
+    (tmp_path / "out.vault" / "thesis.txt").write_text("mine")
+    assert refused(build(urls, tmp_path / "out"), "out.vault", "such as thesis.txt") == 1
+    assert (tmp_path / "out.vault" / "thesis.txt").read_text() == "mine"
+
+
 def test_public_hosts_are_not_asked_without_a_contact(tmp_path):
     pq.write_table(
         pa.table({"url": ["https://example.org/1.jpg"], "caption": ["x"]}), tmp_path / "u.parquet"

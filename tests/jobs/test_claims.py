@@ -10,7 +10,6 @@ from jobs.claims import (
     Member,
     honoured_at,
     newest,
-    open_list_store,
     pin,
     pinned_at,
     require_comparable,
@@ -243,9 +242,3 @@ def test_lists_and_registries_only_move_forward(lists):
 def test_lists_that_cannot_be_asked_for_are_usage_errors(lists, change):
     with pytest.raises(UsageError):
         require_usable(config(lists[0] | change))
-
-
-@pytest.mark.parametrize("place", ["s4://x/y", "nonsense::x"])
-def test_a_place_that_nothing_can_read_is_a_usage_error(place):
-    with pytest.raises(UsageError, match="folder or URL"):
-        open_list_store(place)

@@ -18,6 +18,7 @@ from jobs.vaults import Vault, open_vault
 from optout.log.note import SignerKey
 from pipeline.held import read_whole
 from pipeline.identify import shard_of
+from pipeline.layout import RELEASE, VAULT, strangers
 from pipeline.likeness import measured_styles
 from pipeline.manifest import MANIFEST_PATH, assemble, manifest_bytes, read_manifest, row_counts
 from pipeline.release import File, Form, name_of, plan_parts, release_shard, released_sizes
@@ -39,7 +40,8 @@ from pipeline.vault import (
     stated_by,
     vault_digest,
 )
-from schemas.errors import PlanError, ProofError, StorageError, UsageError
+from schemas.canonical import sha256_hex
+from schemas.errors import PlanError, ProofError, SchemaError, StorageError, UsageError
 from schemas.manifest import ListEntry, ModelEntry
 from schemas.snapshot import Honoured
 from schemas.tables import MATCHES, SNAPSHOT_CLAIMS, TRACED, from_rows
@@ -312,6 +314,83 @@ def test_strays_of_an_unfinished_recall_are_forgotten(built):
     assert not to.vault.exists("held/00099.parquet")
 
 
+def test_what_a_killed_recall_has_half_written_is_not_released(built, tmp_path):
+    old = publish(built, honoured(OLD_CLAIMS))
+    to = target(*(open_store(str(tmp_path / name)) for name in ("new", "new.vault")))
+    left = [tmp_path / "new" / "samples" / ".part-01", tmp_path / "new.vault" / ".part-02"]
+    for path in left:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"rows that must go")
+    rewrite(judged(old), to)
+    assert [path for path in left if path.exists()] == []
+
+
+def test_a_shard_without_rows_and_a_manifest_without_a_threshold_are_told(built):
+    old = publish(built, honoured(OLD_CLAIMS))
+    bare = old.manifest.model_copy(update={"thresholds": {}})
+    with pytest.raises(SchemaError, match="duplicate_similarity"):
+        judged(Published(replace(old.release, manifest=bare), old.vault))
+    path = f"samples/{old.release.names[0]}.parquet"
+    body = write_parquet(read_parquet(old.release.store.read(path)).slice(0, 0))
+    old.release.store.publish(path, body)
+    files = [
+        f.model_copy(update={"sha256": sha256_hex(body), "rows": 0}) if f.path == path else f
+        for f in old.manifest.files
+    ]
+    hollow = old.manifest.model_copy(update={"files": files})
+    with pytest.raises(SchemaError, match=f"expected rows in {path}, found none"):
+        judged(Published(replace(old.release, manifest=hollow), old.vault))
+
+
+# --- folders that are somebody's
+
+
+@pytest.mark.parametrize("form", ["parquet", "webdataset", "urls"])
+def test_every_file_of_a_release_and_its_vault_is_known(built, form):
+    old = publish(built, honoured(OLD_CLAIMS), form)
+    to = target()
+    rewrite(judged(old), to)
+    for stores in ((old.release.store, old.vault.store), (to.out, to.vault)):
+        for store, known in zip(stores, (RELEASE, VAULT), strict=True):
+            assert strangers(store.paths(""), known) == []
+    assert strangers(["letter.txt", "one/manifest.json", "samples/x.parquet"], RELEASE)
+    assert strangers(["rows/00000.parquet", "secret"], RELEASE) == ["rows/00000.parquet", "secret"]
+    assert strangers(["samples/00000.parquet", "manifest.json"], VAULT)
+
+
+@pytest.mark.parametrize("where", ["out", "vault"])
+def test_a_folder_with_files_of_somebody_is_left_as_it_is(built, where):
+    """What is no file of the new release would be deleted as a stray."""
+    old = publish(built, honoured(OLD_CLAIMS))
+    mine = MemoryStore("memory://mine", files={"letter.txt": b"dear", "a/b.txt": b"c"})
+    to = target(**{where: mine})
+    with pytest.raises(PlanError, match=r"found 2 files that are neither, such as a/b\.txt"):
+        rewrite(judged(old), to)
+    assert mine.files == {"letter.txt": b"dear", "a/b.txt": b"c"}
+    assert not to.out.exists(MANIFEST_PATH)
+
+
+@pytest.mark.parametrize("out", ["old", "old/new", "old.vault", "old.vault/new", "link/new"])
+def test_a_release_is_not_written_into_the_old_one(built, tmp_path, out):
+    old = on_disk(publish(built, honoured(OLD_CLAIMS)), tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "old")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    stores = (open_store(str(tmp_path / out)), open_store(str(tmp_path / f"{out}.new.vault")))
+    with pytest.raises(UsageError, match="apart from"):
+        rewrite(judged(old), target(*stores))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def on_disk(memory: Published, place: Path) -> Published:
+    for name, files in (("old", memory.release.store.files),
+                        ("old.vault", memory.vault.store.files)):  # fmt: skip
+        for path, body in files.items():
+            (place / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (place / name / path).write_bytes(body)
+    opened = open_release(open_store(str(place / "old")))
+    return Published(opened, open_vault(str(place / "old.vault"), opened.manifest))
+
+
 # --- files of another release, and links
 
 
@@ -325,13 +404,7 @@ def test_a_release_that_was_tampered_with_is_refused(built):
 
 def test_links_share_bytes_and_copies_do_not(built, tmp_path):
     memory = publish(built, honoured(OLD_CLAIMS))
-    for place, files in (("old", memory.release.store.files),
-                         ("old.vault", memory.vault.store.files)):  # fmt: skip
-        for path, body in files.items():
-            (tmp_path / place / path).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / place / path).write_bytes(body)
-    opened = open_release(open_store(str(tmp_path / "old")))
-    old = Published(opened, open_vault(str(tmp_path / "old.vault"), opened.manifest))
+    old = on_disk(memory, tmp_path)
     found = judged(old, OLD_CLAIMS, url=one_url(old))
     for name, link in (("linked", True), ("copied", False)):
         for _ in range(2):  # once more after a crash before the manifest

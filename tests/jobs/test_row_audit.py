@@ -104,6 +104,30 @@ def test_what_changed_adds_up_and_names_the_claim(place):
     assert (back["added"], back["removed"]) == (1, 0)
 
 
+RECEIPT_LIES = {
+    "a work less": lambda said: said["parts"]["match"]["works"].clear(),
+    "no works at all": lambda said: said["parts"]["match"].update(works=None),
+    "another code": lambda said: said["parts"]["match"]["works"][0].update(pdq=["0" * 64]),
+    "a later entry": lambda said: said.update(seq=10**6),
+    "another log": lambda said: said.update(origin="other.example"),
+}
+
+
+@pytest.mark.parametrize("lie", RECEIPT_LIES)
+def test_a_receipt_that_was_changed_is_not_taken_for_the_claim(place, tmp_path, lie):
+    """With a work less, a release that has the work inside would be said to have none."""
+    said = json.loads((place / "Berthold.receipt.json").read_text())
+    RECEIPT_LIES[lie](said)
+    shutil.copy(place / "Berthold.tlog-proof", tmp_path / "b.tlog-proof")
+    (tmp_path / "b.receipt.json").write_text(json.dumps(said))
+    receipt = ("--receipt", tmp_path / "b.tlog-proof")
+    with pytest.raises(ProofError):
+        run("delta", place / "one", *receipt)
+    with pytest.raises(ProofError):
+        run("verify-delta", place / "urls.jsonl", *receipt,
+            "--manifest", place / "one" / "manifest.json")  # fmt: skip
+
+
 def test_an_announced_release_shows_in_the_status_of_its_claims(place, tmp_path):
     where = tmp_path / "registry.db"
     for suffix in ("", ".keys", ".log-key"):

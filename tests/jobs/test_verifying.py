@@ -22,6 +22,7 @@ from jobs.cli import audit, optout
 from jobs.list_files import read_signer
 from pipeline.audit import EXIT_CODES, INCOMPLETE, Name
 from pipeline.image.canonical import CanonicalHasher
+from schemas.errors import UsageError
 from tests.e2e.builds import rows_in
 from tests.independent.liar import Lie, vkey
 from tests.jobs.auditing import OWN, RUNNER, changed, run, statuses, told
@@ -132,6 +133,11 @@ def swapped(lie: Lie) -> None:
 
 def stray(lie: Lie) -> None:
     (lie.place / "samples" / "00009.parquet").write_bytes(b"PAR1")
+
+
+def unfinished(lie: Lie) -> None:
+    """What a build that was killed has left beside its shards."""
+    (lie.place / "samples" / ".part-0123456789abcdef").write_bytes(b"PAR1")
 
 
 def hidden(lie: Lie) -> None:
@@ -359,6 +365,7 @@ LIES: dict[str, tuple[Callable[[Lie], None], Name, set[str]]] = {
     "no signature": (unsigned, Name.SIGNATURE, set()),
     "swapped shard": (swapped, Name.FILES, set()),
     "stray file": (stray, Name.FILES, set()),
+    "a file half written": (unfinished, Name.FILES, set()),
     "a row that no map knows": (hidden, Name.MAPS, set()),
     "a row that is nowhere": (lost, Name.MANIFEST, set()),
     "another picture": (other_picture, Name.BYTES, set()),
@@ -454,6 +461,27 @@ def test_a_statement_says_only_what_was_verified(copy, tmp_path):
     assert subject["digest"]["sha256"] == hashlib.sha256(body).hexdigest()
     good = {f"RECUSE_{n.upper()}" for n, s in statuses(found).items() if s == "verified"}
     assert set(said["predicate"]["properties"]) == good
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--max-age-days", "nan"), "--max-age-days"),
+        (("--max-age-days", "1e308"), "--max-age-days"),
+        (("--max-age-days", "-1"), "--max-age-days"),
+        (("--snapshot", "nowhere"), "--snapshot"),
+        (("--vault", "nowhere"), "--vault"),
+        (("--vault", "nosuch://place"), "can be opened"),
+    ],
+)
+def test_a_release_is_not_blamed_for_what_the_auditor_has_not_got(copy, words, said):
+    with pytest.raises(UsageError, match=said):
+        run(copy / "one", *words)
+
+
+def test_a_release_is_not_blamed_for_a_matcher_that_is_none(copy):
+    with pytest.raises(UsageError, match="recuse cohort build"):
+        run(copy / "one", model="nowhere")
 
 
 # --- other layouts

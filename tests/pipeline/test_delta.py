@@ -142,3 +142,12 @@ def test_distances_are_the_least_over_variants_and_images():
     far = bytes([0xAA] * 32).hex()
     assert delta.least_distances([[far, near], [far]], codes) == [1, 128]
     assert delta.least_distances([[near]], codes[:0]) == [256]
+
+
+@pytest.mark.parametrize("salt", [None, 7, [], {}])
+def test_a_salt_that_is_no_text_is_refused(world, salt):
+    ledger, own, manifest, body = world
+    document = json.loads(make(CLAIM, body, ledger, own).to_bytes())
+    document["rows"][0]["row"]["salt"] = salt
+    with pytest.raises(ProofError, match="the opening of row"):
+        verify(parse(json.dumps(document).encode(), "x"), CLAIM, manifest, body)

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.storage import open_store
-from schemas.errors import StorageError
+from pipeline.storage import open_store, unfinished
+from schemas.errors import StorageError, UsageError
 from tests.servers import Answer, serve
 
 
@@ -84,3 +84,19 @@ def test_what_a_web_server_does_not_give_is_one_error(answer):
         assert store.read("there") == b"body"
         with pytest.raises(StorageError, match="absent"):
             store.read("absent")
+
+
+def test_what_a_killed_process_has_left_is_told_apart(tmp_path):
+    store = open_store(str(tmp_path / "new"))
+    assert unfinished(store) == []
+    store.publish("samples/00000.parquet", b"rows")
+    (tmp_path / "new" / "samples" / ".part-0123").write_bytes(b"more ro")
+    assert unfinished(store) == ["samples/.part-0123"]
+    assert store.paths("") == ["samples/00000.parquet"]
+    assert unfinished(open_store("memory://nothing")) == []
+
+
+@pytest.mark.parametrize("place", ["nosuch://place", "s4://x/y", "nonsense::x"])
+def test_a_url_that_nothing_opens_is_a_usage_error(place):
+    with pytest.raises(UsageError, match="expected a folder or a URL that can be opened here"):
+        open_store(place)
