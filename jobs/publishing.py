@@ -12,11 +12,11 @@ from functools import partial
 from jobs import signed_heads
 from jobs.cosigning import ask
 from optout import snapshot, status
-from optout.log import checkpoint, cosignature, merkle, note, tiles
-from optout.log import policy as policies
+from optout.log import checkpoint, cosignature, merkle, tiles
 from optout.log.checkpoint import Checkpoint
 from optout.log.note import Signature, SignerKey, VerifierKey
 from optout.log.policy import Policy, Witness
+from optout.log.says import says
 from optout.log.tiles import CHECKPOINT_FILE
 from optout.notice import EpochNotice
 from optout.registry import LogView, Registry
@@ -225,30 +225,3 @@ def best_checkpoint(registry: Registry, above: int, policy: Policy) -> bytes | N
     kept = [(says(body, policy), size, body) for size, body in registry.checkpoints(above)]
     found = max(kept, default=None)
     return found[2] if found and found[0].is_taken else None
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Says:
-    """How much a checkpoint says by a policy, what counts most first.
-
-    is_taken: a log of the policy has signed it, and no line of a known key fails. quorum: the
-    witnesses that the policy asks for have cosigned. witnesses: how many of its own have. others:
-    keys that it does not know, whose lines anybody may have added; they decide between equals only,
-    since another policy may know them.
-    """
-
-    is_taken: bool
-    quorum: bool = False
-    witnesses: int = 0
-    others: int = 0
-
-
-def says(body: bytes, policy: Policy) -> Says:
-    """Return how much a checkpoint says by a policy."""
-    try:
-        found = policies.opened(body, policy)
-    except ProofError:
-        return Says(is_taken=False)
-    known = {(key.name, key.key_id) for key in (*policy.witness_keys, found.log)}
-    signed = {(line.name, line.key_id) for line in note.parse(body).signatures}
-    return Says(True, found.quorum, len(found.times), len(signed - known))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobs.claimant_files import claimant_folder, registry_at, replace_private, write_private
 from jobs.log_keys import log_key_of
-from jobs.publishing import best_checkpoint, says, sign_head
+from jobs.publishing import best_checkpoint, sign_head
 from optout import receipt
 from optout.entry import Draft, parse_leaf
 from optout.log import checkpoint, merkle
@@ -14,6 +14,7 @@ from optout.log import policy as policies
 from optout.log import proof as proofs
 from optout.log.note import SignerKey, VerifierKey
 from optout.log.policy import Log, Policy
+from optout.log.says import says
 from optout.receipt import Receipt
 from optout.registry import Registry
 from optout.storage import registry_url, sqlite_path

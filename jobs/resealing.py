@@ -25,13 +25,7 @@ from jobs.rewriting import (
     publish,
     write_shard,
 )
-from jobs.sealing import (
-    REPORT_PATH,
-    REVIEW_PATH,
-    forget_strays,
-    sign_release,
-    used,
-)
+from jobs.sealing import REPORT_PATH, REVIEW_PATH, forget_strays, sign_release, used
 from optout.log.sparse import SparseMap, Subtree, joined
 from optout.signed_file import SUFFIX, sign_file
 from pipeline.identify import shard_of

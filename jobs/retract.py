@@ -61,15 +61,11 @@ def retract(
         # What drops it may hold all keys of a shard, and the copy has thousands of these.
         looked.append(replace(_look(unit, retracted), drop=None))
         told(number + 1, len(found.units))
-    lone = frozenset() if alone else _lone(looked, retracted)
+    evidence = Evidence.joined(one.evidence for one in looked)
+    lone = frozenset() if alone else evidence.lone(retracted)
     if lone:
         retracted = retracted.without(lone)
-        for number, unit in enumerate(found.units):
-            count = sum(not lone.isdisjoint(hits) for hits in looked[number].evidence.alone)
-            if count:
-                again = _look(unit, retracted)
-                named = untold(unit.path, count, LONE)
-                looked[number] = replace(again, drop=None, untold=[*again.untold, *named])
+        _look_again(found.units, looked, lone, retracted)
     seen = set[Path]()
     for one in looked:
         report.going += [g for g in one.going if g.path.resolve() not in seen]
@@ -88,13 +84,19 @@ def retract(
     return report
 
 
-def _lone(looked: Sequence[Looked], retracted: Retracted) -> frozenset[str]:
-    """Return uids and digests of rows whose images may be here, encoded anew, under no name."""
-    evidence = Evidence.joined(one.evidence for one in looked)
-    if not evidence.mute:
-        return frozenset()
-    met = retracted.along(evidence.met)
-    return frozenset[str]().union(*(hits for hits in evidence.alone if met.isdisjoint(hits)))
+def _look_again(
+    units: Sequence[Unit], looked: list[Looked], lone: frozenset[str], retracted: Retracted
+) -> None:
+    """Say anew what goes out of units with rows that stay, which are named.
+
+    lone: uids and digests of these rows, which are no more in retracted.
+    """
+    for number, unit in enumerate(units):
+        count = sum(not lone.isdisjoint(hits) for hits in looked[number].evidence.alone)
+        if count:
+            again = _look(unit, retracted)
+            named = untold(unit.path, count, LONE)
+            looked[number] = replace(again, drop=None, untold=[*again.untold, *named])
 
 
 def _drop(units: Sequence[Unit], retracted: Retracted, told: Told) -> None:

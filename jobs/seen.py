@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from jobs.claimant_files import data_folder, replace_private
 from jobs.list_files import file_name
 from optout.log import checkpoint, note
@@ -18,11 +20,6 @@ from optout.log.fork import Fork
 from optout.log.note import VerifierKey
 from schemas.canonical import canonical_json, sha256_hex
 from schemas.errors import ProofError, RollbackError, StorageError, UsageError
-
-try:
-    import fcntl
-except ImportError:  # a platform without: there of two audits at once the older state may stay
-    fcntl = None  # type: ignore[assignment]
 
 SEEN = "seen"
 LOCK = ".lock"
@@ -101,15 +98,16 @@ def _require_continued(
 @contextlib.contextmanager
 def _alone(home: Path) -> Iterator[None]:
     """Keep others out meanwhile: else an older state could be written over a newer one."""
+    lock = FileLock(home / LOCK)
     try:
         home.mkdir(parents=True, exist_ok=True)
-        lock = (home / LOCK).open("wb")
+        lock.acquire()
     except OSError as e:
         raise StorageError(f"expected to keep the newest states of logs in {home}: {e}") from e
-    with lock:
-        if fcntl is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed, also by a kill
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def require_known(head: Head, keys: Iterable[VerifierKey] = (), folder: Path | None = None) -> None:

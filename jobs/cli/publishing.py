@@ -1,6 +1,5 @@
 """`recuse registry` init, rotate, publish, announce: what a registry says to everybody."""
 
-import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -114,8 +113,11 @@ def publish(
         signer = named_signer(found, key) if key else signer_of(found)
         if signer is None:
             raise RegistryError(f"expected the key that signs for the log of {place} (--key FILE)")
-        with contextlib.suppress(UsageError) if policy else contextlib.nullcontext():
+        try:
             trust_log(policy_beside(place), signer.verifier)  # a rotation may have broken off
+        except UsageError:
+            if policy is None:  # else nobody reads the one beside the registry
+                raise
         trusted = read_policy(policy or policy_beside(place))
         if signer.verifier not in trusted.log_keys(signer.name):
             raise UsageError(

@@ -29,6 +29,16 @@ _PART = re.compile(re.escape(PART) + f"[0-9a-f]{{{2 * TOKEN_BYTES}}}")
 def instead(path: Path) -> Iterator[IO[bytes]]:
     """Give a file to write; whole, it takes the place of another, with that one's mode."""
     place = path.resolve()
+    with _whole(place) as file:
+        yield file
+        os.fchmod(file.fileno(), stat.S_IMODE(place.stat().st_mode))
+    # Hadoop's checksum of what was there: its readers would refuse the file.
+    place.with_name(f".{place.name}.crc").unlink(missing_ok=True)
+
+
+@contextmanager
+def _whole(place: Path) -> Iterator[IO[bytes]]:
+    """Give a file to write that only its owner reads; it is there whole, or not at all."""
     beside = place.with_name(f"{PART}{secrets.token_hex(TOKEN_BYTES)}")
     try:
         # Nobody may read more than before, not even while it is written.
@@ -36,11 +46,8 @@ def instead(path: Path) -> Iterator[IO[bytes]]:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
-            os.fchmod(file.fileno(), stat.S_IMODE(place.stat().st_mode))
             os.fsync(file.fileno())
         beside.replace(place)
-        # Hadoop's checksum of what was there: its readers would refuse the file.
-        place.with_name(f".{place.name}.crc").unlink(missing_ok=True)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
@@ -81,12 +88,8 @@ class Plan(BaseModel):
     def kept(self, path: Path) -> Iterator[None]:
         """Keep the plan beside a file until all in it is done."""
         place = plan_of(path)
-        part = place.with_name(f"{PART}{secrets.token_hex(TOKEN_BYTES)}")
-        with part.open("xb") as file:
+        with _whole(place) as file:
             file.write(self.model_dump_json().encode())
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(place)
         yield
         place.unlink()
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import compress
 from pathlib import Path
@@ -208,7 +208,7 @@ class Folder:
     silent: frozenset[str]
     table: Path | None
     statistics: Path | None
-    links: Links = field(default_factory=Links)
+    links: Links
 
     @property
     def beside(self) -> Beside:

@@ -18,10 +18,10 @@ from jobs.copies.kinds import (
     tells_of,
 )
 from jobs.copies.links import Links, is_text
-from jobs.copies.places import Place, Walk
 from jobs.copies.samples import KEY, Folder, Tar
 from jobs.copies.tables import INFO, STATE, Saved, Table
 from jobs.copies.units import Unit, Untold
+from jobs.copies.walk import Place, Walk
 from pipeline.copies.tables import is_about, telling
 from schemas.errors import SchemaError, UsageError
 

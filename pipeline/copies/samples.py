@@ -12,8 +12,7 @@ from pipeline.retracted import DIGESTS, Retracted, Told, is_json, told_of
 
 def told_beside(files: Mapping[str, bytes]) -> Told:
     """Return what all JSON among the files of a sample says; none of it hides another."""
-    inside = {name: body for name, body in files.items() if is_json(name)}
-    return told_of({f"{n}.json": body for n, body in enumerate(inside.values())})
+    return told_of({name: body for name, body in files.items() if is_json(name)})
 
 
 @dataclass(slots=True)
@@ -87,6 +86,13 @@ class Evidence:
         met = frozenset[str]().union(*(one.met for one in every))
         alone = [hits for one in every for hits in one.alone]
         return cls(met, alone, sum(one.mute for one in every))
+
+    def lone(self, retracted: Retracted) -> frozenset[str]:
+        """Return uids and digests of the rows alone that stay, since a mute image may be theirs."""
+        if not self.mute:
+            return frozenset()
+        met = retracted.along(self.met)
+        return frozenset[str]().union(*(hits for hits in self.alone if met.isdisjoint(hits)))
 
 
 # --- the table beside them

@@ -8,7 +8,6 @@ lie within a radius is measured by bench/absence.py.
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,7 +23,6 @@ from pipeline.image.canonical import CanonicalHasher, turns
 from pipeline.image.decoders import Decoder
 from pipeline.image.header import read_header
 from schemas.errors import ImageError, ProofError, UsageError
-from tests.e2e.corpus_site import UnavailableError, corpus
 
 pytestmark = pytest.mark.slow
 
@@ -44,17 +42,9 @@ class Asked:
 
 
 @pytest.fixture(scope="module")
-def folder() -> Path:
-    try:
-        return corpus()
-    except UnavailableError as e:
-        pytest.skip(str(e))
-
-
-@pytest.fixture(scope="module")
-def world(folder) -> tuple[list[Asked], pa.Table]:
+def world(corpus_folder) -> tuple[list[Asked], pa.Table]:
     """Pictures that are left out of a release, and the rows of others that are in it."""
-    images = read_images(folder)
+    images = read_images(corpus_folder)
     random.Random(SEED).shuffle(images)
     asked: list[Asked] = []
     rows: list[dict[str, object]] = []

@@ -37,7 +37,6 @@ from pipeline.models.style import VERSION
 from pipeline.relate import relate
 from schemas.config import BuildConfig, MatchConfig, RelateConfig
 from schemas.tables import GRANTS, SIMILARITIES, SLIM, from_rows, vector
-from tests.e2e.corpus_site import UnavailableError, corpus
 from tests.e2e.generated_site import cache_folder
 from tests.fakes import MemoryStore
 
@@ -49,22 +48,14 @@ TESTED = 10
 
 
 @pytest.fixture(scope="module")
-def folder() -> Path:
-    try:
-        return corpus()
-    except UnavailableError as e:
-        pytest.skip(str(e))
-
-
-@pytest.fixture(scope="module")
-def pictures(folder) -> Corpus:
+def pictures(corpus_folder) -> Corpus:
     features = cache_folder() / f"features-{VERSION.replace('/', '-')}.npz"
     if not features.exists():
         part = features.with_suffix(".part.npz")
-        asked = [sys.executable, str(SCRIPT), str(folder), str(part), "--views", "1"]
+        asked = [sys.executable, str(SCRIPT), str(corpus_folder), str(part), "--views", "1"]
         subprocess.run(asked, check=True, capture_output=True)
         part.rename(features)
-    return load(features, folder)
+    return load(features, corpus_folder)
 
 
 def test_a_normalised_similarity_finds_a_tenth_more_than_a_prototype(pictures):
@@ -107,28 +98,28 @@ def matched(registry, keys, vectors) -> pa.Table:
     return match(keys, vectors, registry, SIMILARITIES.empty_table(), MatchConfig())
 
 
-def test_flags_that_share_a_pattern_cannot_be_claimed(pictures, folder):
+def test_flags_that_share_a_pattern_cannot_be_claimed(pictures, corpus_folder):
     """PDQ sees luminance: Cuba and Puerto Rico lie 4 bits apart, Bahrain and Qatar none."""
     named = {path: n for n, path in enumerate(pictures.data["path"])}
     ends = tuple(f"/{name}.png" for name in ("cuba", "puerto_rico", "bahrain", "qatar"))
-    flags = [row["path"] for row in read_corpus(folder) if row["source_file"].endswith(ends)]
+    flags = [row["path"] for row in read_corpus(corpus_folder) if row["source_file"].endswith(ends)]
     assert len(flags) == 4
-    bodies = [(path, read(folder, pictures, named[path])) for path in flags]
+    bodies = [(path, read(corpus_folder, pictures, named[path])) for path in flags]
     found = intake.exemplars(bodies, CanonicalHasher())
     assert not found.works
     assert all("a flag" in refused.reason for refused in found.refused)
 
 
-def read(folder: Path, pictures: Corpus, number: int) -> bytes:
-    return (folder / str(pictures.data["path"][number])).read_bytes()
+def read(corpus_folder: Path, pictures: Corpus, number: int) -> bytes:
+    return (corpus_folder / str(pictures.data["path"][number])).read_bytes()
 
 
-def test_a_denial_spreads_to_copies_of_a_copy_once(pictures, folder, matcher):
+def test_a_denial_spreads_to_copies_of_a_copy_once(pictures, corpus_folder, matcher):
     """A work fades into another picture in small steps, each step a copy of the one before."""
     hands = claim_hands(pictures)
     steady = [n for n in range(len(pictures.hand))
               if pictures.quality[n] == 100 and pictures.hand[n] in hands]  # fmt: skip
-    first, last = (decoded(read(folder, pictures, n)) for n in (steady[0], steady[-1]))
+    first, last = (decoded(read(corpus_folder, pictures, n)) for n in (steady[0], steady[-1]))
     last = cv2.resize(last, first.shape[1::-1])
     steps = {}
     for number in range(16):

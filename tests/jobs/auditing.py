@@ -1,6 +1,8 @@
 """Audits as tests run them, and releases that a builder has changed by hand."""
 
 import json
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -15,6 +17,18 @@ OWN = bytes([9] * 32)
 
 def changed(folder: Path, name: str = "one", seed: bytes = OWN) -> Lie:
     return Lie(folder / name, folder / f"{name}.vault", seed)
+
+
+def signed_copies(source: Path, target: Path, names: Iterable[str], registry: str) -> Path:
+    """Copy releases with their vaults and registry, to be changed; signed by OWN."""
+    for name in names:
+        for suffix in ("", ".vault"):
+            shutil.copytree(source / f"{name}{suffix}", target / f"{name}{suffix}")
+        changed(target, name).sign()
+    for suffix in ("", ".keys", ".log-key"):
+        shutil.copy(f"{source / registry}{suffix}", f"{target / registry}{suffix}")
+    shutil.copy(source / "claimant" / "policy", target / "policy")
+    return target
 
 
 def told(copy: Path, name: str = "one") -> dict:

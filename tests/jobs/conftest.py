@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.cli import given
 from jobs.witness import HeadFile, Witness, WitnessServer
 from pipeline.retracted import Retracted
 from tests.e2e.builds import build, recuse, url_list
@@ -104,6 +105,16 @@ def copy(tmp_path) -> Path:
     """The empty folder of a copy."""
     (tmp_path / "copy").mkdir()
     return tmp_path / "copy"
+
+
+@pytest.fixture
+def own_place(tmp_path, monkeypatch) -> Path:
+    """A place with a registry of one's own in `home`, which commands find, and no matcher."""
+    monkeypatch.setenv("RECUSE_REGISTRY", str(tmp_path / "home" / "registry.db"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr(given, "matcher_of", lambda _name: None)
+    return tmp_path
 
 
 @pytest.fixture

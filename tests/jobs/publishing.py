@@ -14,6 +14,10 @@ WITNESS = SignerKey("witness.example", bytes([7] * 32), COSIGNATURE)
 AT = 1_767_225_600
 
 
+class BrokenOffError(Exception):
+    """What a test breaks a run off with."""
+
+
 def submitted(name: str = "Ada Example", db: Path | None = None, *options: object) -> str:
     where = ("--registry", db) if db else ()
     said = run(optout.app, "submit", "--artist", name, "--host", "ada.example", *where, *options)

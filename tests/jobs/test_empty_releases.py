@@ -9,7 +9,7 @@ import pytest
 from pipeline.audit import EXIT_CODES, INCOMPLETE, Name
 from tests.e2e.builds import manifest, recuse, rows_in
 from tests.independent.liar import Lie, vkey
-from tests.jobs.auditing import OWN, changed, run, statuses
+from tests.jobs.auditing import OWN, changed, run, signed_copies, statuses
 
 MODEL = "builtin:lite"
 LAYOUTS = {"parquet": ("one", "no"), "webdataset": ("tars", "no-tars"), "urls": ("urls", "no-urls")}
@@ -54,14 +54,8 @@ def test_a_recall_that_takes_every_row_leaves_a_release_that_is_whole(emptied, t
 @pytest.fixture
 def copy(emptied, tmp_path) -> Path:
     """Releases with nothing inside, and one with rows, signed by a key of the test's own."""
-    for name in ("one", *(empty for _, empty in LAYOUTS.values())):
-        for suffix in ("", ".vault"):
-            shutil.copytree(emptied / f"{name}{suffix}", tmp_path / f"{name}{suffix}")
-        changed(tmp_path, name).sign()
-    for suffix in ("", ".keys", ".log-key"):
-        shutil.copy(f"{emptied / 'every.db'}{suffix}", f"{tmp_path / 'every.db'}{suffix}")
-    shutil.copy(emptied / "claimant" / "policy", tmp_path / "policy")
-    return tmp_path
+    names = ("one", *(empty for _, empty in LAYOUTS.values()))
+    return signed_copies(emptied, tmp_path, names, "every.db")
 
 
 def outside(copy: Path, name: str) -> list[object]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobs import claimant_files, log_keys, receipts
-from jobs.cli import given, optout, registry
+from jobs.cli import optout, registry
 from jobs.list_files import read_signer, write_signer
 from jobs.log_keys import own_file, signer_at_hand, signer_of
 from optout.log.note import SignerKey, VerifierKey, parse_verifier_key
@@ -18,32 +18,20 @@ from optout.registry import Registry
 from schemas.errors import RegistryError, UsageError
 from tests.fakes import FixedClock
 from tests.jobs.commands import run
+from tests.jobs.publishing import BrokenOffError, submitted
 
 ORIGIN = "example.org/optouts"
 STEPS = 5
 """The new key's file, the database, the old key's own file, the file that signs, the policy."""
 
 
-class BrokenOffError(Exception):
-    """What a test breaks a run off with."""
-
-
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(own_place) -> Path:
     """The folder of a registry with a claim, published; and a receipt of it."""
-    monkeypatch.setenv("RECUSE_REGISTRY", str(tmp_path / "home" / "registry.db"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr(given, "matcher_of", lambda _name: None)
     run(registry.app, "init", ORIGIN)
     submitted("Ada Example")
-    run(registry.app, "publish", "--to", tmp_path / "log")
-    return tmp_path / "home"
-
-
-def submitted(name: str, *options: object) -> str:
-    said = run(optout.app, "submit", "--artist", name, "--host", "ada.example", *options)
-    (new,) = [w for w in said.split() if len(w) == 32 and set(w) <= set("0123456789abcdef")]
-    return new
+    run(registry.app, "publish", "--to", own_place / "log")
+    return own_place / "home"
 
 
 def opened(place: Path) -> Registry:
@@ -226,10 +214,7 @@ def test_a_new_key_elsewhere_that_the_database_has_not_taken_is_dropped(place, f
 
 @pytest.mark.parametrize("stop", [failed, written])
 @pytest.mark.parametrize("step", [1, 2])
-def test_the_first_key_may_fail_at_every_step(tmp_path, monkeypatch, step, stop):
-    monkeypatch.setenv("RECUSE_REGISTRY", str(tmp_path / "home" / "registry.db"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr(given, "matcher_of", lambda _name: None)
+def test_the_first_key_may_fail_at_every_step(own_place, step, stop):
     with pytest.MonkeyPatch.context() as patch:
         break_off(patch, step, stop)
         with pytest.raises(BrokenOffError):
@@ -241,7 +226,7 @@ def test_the_first_key_may_fail_at_every_step(tmp_path, monkeypatch, step, stop)
         run(registry.app, "init", ORIGIN)
     submitted("Ada Example")
     run(registry.app, "publish")
-    home = tmp_path / "home"
+    home = own_place / "home"
     check_that_it_goes_on(home, key_of(home))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jobs import receipts
-from jobs.cli import given, optout, registry
+from jobs.cli import optout, registry
 from jobs.publishing import best_checkpoint, publish
 from jobs.receipts import read_policy
 from optout.log import checkpoint
@@ -27,12 +27,8 @@ DAY_US = 86_400_000_000
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path, monkeypatch):
-    monkeypatch.setenv("RECUSE_REGISTRY", str(tmp_path / "home" / "registry.db"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.setattr(given, "matcher_of", lambda _name: None)
-    return tmp_path
+def place(own_place) -> Path:
+    return own_place
 
 
 def test_a_published_log_is_read_by_others(place, witness):

@@ -29,10 +29,10 @@ from schemas.errors import (
 )
 from tests.fakes import FixedClock, MemoryStore
 from tests.independent import c2sp_check, forger
+from tests.jobs.publishing import AT, WITNESS
 from tests.optout.claims import draft, random_bytes
 from tests.pipeline import test_manifest as manifests
 
-WITNESS = SignerKey("witness.example", bytes([7] * 32), COSIGNATURE)
 OTHER = SignerKey("other.example", bytes([8] * 32), COSIGNATURE)
 TRUSTED = tuple(Trusted(k.name, k.verifier, f"http://{k.name}") for k in (WITNESS, OTHER))
 KINDS = ["failed", "written"]
@@ -85,7 +85,7 @@ def found(tmp_path, monkeypatch):
 
 def cosigned(_url, key, signed, *_args, **_options):
     signer = next(one for one in (WITNESS, OTHER) if one.verifier == key)
-    return cosignature.cosign(note.parse(signed).text, signer, 1_767_225_600)
+    return cosignature.cosign(note.parse(signed).text, signer, AT)
 
 
 def epochs_of(found: Registry) -> list[EpochNotice]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cli import given, optout, registry
+from jobs.cli import optout, registry
 from optout.log import note
 from optout.log.note import parse_verifier_key
 from optout.log.policy import Log, Policy
@@ -17,12 +17,8 @@ from tests.jobs.publishing import key_of, policy_with, submitted
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path, monkeypatch):
-    monkeypatch.setenv("RECUSE_REGISTRY", str(tmp_path / "home" / "registry.db"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.setattr(given, "matcher_of", lambda _name: None)
-    return tmp_path
+def place(own_place) -> Path:
+    return own_place
 
 
 def test_an_artists_receipt_is_verified_offline_by_a_policy_file_alone(place, witness):

@@ -25,7 +25,7 @@ from pipeline.image.canonical import CanonicalHasher
 from schemas.errors import UsageError
 from tests.e2e.builds import rows_in
 from tests.independent.liar import Lie, vkey
-from tests.jobs.auditing import OWN, RUNNER, changed, run, statuses, told
+from tests.jobs.auditing import OWN, RUNNER, changed, run, signed_copies, statuses, told
 
 OTHER = bytes([8] * 32)
 SAMPLES, LEDGER = "samples/00000.parquet", "ledger/00000.parquet"
@@ -35,13 +35,7 @@ EMBEDDINGS, VAULTED = "embeddings/00000.parquet", "vault/rows/00000.parquet"
 @pytest.fixture
 def copy(place, tmp_path) -> Path:
     """Both releases and their vaults, to be changed, signed by a key of the test's own."""
-    for name in ("one", "two"):
-        for suffix in ("", ".vault"):
-            shutil.copytree(place / f"{name}{suffix}", tmp_path / f"{name}{suffix}")
-        changed(tmp_path, name).sign()
-    for suffix in ("", ".keys", ".log-key"):
-        shutil.copy(f"{place / 'registry.db'}{suffix}", f"{tmp_path / 'registry.db'}{suffix}")
-    shutil.copy(place / "claimant" / "policy", tmp_path / "policy")
+    signed_copies(place, tmp_path, ("one", "two"), "registry.db")
     shutil.copy(place / "Berthold" / "6.jpg", tmp_path / "6.jpg")
     return tmp_path
 
