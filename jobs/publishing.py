@@ -18,7 +18,7 @@ from optout.log.note import Signature, SignerKey, VerifierKey
 from optout.log.policy import Policy, Witness
 from optout.log.says import says
 from optout.log.tiles import CHECKPOINT_FILE
-from optout.notice import EpochNotice
+from optout.notice import EpochNotice, NoticeType
 from optout.registry import LogView, Registry
 from schemas.errors import (
     FetchError,
@@ -98,8 +98,8 @@ def note_epoch(registry: Registry) -> EpochNotice | None:
         told = partial(_epoch, view, taken.header.tables_sha256, registry.where)
         if made := registry.note_at(len(view.leaves), told):
             return made
-    made, _ = registry.note(told)  # others record all the time: it is of a state a little older
-    return made
+    # Others record all the time: it is of a state a little older, and another run may have told it.
+    return registry.note_at(len(view.leaves), told, NoticeType.EPOCH)
 
 
 def _epoch(view: LogView, tables_sha256: str, where: str, at: str) -> EpochNotice:

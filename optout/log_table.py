@@ -14,7 +14,7 @@ from optout import storage
 from optout.append import LostRaceError, append_notice
 from optout.log import checkpoint, cosignature, note
 from optout.log.note import VerifierKey
-from optout.notice import Notice, rotated
+from optout.notice import Notice, NoticeType, rotated
 from optout.storage import blob
 from optout.storage_tables import CHECKPOINTS, EVENTS, REGISTRY
 from schemas.errors import ProofError, RegistryError, RollbackError
@@ -46,11 +46,19 @@ class LogTable:
 
         return self._appended(once)
 
-    def note_at(self, size: int, notice: Callable[[str], N]) -> N | None:
-        """Record a notice if the log has so many entries still; null where it has others."""
+    def note_at(
+        self, size: int, notice: Callable[[str], N], kind: NoticeType | None = None
+    ) -> N | None:
+        """Record a notice unless there are other entries than so many by now: then return null.
+
+        kind: of those that count, null for all.
+        """
+        later = sa.select(sa.func.count()).where(EVENTS.c.seq >= size)
+        if kind is not None:
+            later = later.where(EVENTS.c.type == str(kind))
 
         def once(connection: sa.Connection) -> N | None:
-            if storage.head(connection).size != size:
+            if connection.execute(later).scalar_one():
                 return None
             made = notice(self._now(connection))
             append_notice(connection, made)

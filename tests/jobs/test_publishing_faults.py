@@ -11,7 +11,7 @@ import pytest
 from jobs import publishing
 from jobs.announcing import announce
 from jobs.log_keys import first_signer, rotate, signer_of
-from jobs.publishing import note_epoch, publish, sign_head
+from jobs.publishing import EPOCH_TRIES, note_epoch, publish, sign_head
 from optout import snapshot, status
 from optout.log import checkpoint, cosignature, merkle, note
 from optout.log.checkpoint import Checkpoint
@@ -154,6 +154,25 @@ def test_where_claims_come_all_the_time_the_next_epoch_tells_of_the_last(found):
     again = note_epoch(found)
     assert again is not None
     assert again.size == found.head()[0] - 1
+    assert note_epoch(found) is None
+
+
+def test_where_claims_come_all_the_time_two_runs_do_not_record_one_epoch_twice(found, monkeypatch):
+    """The other one comes just before the first gives up waiting for the log to rest."""
+    make, tries = snapshot.from_view, []
+
+    def made(*args, **options):
+        tries.append(args)
+        if len(tries) <= EPOCH_TRIES:
+            found.append(draft(20 + len(tries)))
+        if len(tries) == EPOCH_TRIES:
+            assert note_epoch(found) is not None
+        return make(*args, **options)
+
+    monkeypatch.setattr(snapshot, "from_view", made)
+    assert note_epoch(found) is None
+    assert len(tries) == EPOCH_TRIES + 1
+    assert [epoch.number for epoch in epochs_of(found)] == [0]
     assert note_epoch(found) is None
 
 
