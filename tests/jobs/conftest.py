@@ -57,20 +57,15 @@ def place(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def other_layouts(place) -> Path:
     """The first release once more, in tars and as addresses alone."""
-    registry = place / "first.db"
     for name, form in (("tars", "webdataset"), ("urls", "urls")):
-        options = ("--registry", str(registry), "--workers", "0", "--no-dedup",
-                   "--output-format", form)  # fmt: skip
-        done = build(place / "urls.jsonl", place / name, "--from-store", str(place / "one.run"),
-                     *options)  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        built_again(place, name, place / "first.db", form)
     return place
 
 
 @pytest.fixture(scope="session")
-def emptied(other_layouts) -> Path:
-    """Releases of which nothing is left, in each layout, by a claim to every picture."""
-    place, registry = other_layouts, other_layouts / "every.db"
+def emptied(place) -> Path:
+    """A release of which nothing is left, by a claim to every picture."""
+    registry = place / "every.db"
     for suffix in ("", ".keys", ".log-key"):
         shutil.copy(f"{place / 'registry.db'}{suffix}", f"{registry}{suffix}")
     works = place / "Everyone"
@@ -80,13 +75,25 @@ def emptied(other_layouts) -> Path:
     recuse("optout", "submit", works, "--artist", "Cordula Example", "--kind", "work",
            "--registry", registry, "--receipt", place / "Everyone.tlog-proof",
            "--key", place / "Everyone.key")  # fmt: skip
-    for name, form in (("no", "parquet"), ("no-tars", "webdataset"), ("no-urls", "urls")):
-        options = ("--registry", str(registry), "--workers", "0", "--no-dedup",
-                   "--output-format", form)  # fmt: skip
-        done = build(place / "urls.jsonl", place / name, "--from-store", str(place / "one.run"),
-                     *options)  # fmt: skip
-        assert done.returncode == 0, done.stderr
+    built_again(place, "no", registry, "parquet")
     return place
+
+
+@pytest.fixture(scope="session")
+def emptied_layouts(emptied, other_layouts) -> Path:
+    """The same in tars and as addresses alone."""
+    for name, form in (("no-tars", "webdataset"), ("no-urls", "urls")):
+        built_again(emptied, name, emptied / "every.db", form)
+    return emptied
+
+
+def built_again(place: Path, name: str, registry: Path, form: str) -> None:
+    """Build from what the first build has fetched."""
+    options = ("--registry", str(registry), "--workers", "0", "--no-dedup",
+               "--output-format", form)  # fmt: skip
+    done = build(place / "urls.jsonl", place / name, "--from-store", str(place / "one.run"),
+                 *options)  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

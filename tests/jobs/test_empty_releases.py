@@ -13,7 +13,14 @@ from tests.jobs.auditing import OWN, changed, run, signed_copies, statuses
 
 MODEL = "builtin:lite"
 LAYOUTS = {"parquet": ("one", "no"), "webdataset": ("tars", "no-tars"), "urls": ("urls", "no-urls")}
+FORMS = ["parquet", *(pytest.param(f, marks=pytest.mark.slow) for f in ("webdataset", "urls"))]
 SAMPLES, EMBEDDINGS = "samples/00000.parquet", "embeddings/00000.parquet"
+
+
+@pytest.fixture
+def laid_out(form, request) -> Path:
+    """Releases with nothing inside in one layout, which a test is run for."""
+    return request.getfixturevalue("emptied" if form == "parquet" else "emptied_layouts")
 
 
 def recall(place: Path, name: str, out: Path, *more: object) -> str:
@@ -21,31 +28,31 @@ def recall(place: Path, name: str, out: Path, *more: object) -> str:
                   "--out", out, *more)  # fmt: skip
 
 
-@pytest.mark.parametrize("form", LAYOUTS)
-def test_a_recall_of_nothing_is_nothing_again(emptied, tmp_path, form):
+@pytest.mark.parametrize("form", FORMS)
+def test_a_recall_of_nothing_is_nothing_again(laid_out, tmp_path, form):
     name = LAYOUTS[form][1]
-    assert "0 of 0 released rows leave" in recall(emptied, name, tmp_path / "new")
+    assert "0 of 0 released rows leave" in recall(laid_out, name, tmp_path / "new")
     assert manifest(tmp_path / "new")["parent"] is not None
     assert not (tmp_path / "new" / "samples").exists()
-    assert recall(emptied, name, tmp_path / "new").endswith("nothing was written\n")
+    assert recall(laid_out, name, tmp_path / "new").endswith("nothing was written\n")
 
 
-@pytest.mark.parametrize("form", LAYOUTS)
-def test_a_recall_that_takes_every_row_leaves_a_release_that_is_whole(emptied, tmp_path, form):
+@pytest.mark.parametrize("form", FORMS)
+def test_a_recall_that_takes_every_row_leaves_a_release_that_is_whole(laid_out, tmp_path, form):
     old, out = LAYOUTS[form][0], tmp_path / "new"
-    count = manifest(emptied / old)["released"]
-    assert f"{count} of {count} released rows leave" in recall(emptied, old, out)
+    count = manifest(laid_out / old)["released"]
+    assert f"{count} of {count} released rows leave" in recall(laid_out, old, out)
     assert not (out / "samples").exists()
     assert not (out / "embeddings").exists()
-    assert manifest(out)["dropped"] == manifest(emptied / LAYOUTS[form][1])["dropped"]
+    assert manifest(out)["dropped"] == manifest(laid_out / LAYOUTS[form][1])["dropped"]
     assert len(rows_in(out / "ledger")) == manifest(out)["rows_in"]
-    _, found = run(out, "--registry", emptied / "every.db", "--vault", f"{out}.vault", model=MODEL)
+    _, found = run(out, "--registry", laid_out / "every.db", "--vault", f"{out}.vault", model=MODEL)
     said = statuses(found)
     assert {n for n, s in said.items() if s == "needs"} == {"signature", "lists", "claims"}
     assert "failed" not in said.values()
     assert "of the release that was recalled" in found["checks"][-1]["needs"][0]
     assert "0 of 0 released rows leave" in recall(tmp_path, "new", tmp_path / "again",
-                                                  "--registry", emptied / "every.db")  # fmt: skip
+                                                  "--registry", laid_out / "every.db")  # fmt: skip
 
 
 # --- audits
@@ -53,9 +60,8 @@ def test_a_recall_that_takes_every_row_leaves_a_release_that_is_whole(emptied, t
 
 @pytest.fixture
 def copy(emptied, tmp_path) -> Path:
-    """Releases with nothing inside, and one with rows, signed by a key of the test's own."""
-    names = ("one", *(empty for _, empty in LAYOUTS.values()))
-    return signed_copies(emptied, tmp_path, names, "every.db")
+    """A release with nothing inside, and one with rows, signed by a key of the test's own."""
+    return signed_copies(emptied, tmp_path, ("one", "no"), "every.db")
 
 
 def outside(copy: Path, name: str) -> list[object]:
@@ -63,9 +69,10 @@ def outside(copy: Path, name: str) -> list[object]:
             "--registry", copy / "every.db"]  # fmt: skip
 
 
-@pytest.mark.parametrize("form", LAYOUTS)
-def test_a_release_with_nothing_inside_can_be_complete(copy, form):
+@pytest.mark.parametrize("form", FORMS)
+def test_a_release_with_nothing_inside_can_be_complete(laid_out, tmp_path, form):
     name = LAYOUTS[form][1]
+    copy = signed_copies(laid_out, tmp_path, [name], "every.db")
     words = [*outside(copy, name), "--vault", copy / f"{name}.vault", "--require-complete"]
     code, found = run(*words, model=MODEL)
     assert statuses(found) == dict.fromkeys(map(str, Name), "verified")
