@@ -14,11 +14,13 @@ import hashlib
 import io
 import json
 import re
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,6 +40,12 @@ IMAGES |= {"tif", "tiff", "heic", "heif", "jxl", "jp2", "j2k"}
 TEXTS = {"json", "meta", "metadata"}
 """Names of columns, and endings of names, under which samples hold JSON as text."""
 UID_CHARS, SHA256_CHARS = 32, 64
+JSON_BYTES = 16 << 20
+"""How long JSON may be, unpacked; longer is not read."""
+HEAD_BYTES = 512
+_GZIP, _GZIP_WINDOW = b"\x1f\x8b", 31
+_MARK = "\ufeff"
+_UNREAD = object()
 _MAGIC = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\0", b"MM\0*", b"\xff\x0a"),
     *(b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
@@ -123,16 +131,26 @@ class Retracted:
 
     def without(self, known: AbstractSet[str]) -> "Retracted":
         """Return what was taken back but for some uids and digests."""
-        return Retracted(self.uids - known, self.digests - known, self.release, self.rows)
+        return replace(self, uids=self.uids - known, digests=self.digests - known)
+
+    def also(self, digests: AbstractSet[str]) -> "Retracted":
+        """Return what was taken back, and images of these digests."""
+        return replace(self, digests=self.digests | digests)
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a row says of itself. is_ours: its uid is one that a release has given."""
+    """What a row says of itself.
+
+    is_ours: its uid is one that a release has given. is_list: it tells of several rows. is_unread:
+    there is JSON that cannot be read.
+    """
 
     uids: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
     is_ours: bool = False
+    is_list: bool = False
+    is_unread: bool = False
 
     @property
     def tells(self) -> bool:
@@ -148,20 +166,24 @@ def told_of(sample: Mapping[str, Any]) -> Told:
 
     JSON that cannot be read says nothing: then the rest of the sample has to tell.
     """
-    said = list(_said(sample))
+    texts: list[object] = []
+    said = list(_said(sample, texts))
     uids = [uid for name, value in said if name == "uid" and (uid := as_hex(value, UID_CHARS))]
     digests = [d for name, value in said if name in DIGESTS and (d := as_hex(value, SHA256_CHARS))]
     is_ours = bool(uids) and any(name == "stored_sha256" for name, _ in said)
-    return Told(tuple(uids), tuple(digests), is_ours)
+    is_list = len(set(uids)) > 1 or len(set(digests)) > len(DIGESTS) or any(map(_is_list, texts))
+    is_unread = any(parsed is _UNREAD for parsed in texts)
+    return Told(tuple(uids), tuple(digests), is_ours, is_list, is_unread)
 
 
-def _said(sample: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """Yield the leaves of a sample, by their names in small letters."""
+def _said(sample: Mapping[str, Any], texts: list[object]) -> Iterator[tuple[str, object]]:
+    """Yield the leaves of a sample, by their names in small letters. texts: takes its JSON."""
     left: list[tuple[str, object]] = [("", sample)]
     while left:
         name, value = left.pop()
         if is_json(name) and isinstance(value, bytes | bytearray | memoryview | str):
             value = _parsed(value)
+            texts.append(value)
         if isinstance(value, Mapping):
             left += [(str(key).lower(), inner) for key, inner in value.items()]
         elif isinstance(value, list | tuple):
@@ -178,27 +200,48 @@ def _entry(item: object) -> tuple[str, object] | None:
     return None
 
 
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) and sum(isinstance(one, Mapping) for one in value) > 1
+
+
 def is_json(name: str) -> bool:
-    """Say whether a column, or a file, of this name may hold JSON as text."""
-    return name.rpartition(".")[2].lower() in TEXTS
+    """Say whether a column, or a file, of this name may hold JSON as text, also packed (.gz)."""
+    return name.lower().removesuffix(".gz").rpartition(".")[2] in TEXTS
 
 
 def _parsed(text: bytes | bytearray | memoryview | str) -> object:
-    try:
-        return json.loads(text if isinstance(text, str) else bytes(text))
-    except (ValueError, RecursionError):
+    """Return what JSON says, nothing where it is empty, _UNREAD for what is none."""
+    if not text:
         return None
+    try:
+        if not isinstance(text, str):
+            return json.loads(_unpacked(bytes(text)))
+        return json.loads(text.removeprefix(_MARK))
+    except (ValueError, RecursionError, zlib.error):
+        return _UNREAD
+
+
+def _unpacked(text: bytes) -> bytes:
+    """Return text as it was before it was packed. Raises ValueError where it is too long."""
+    unpacker = zlib.decompressobj(_GZIP_WINDOW) if text.startswith(_GZIP) else None
+    body = unpacker.decompress(text, JSON_BYTES + 1) if unpacker else text
+    if len(body) > JSON_BYTES or (unpacker and not unpacker.eof):
+        raise ValueError(f"expected whole JSON of at most {JSON_BYTES:,} bytes")
+    return body
 
 
 def as_hex(value: object, chars: int) -> str:
     """Return a uid or digest as releases write it: hex, small letters; "" for anything else.
 
     chars: how many it has. A number of somebody else's tells nothing, so it must not count as told.
+    Who keeps uids as UUIDs may write them with hyphens.
     """
+    if isinstance(value, UUID):
+        value = value.hex
     if isinstance(value, bytes | bytearray | memoryview):
         body = bytes(value)
         value = body.hex() if 2 * len(body) == chars else body.decode("ascii", "replace")
-    text = value.strip().lower() if isinstance(value, str) else ""
+    text = value.strip().lower().replace("-", "") if isinstance(value, str) else ""
     return text if len(text) == chars and _HEX.fullmatch(text) else ""
 
 
@@ -223,8 +266,21 @@ def is_image(name: str) -> bool:
 
 
 def is_picture(name: str, body: bytes) -> bool:
-    """Say whether bytes are an image, by their name or by how they begin."""
-    return is_image(name) or begins_as_image(body)
+    """Say whether bytes are an image, by their name or by how they begin.
+
+    Nothing is an image that is empty, or says where one is: a path, a pointer of Git LFS.
+    """
+    return begins_as_image(body) or (is_image(name) and not _is_reference(body[:HEAD_BYTES]))
+
+
+def _is_reference(head: bytes) -> bool:
+    try:
+        text = head.decode().strip()
+    except UnicodeDecodeError:
+        return False
+    if any(not (letter.isprintable() or letter.isspace()) for letter in text):
+        return False
+    return not text or "/" in text or ("." in text and is_image(text))
 
 
 def begins_as_image(body: bytes) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jobs.cli.console import console, safe, say
-from schemas.errors import UsageError
+from schemas.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from jobs.retract import Report
@@ -63,6 +63,11 @@ def apply(
     _say(report, copy, done=yes)
     if report.rows and not yes:
         say(["nothing was changed; --yes drops them"])
+    if report.failed:
+        raise StorageError(
+            f"could not retract from {len(report.failed):,} of the files, as {report.failed[0]};"
+            " the same again goes on with them"
+        )
     if report.untold and yes:
         raise typer.Exit(UNTOLD)
 
@@ -119,6 +124,8 @@ def _listed(path: Path | None) -> list[str]:
 
 
 def _say(report: "Report", copy: Path, *, done: bool) -> None:
+    from jobs.retract import UNENDED
+
     out = console()
     inside = copy.resolve()
     for one in report.going:
@@ -126,7 +133,8 @@ def _say(report: "Report", copy: Path, *, done: bool) -> None:
         outside = "" if file.is_relative_to(inside) else f" (a link to {safe(file)})"
         out.print(f"  {safe(one.path)}{outside}: {one.rows:,} of {one.of:,} rows")
     for other in report.untold[:SHOWN]:
-        say([f"{other.path}: {other.why}; nobody can tell, and it was left alone"])
+        rest = "" if other.why in UNENDED else "; nobody can tell, and it was left alone"
+        say([f"{other.path}: {other.why}{rest}"])
     more = len(report.untold) - SHOWN
     say([f"and {more:,} more that nobody can tell"] if more > 0 else [])
     if not report.rows:

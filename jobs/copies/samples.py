@@ -3,8 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
 
@@ -12,31 +11,35 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.copies.files import Plan, instead, plan_of
+from jobs.copies.files import Plan, instead, plan_of, quoted
 from jobs.copies.links import Links, head_of
 from jobs.copies.tables import filter_parquet, judged
 from jobs.copies.units import Looked, Untold, going, untold
 from pipeline.copies.counts import statistics_without
-from pipeline.copies.samples import Joined, Samples, join, told_beside
-from pipeline.copies.tables import Judged, telling
+from pipeline.copies.samples import File, Joined, Samples, is_text, join, told_beside
+from pipeline.copies.tables import Judged
 from pipeline.copies.tars import digest_without, samples_in, write_tar_without
-from pipeline.retracted import Retracted, is_json, is_picture
+from pipeline.retracted import HEAD_BYTES, JSON_BYTES, Retracted, is_json
 from schemas.canonical import sha256_hex
 from schemas.errors import SchemaError
 
 KEY = "key"
-JSON_BYTES = 16 << 20
 UNTOLD_SAMPLES = "samples without image, uid or digest"
+UNREAD = "samples with JSON that cannot be read"
+UNMET = "rows that fit no sample by their key, and tell nothing"
 LISTS = "a file that tells of several rows, of which some were taken back"
+LONG = f"longer than {JSON_BYTES:,} bytes, and so not read"
 NO_FIT = "the plan of a run that broke off, of other files than there are: delete it"
 
 DigestWithout = Callable[[AbstractSet[str]], str]
 """Gives a digest of the samples there, but for those of some keys."""
+Remove = Callable[[AbstractSet[str]], None]
+"""Removes the samples of some keys."""
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """What img2dataset writes beside the samples of a shard: a table of its rows, statistics.
+class Shard:
+    """Samples with what img2dataset writes beside them: a table of its rows, statistics.
 
     Either is null where there is none. at: the path of the samples, by which a plan is kept.
     """
@@ -44,44 +47,36 @@ class Beside:
     at: Path
     table: Path | None
     statistics: Path | None
+    digest_without: DigestWithout
+    remove: Remove
 
     def find(
-        self,
-        samples: Samples,
-        retracted: Retracted,
-        digest_of_others: DigestWithout,
-        also: AbstractSet[str] = frozenset(),
-    ) -> "_Found":
+        self, samples: Samples, retracted: Retracted, also: AbstractSet[str] = frozenset()
+    ) -> "Found":
         """Return what goes, by what either samples or table tell, or by the plan of a run.
 
         also: keys of samples that go in any case.
         """
-        keys, rows, unclear = self._rows(retracted)
-        plan, told = self._plan(keys, digest_of_others)
-        said, more = self._said()
-        is_old = plan is not None and keys is not None and _digest_of(keys) == plan.keys
-        positions = plan.rows if plan and is_old else ()
-        planned = also | frozenset(plan.samples if plan else ())
+        keys, rows = self._rows(retracted)
+        plan, told = self._plan(samples, keys)
+        positions = plan.rows if plan and self._is_old(plan) else ()
+        planned = also | (plan.going if plan else frozenset())
         joined = join(samples, keys or [None] * len(rows.keep), rows, (planned, positions))
-        return _Found(samples, keys, joined, plan, said, unclear, [*told, *more])
+        return Found(samples, keys, joined, plan, told)
 
-    def _rows(self, retracted: Retracted) -> tuple[list[str | None] | None, Judged, int]:
-        """Return keys of the table's rows, null for no such column; what is known, and is not."""
+    def _rows(self, retracted: Retracted) -> tuple[list[str | None] | None, Judged]:
+        """Return keys of the table's rows, null for no such column; what is known of each."""
         if self.table is None:
-            return None, Judged.nothing(0), 0
-        with pq.ParquetFile(self.table) as file:
-            tells, count = bool(telling(file.schema_arrow)), file.metadata.num_rows
-            has_keys = KEY in file.schema_arrow.names
-            keys = file.read(columns=[KEY])[KEY] if has_keys else None
+            return None, Judged.nothing(0)
         rows = judged(self.table, retracted)
-        if keys is None:
-            return None, rows, rows.untold if tells else count
-        if not pa.types.is_string(keys.type):
-            keys = keys.cast(pa.string())
-        return keys.to_pylist(), rows, 0
+        with pq.ParquetFile(self.table) as file:
+            if KEY not in file.schema_arrow.names:
+                return None, rows
+            keys = file.read(columns=[KEY])[KEY]
+        return (keys if pa.types.is_string(keys.type) else keys.cast(pa.string())).to_pylist(), rows
 
     def _plan(
-        self, keys: Sequence[str | None] | None, digest_of_others: DigestWithout
+        self, samples: Samples, keys: Sequence[str | None] | None
     ) -> tuple[Plan | None, list[Untold]]:
         """Return the plan of a run that broke off, where it is of the files that are there."""
         place = plan_of(self.at)
@@ -91,74 +86,94 @@ class Beside:
             return None, [Untold(place, str(e))]
         if plan is None:
             return None, []
-        is_of_samples = plan.left == digest_of_others(frozenset(plan.samples))
-        if is_of_samples and _digest_of(keys) in (plan.keys, plan.keys_left):
+        is_of_samples = plan.is_of(samples.bodies) and plan.left == self.digest_without(plan.going)
+        if is_of_samples and (self._is_old(plan) or self._digest_of(keys) == plan.keys):
             return plan, []
         return None, [Untold(place, NO_FIT)]
 
-    def _said(self) -> tuple[str, list[Untold]]:
-        """Return the statistics, "" for none that could be changed."""
+    def _is_old(self, plan: Plan) -> bool:
+        """Say whether the table is as it was before the run that broke off."""
+        return plan.table == (_digest(self.table) if self.table else "")
+
+    def _digest_of(self, keys: Sequence[str | None] | None) -> str:
+        if self.table is None:
+            return ""
+        said = f"{pq.read_metadata(self.table).num_rows}" if keys is None else _joined(keys)
+        return sha256_hex(said.encode(errors="surrogatepass"))
+
+    def _said(self) -> tuple[bytes, list[Untold]]:
+        """Return the statistics, nothing for none that could be changed."""
         if self.statistics is None or not self.statistics.exists():
-            return "", []
+            return b"", []
         try:
             said = self.statistics.read_bytes()
-            statistics_without(said, 0)
-            return said.decode(), []
-        except (SchemaError, ValueError, OSError) as e:
-            return "", [Untold(self.statistics, str(e))]
+            statistics_without(said, 0, 0)
+        except (SchemaError, OSError) as e:
+            return b"", [Untold(self.statistics, str(e))]
+        return said, []
 
-    def looked(self, found: "_Found", unclear: int) -> Looked:
+    def looked(self, found: "Found", unclear: Sequence[Untold], drop: Callable[[], None]) -> Looked:
         """Return how many rows go out of the samples and out of the table beside them."""
         gone = going(self.at, len(found.gone.samples), len(found.samples.every))
-        told = [*untold(self.at, unclear, UNTOLD_SAMPLES), *found.untold]
+        told = [*unclear, *found.untold, *self._said()[1]]
         if self.table is not None:
             gone += going(self.table, int(found.gone.rows.sum()), len(found.gone.rows))
-            told += untold(self.table, found.unclear, "rows that nothing tells")
-        return Looked(gone, told, found.gone.evidence, is_unfinished=found.plan is not None)
+            told += untold(self.table, found.gone.unmet, UNMET)
+        return Looked(gone, told, found.gone.evidence, found.plan is not None, drop)
 
-    def plan(self, found: "_Found", digest_of_others: DigestWithout) -> Plan:
+    def plan(self, found: "Found") -> Plan:
         """Return what has to be done in all of the files."""
-        gone, before = found.gone, found.plan
-        of = len(found.samples.every) if self.table is None else len(gone.rows)
+        gone, said = found.gone, self._said()[0]
+        samples, rows = len(gone.samples), int(gone.rows.sum())
+        less = statistics_without(said, rows if self.table else samples, samples) if said else None
         stay = None if found.keys is None else list(compress(found.keys, ~gone.rows))
+        after = _joined(stay) if stay is not None else f"{len(gone.rows) - rows}"
         return Plan(
-            samples=sorted(gone.samples),
+            samples={quoted(key): sorted(found.samples.bodies[key]) for key in gone.samples},
+            left=self.digest_without(gone.samples),
             rows=np.flatnonzero(gone.rows).tolist(),
-            of=of,
-            lost=before.lost + max(before.of - of, 0) if before else 0,
-            statistics=(before.statistics if before else "") or found.statistics,
-            left=digest_of_others(gone.samples),
-            keys=_digest_of(found.keys),
-            keys_left=_digest_of(stay),
+            table=_digest(self.table) if self.table else "",
+            keys=sha256_hex(after.encode(errors="surrogatepass")) if self.table else "",
+            statistics=less.decode() if less is not None else None,
         )
 
-    def drop(self, found: "_Found", plan: Plan) -> None:
-        """Rewrite table and statistics."""
-        if self.table is not None and found.gone.rows.any():
-            filter_parquet(self.table, ~found.gone.rows)
-        if plan.statistics and self.statistics:
-            less = plan.lost + len(plan.samples if self.table is None else plan.rows)
-            with instead(self.statistics) as target:
-                target.write(statistics_without(plan.statistics.encode(), less))
+    def follow(self, plan: Plan, of: int) -> None:
+        """Do what a plan says, and remove it. of: how many rows the table has."""
+        with plan.kept(self.at):
+            if plan.samples:
+                self.remove(plan.going)
+            if self.table is not None and plan.rows and self._is_old(plan):
+                keep = np.ones(of, bool)
+                keep[plan.rows] = False
+                filter_parquet(self.table, keep)
+            if plan.statistics is not None and self.statistics:
+                with instead(self.statistics) as target:
+                    target.write(plan.statistics.encode())
+
+    def drop(self, found: "Found", look: Callable[[], Looked]) -> None:
+        """Drop what goes. look: again, once the plan of a run that broke off was followed."""
+        if found.plan is None:
+            self.follow(self.plan(found), len(found.gone.rows))
+            return
+        self.follow(found.plan, len(found.gone.rows))
+        again = look()
+        if again.going and again.drop:
+            again.drop()
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """keys: of the table's rows. statistics: as they are. unclear: rows that nothing tells."""
+class Found:
+    """What is known of a shard. keys: of the table's rows."""
 
     samples: Samples
     keys: Sequence[str | None] | None
     gone: Joined
     plan: Plan | None
-    statistics: str
-    unclear: int
-    untold: list[Untold]
+    untold: Sequence[Untold]
 
 
-def _digest_of(keys: Sequence[str | None] | None) -> str:
-    if keys is None:
-        return ""
-    return sha256_hex("\0".join(key or "" for key in keys).encode(errors="surrogatepass"))
+def _joined(keys: Sequence[str | None]) -> str:
+    return "\0".join(key or "" for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,26 +184,23 @@ class Tar:
     table: Path | None
     statistics: Path | None
 
-    @property
-    def beside(self) -> Beside:
-        return Beside(self.path, self.table, self.statistics)
-
     def look(self, retracted: Retracted) -> Looked:
         with self.path.open("rb") as file:
             samples = samples_in(file, retracted)
-        found = self.beside.find(samples, retracted, self._digest_without)
-        looked = self.beside.looked(found, len(samples.untold - found.gone.samples))
-        lists = untold(self.path, len(found.gone.lists), LISTS)
-        told = [*looked.untold, *lists]
-        return replace(looked, untold=told, drop=partial(self._drop, found))
+        shard = Shard(self.path, self.table, self.statistics, self._digest_without, self._remove)
+        found = shard.find(samples, retracted)
+        gone = found.gone.samples
+        unsaid = samples.untold - gone
+        is_mute = not samples.strange.isdisjoint(unsaid)
+        unclear = untold(self.path, len(unsaid), UNTOLD_SAMPLES, is_mute=is_mute)
+        unclear += untold(self.path, len(samples.unread - samples.untold - gone), UNREAD)
+        unclear += untold(self.path, len(found.gone.lists), LISTS)
+        drop = lambda: shard.drop(found, lambda: self.look(retracted))  # noqa: E731
+        return shard.looked(found, unclear, drop)
 
-    def _drop(self, found: _Found) -> None:
-        plan = self.beside.plan(found, self._digest_without)
-        with plan.kept(self.path):
-            if found.gone.samples:
-                with self.path.open("rb") as source, instead(self.path) as target:
-                    write_tar_without(source, target, found.gone.samples)
-            self.beside.drop(found, plan)
+    def _remove(self, keys: AbstractSet[str]) -> None:
+        with self.path.open("rb") as source, instead(self.path) as target:
+            write_tar_without(source, target, keys)
 
     def _digest_without(self, keys: AbstractSet[str]) -> str:
         with self.path.open("rb") as file:
@@ -199,48 +211,48 @@ class Tar:
 class Folder:
     """A folder of samples as files, those of one named alike.
 
-    files: by key. silent: keys of files that hold no rows as a rule, and are not named where they
-    tell nothing. table: as img2dataset writes it beside the folder.
+    files: by key. roots: by key of a sample with an image, that of another which it may belong to.
+    silent: keys of files that hold no rows as a rule, and are not named where they tell nothing.
+    table: as img2dataset writes it beside the folder.
     """
 
     path: Path
     files: Mapping[str, Sequence[Path]]
+    roots: Mapping[str, str]
     silent: frozenset[str]
     table: Path | None
     statistics: Path | None
     links: Links
 
-    @property
-    def beside(self) -> Beside:
-        return Beside(self.path, self.table, self.statistics)
-
     def look(self, retracted: Retracted) -> Looked:
-        samples, unread = self._samples(retracted)
-        found = self.beside.find(samples, retracted, self._digest_without)
-        while more := self._tied_to(found.gone.samples) & samples.every:
-            also = found.gone.samples | more
-            found = self.beside.find(samples, retracted, self._digest_without, also)
-        looked = self.beside.looked(found, 0)
-        strays = sorted(samples.untold - found.gone.samples)
-        told = [*looked.untold, *unread]
-        told += [Untold(p, "of no kind that is known here") for k in strays for p in self._there(k)]
-        told += [Untold(p, LISTS) for k in sorted(found.gone.lists) for p in self._there(k)]
-        return replace(looked, untold=told, drop=partial(self._drop, found))
+        samples, unclear = self._samples(retracted)
+        shard = Shard(self.path, self.table, self.statistics, self._digest_without, self._remove)
+        found = shard.find(samples, retracted)
+        if more := self._more(samples, found.gone):
+            found = shard.find(samples, retracted, more)
+        gone = found.gone.samples
+        for keys, why in (
+            (samples.untold - gone, "of no kind that is known here"),
+            (samples.unread - samples.untold - gone, UNREAD),
+            (found.gone.lists, LISTS),
+        ):
+            for path in (path for key in sorted(keys) for path in self._there(key)):
+                unclear.append(Untold(path, why, is_mute=not is_text(path.name)))
+        drop = lambda: shard.drop(found, lambda: self.look(retracted))  # noqa: E731
+        return shard.looked(found, unclear, drop)
 
-    def _drop(self, found: _Found) -> None:
-        plan = self.beside.plan(found, self._digest_without)
-        with plan.kept(self.path):
-            for key in plan.samples:
-                self.links.remove(self._there(key))
-            self.beside.drop(found, plan)
+    def _more(self, samples: Samples, gone: Joined) -> set[str]:
+        """Return keys of images that are called as one that goes by what is told of it."""
+        return {
+            key
+            for key, root in self.roots.items()
+            if root in gone.by_told and not samples.is_named(key) and key not in gone.samples
+        }
 
-    def _tied_to(self, keys: AbstractSet[str]) -> set[str]:
-        """Return the keys of other samples that hold an image of some."""
-        if not self.links.ties:
-            return set()
-        files = {path.resolve() for key in keys for path in self.files.get(key, ())}
-        tied = {path for file in files for path in self.links.ties.get(file, ())}
-        return {k for k, paths in self.files.items() if not tied.isdisjoint(paths)} - keys
+    def _remove(self, keys: AbstractSet[str]) -> None:
+        for key in sorted(keys):
+            # Images first, while something still says that they go.
+            self.links.remove(sorted(self._there(key), key=lambda path: is_text(path.name)))
 
     def _there(self, key: str) -> list[Path]:
         return [path for path in self.files.get(key, ()) if path.exists()]
@@ -249,15 +261,19 @@ class Folder:
         samples, unread = Samples(), list[Untold]()
         for key in self.files:
             files = self._there(key)
+            texts = [path for path in files if is_json(path.name)]
             try:
-                told = told_beside({p.name: p.read_bytes() for p in files if _may_tell(p)})
-                digests = [_digest(path) for path in files]
-                has_image = any(is_picture(path.name, head_of(path)) for path in files)
+                long = {path for path in texts if path.stat().st_size > JSON_BYTES}
+                told = told_beside({p.name: p.read_bytes() for p in texts if p not in long})
+                known = [File.of(p.name, head_of(p, HEAD_BYTES), _digest(p)) for p in files]
             except OSError as e:
-                unread += [Untold(p, f"cannot be read: {e.strerror or e}") for p in files]
+                why = f"cannot be read: {e.strerror or e}"
+                unread += [Untold(path, why, is_mute=True) for path in files]
                 continue
+            unread += [Untold(path, LONG) for path in sorted(long)]
+            digests = [file.digest for file in known]
             if files and (key not in self.silent or retracted.hits(told, digests)):
-                samples.add(key, told, digests, retracted, is_pictured=has_image)
+                samples.add(key, told, known, retracted)
         return samples, unread
 
     def _digest_without(self, keys: AbstractSet[str]) -> str:
@@ -269,10 +285,6 @@ class Folder:
                     f"{path.name}\0{path.stat().st_size}\n".encode(errors="surrogateescape")
                 )
         return left.hexdigest()
-
-
-def _may_tell(path: Path) -> bool:
-    return is_json(path.name) and path.stat().st_size <= JSON_BYTES
 
 
 def _digest(path: Path) -> str:

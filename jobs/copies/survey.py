@@ -1,12 +1,13 @@
 """What a copy holds: units with rows, files that only tell of rows, and what nobody can tell."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.copies.files import plan_of
 from jobs.copies.kinds import (
     ABOUT,
     PARQUET,
@@ -17,11 +18,12 @@ from jobs.copies.kinds import (
     samples_of,
     tells_of,
 )
-from jobs.copies.links import Links, is_text
+from jobs.copies.links import Links
 from jobs.copies.samples import KEY, Folder, Tar
 from jobs.copies.tables import INFO, STATE, Saved, Table
 from jobs.copies.units import Unit, Untold
 from jobs.copies.walk import Place, Walk
+from pipeline.copies.keys import NO_SAMPLE
 from pipeline.copies.tables import is_about, telling
 from schemas.errors import SchemaError, UsageError
 
@@ -49,11 +51,11 @@ def survey(copy: Path) -> Found:
     names = _names(places)
     for place in places:
         _sort(place, walk.quiet, found)
-    links = Links(names, _ties(places, names))
+    links = Links(names)
     joins = _joins(places, walk, found)
     _add_tars(places, joins, found)
     for place in places:
-        if place.samples or "" in place.plans:
+        if place.samples or place.plans or place.path.resolve() in joins.table:
             _add_folder(place, walk.places.get(place.path.parent), joins, links, found)
     found.units.sort(key=lambda unit: unit.path)
     found.untold.sort(key=lambda one: one.path)
@@ -83,18 +85,6 @@ def _names(places: Iterable[Place]) -> dict[Path, list[Path]]:
     return names
 
 
-def _ties(places: Iterable[Place], names: dict[Path, list[Path]]) -> dict[Path, list[Path]]:
-    """Return the files of all samples that hold an image, by image that has several names."""
-    ties: dict[Path, list[Path]] = {}
-    for place in places if names else ():
-        for paths in place.samples.values():
-            for path in paths:
-                file = path.resolve()
-                if len(names.get(file, ())) > 1 and not is_text(path):
-                    ties.setdefault(file, []).extend(paths)
-    return ties
-
-
 # --- what each file is
 
 
@@ -108,7 +98,7 @@ def _sort(place: Place, quiet: set[Path], found: Found) -> None:
             saved = {STATE, INFO, *(path.name for path in unit.files())}
             found.units.append(unit)
         except (SchemaError, OSError) as e:
-            found.untold.append(Untold(place.path, str(e)))
+            found.untold.append(Untold(place.path, str(e), is_mute=True))
     others: list[Path] = []
     for name, path in names.items():
         if name in saved:
@@ -116,21 +106,23 @@ def _sort(place: Place, quiet: set[Path], found: Found) -> None:
         found.about += [path] if name in ABOUT else []
         try:
             kind = kind_of(path)
+            silent = not kind and (path in quiet or is_silent(path) or tells_of(path, names))
         except OSError as e:
-            found.untold.append(Untold(path, f"cannot be read: {e.strerror or e}"))
+            why = f"cannot be read: {e.strerror or e}"
+            found.untold.append(Untold(path, why, is_mute=True))
             continue
         if kind == TAR:
             place.tars.append(path)
         elif kind == PARQUET:
             place.tables.append(path)
-        elif path in quiet or is_silent(path) or tells_of(path, names):
-            place.samples[name] = [path]
-            place.silent.add(name)
+        elif silent:
+            key = f"{NO_SAMPLE}{name}"
+            place.samples[key] = [path]
+            place.silent.add(key)
         else:
             others.append(path)
-    for key, paths in samples_of(others).items():
-        place.samples.setdefault(key, []).extend(paths)
-        place.silent.discard(key)
+    samples, place.roots = samples_of(others)
+    place.samples |= samples
 
 
 # --- samples and the tables beside them
@@ -169,10 +161,12 @@ class _Joins:
         return joins
 
 
-def _joins(places: Iterable[Place], walk: Walk, found: Found) -> _Joins:
+def _joins(places: Sequence[Place], walk: Walk, found: Found) -> _Joins:
     """Return which tables describe which samples; add all others."""
     pairs: list[tuple[Path, Path]] = []
     others: list[tuple[Path, pa.Schema]] = []
+    # Where samples are also in folders inside of one, no key says in which.
+    above = {folder for p in places if p.samples.keys() - p.silent for folder in p.path.parents}
     for place in places:
         own_here = set[Path]()
         for path in place.tables:
@@ -180,16 +174,16 @@ def _joins(places: Iterable[Place], walk: Walk, found: Found) -> _Joins:
             if isinstance(schema, Untold):
                 found.untold.append(schema)
                 continue
-            own = _described(path, schema, place, walk)
-            if own is None or own in own_here:
+            own = _described(path, schema, place, walk, above)
+            if not own or not own_here.isdisjoint(own):
                 others.append((path, schema))
             else:
-                own_here.add(own)
-                pairs.append((own, path))
+                own_here.update(own)
+                pairs += [(samples, path) for samples in own]
     joins = _Joins.of(pairs)
     seen = {table.resolve() for _, table in pairs}
-    for path in (table for _, table in pairs if table.resolve() in joins.tangled):
-        found.untold.append(Untold(path, TANGLED))
+    for path in {table for _, table in pairs if table.resolve() in joins.tangled}:
+        found.untold.append(Untold(path, TANGLED, is_mute=True))
     for path, schema in others:
         if path.resolve() not in seen:
             seen.add(path.resolve())
@@ -197,15 +191,21 @@ def _joins(places: Iterable[Place], walk: Walk, found: Found) -> _Joins:
     return joins
 
 
-def _described(table: Path, schema: pa.Schema, place: Place, walk: Walk) -> Path | None:
+def _described(
+    table: Path, schema: pa.Schema, place: Place, walk: Walk, above: set[Path]
+) -> list[Path]:
+    """Return the tar and the folder that a table is of, by its name: one of them as a rule.
+
+    above: folders with samples in folders inside.
+    """
     if table.suffix.lower() != PARQUET:
-        return None
-    for path in place.tars:
-        if path.stem == table.stem:
-            return path
+        return []
+    own = [path for path in place.tars if path.stem == table.stem][:1]
     under = walk.places.get(place.path / table.stem)
-    has_samples = under is not None and (under.samples.keys() - under.silent or "" in under.plans)
-    return under.path if under and has_samples and KEY in schema.names else None
+    if under is not None and KEY in schema.names and under.path not in above:
+        has_samples = under.samples.keys() - under.silent or plan_of(under.path) in under.plans
+        own += [under.path] if has_samples or not own else []
+    return own
 
 
 def _add_tars(places: Iterable[Place], joins: _Joins, found: Found) -> None:
@@ -213,15 +213,15 @@ def _add_tars(places: Iterable[Place], joins: _Joins, found: Found) -> None:
     for place in places:
         for path in place.tars:
             known.setdefault(path.resolve(), []).append((path, place))
-        for name in place.plans.keys() - {""} - {path.name for path in place.tars}:
-            found.untold.append(Untold(place.plans[name], NO_SUBJECT))
+        known_plans = {plan_of(path) for path in (place.path, *place.tars)}
+        found.untold += [Untold(path, NO_SUBJECT) for path in place.plans - known_plans]
     for file, those in known.items():
-        if file in joins.tangled:
-            found.untold += [Untold(path, TANGLED) for path, _ in those]
+        said = {s.resolve(): s for path, place in those if (s := _statistics(place, path.stem))}
+        if file in joins.tangled or len(said) > 1:
+            found.untold += [Untold(path, TANGLED, is_mute=True) for path, _ in those]
             continue
-        said = [s for path, place in those if (s := _statistics(place, path.stem))]
         path = min(path for path, _ in those)
-        found.units.append(Tar(path, joins.table.get(file), said[0] if said else None))
+        found.units.append(Tar(path, joins.table.get(file), next(iter(said.values()), None)))
 
 
 def _add_folder(
@@ -229,12 +229,12 @@ def _add_folder(
 ) -> None:
     file = place.path.resolve()
     if file in joins.tangled:
-        found.untold.append(Untold(place.path, TANGLED))
+        found.untold.append(Untold(place.path, TANGLED, is_mute=True))
         return
     table = joins.table.get(file)
     stats = _statistics(above, place.path.name) if above and table else None
     silent = frozenset(place.silent)
-    found.units.append(Folder(place.path, place.samples, silent, table, stats, links))
+    found.units.append(Folder(place.path, place.samples, place.roots, silent, table, stats, links))
 
 
 def _statistics(place: Place, stem: str) -> Path | None:
@@ -245,16 +245,16 @@ def _add_table(path: Path, schema: pa.Schema, found: Found, *, is_quiet: bool) -
     try:
         tells = telling(schema)
     except SchemaError as e:
-        found.untold.append(Untold(path, str(e)))
+        found.untold.append(Untold(path, str(e), is_mute=True))
         return
     if tells:
         found.units.append(Table(path))
-    elif not is_quiet and not is_about(schema):
-        found.untold.append(Untold(path, "nothing there tells its rows"))
+    elif not is_quiet and not is_about(schema) and pq.read_metadata(path).num_rows:
+        found.untold.append(Untold(path, "nothing there tells its rows", is_mute=True))
 
 
 def _schema(path: Path) -> pa.Schema | Untold:
     try:
         return pq.read_schema(path)
-    except (pa.ArrowException, OSError) as e:
-        return Untold(path, f"no Parquet file that can be read: {e}")
+    except (pa.ArrowException, OSError, ValueError) as e:
+        return Untold(path, f"no Parquet file that can be read: {e}", is_mute=True)

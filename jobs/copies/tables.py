@@ -1,6 +1,7 @@
 """Tables of a copy: Parquet files, and folders that `datasets` has saved."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -41,9 +42,9 @@ def judged(path: Path, retracted: Retracted) -> Judged:
     """Return which rows of a Parquet file stay."""
     with pq.ParquetFile(path) as file:
         names = telling(file.schema_arrow)
+        names += [STATUS] if STATUS in file.schema_arrow.names and STATUS not in names else []
         if not names:
             return Judged.nothing(file.metadata.num_rows)
-        names += [STATUS] if STATUS in file.schema_arrow.names and STATUS not in names else []
         return Judged.joined(
             judge(file.read_row_group(g, columns=names), retracted, file.schema_arrow)
             for g in range(file.num_row_groups)
@@ -98,6 +99,7 @@ class Saved:
             unclear += untold(file, found.untold, ELSEWHERE)
             evidence.append(Evidence.of_rows(found))
             kept[file] = found.keep
+        self._info({})
         return Looked(gone, unclear, Evidence.joined(evidence), drop=partial(self._drop, kept))
 
     def _drop(self, kept: Mapping[Path, Flags]) -> None:
@@ -105,7 +107,7 @@ class Saved:
         state = self._state()
         before = (self.path / STATE).read_bytes()
         state["_fingerprint"] = sha256_hex(before + str(left).encode())[:16]
-        info = info_without((self.path / INFO).read_bytes(), {str(state.get("_split")): left})
+        info = self._info({str(state.get("_split")): left})
         # Before the rows: as long as any is there, the next run comes by here again.
         for name, body in ((INFO, info), (STATE, json.dumps(state, indent=2).encode())):
             with instead(self.path / name) as target:
@@ -127,6 +129,9 @@ class Saved:
             found.append(self.path / name)
         return found
 
+    def _info(self, rows: dict[str, int]) -> bytes:
+        return info_without((self.path / INFO).read_bytes(), rows)
+
     def _state(self) -> dict[str, object]:
         try:
             state = json.loads((self.path / STATE).read_bytes())
@@ -139,10 +144,11 @@ class Saved:
     @staticmethod
     def _judged(file: Path, retracted: Retracted) -> Judged:
         def parts() -> Iterator[Judged]:
-            with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as reader:
+            with pa.OSFile(os.fsencode(file)) as source, pa.ipc.open_stream(source) as reader:
                 if not telling(reader.schema):
                     raise SchemaError(f"expected columns that tell its rows in {file}, found none")
                 for batch in reader:
+                    batch.validate(full=True)  # offsets are trusted ever after
                     yield judge(pa.Table.from_batches([batch]), retracted, reader.schema)
 
         return Judged.joined(parts())
@@ -150,7 +156,7 @@ class Saved:
 
 def _filter_arrow(path: Path, keep: Flags) -> None:
     with (
-        pa.memory_map(str(path)) as source,
+        pa.OSFile(os.fsencode(path)) as source,
         pa.ipc.open_stream(source) as reader,
         instead(path) as target,
         pa.ipc.new_stream(target, reader.schema) as writer,

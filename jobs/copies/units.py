@@ -20,19 +20,22 @@ class Going:
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """A file with something by which nobody can tell whether it was taken back."""
+    """A file with something by which nobody can tell whether it was taken back.
+
+    is_mute: for all that is known, there may be images in it that nothing else tells.
+    """
 
     path: Path
     why: str
+    is_mute: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What goes out of a unit, and what of it nobody can tell.
 
-    evidence: what it says of rows that other units hold. is_unfinished: a run broke off here, with
-    less to do than going says. drop: rewrites the files, by what was found; null where nobody
-    could look.
+    evidence: what it says of rows that other units hold. is_unfinished: a run broke off here. drop:
+    rewrites the files, by what was found; null where nobody could look.
     """
 
     going: Sequence[Going] = ()
@@ -60,6 +63,6 @@ def going(path: Path, rows: int, of: int) -> list[Going]:
     return [Going(path, rows, of)] if rows else []
 
 
-def untold(path: Path, count: int, of_what: str) -> list[Untold]:
+def untold(path: Path, count: int, of_what: str, *, is_mute: bool = False) -> list[Untold]:
     """Return that nobody can tell so many of what is in a file, nothing where it is none."""
-    return [Untold(path, f"{count:,} {of_what}")] if count else []
+    return [Untold(path, f"{count:,} {of_what}", is_mute)] if count else []

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs.copies.files import is_part, is_plan, subject_of
+from jobs.copies.files import RUN, is_part, is_plan
 from jobs.copies.units import Untold
 
 MANIFEST = "manifest.json"
@@ -19,17 +19,17 @@ GIT, GIT_CONTENT = ".git", "lfs"
 class Place:
     """A folder of the copy, and its files by name; then what they are.
 
-    plans: names of the files for which a run that broke off has left a plan, "" for the folder
-    itself. silent: keys of files that hold no rows as a rule; they are looked at all the same, and
-    not named where they tell nothing.
+    plans: of runs that broke off. roots: see `samples_of`. silent: keys of files that hold no rows
+    as a rule; they are looked at all the same, and not named where they tell nothing.
     """
 
     path: Path
     files: dict[str, Path] = field(default_factory=dict)
-    plans: dict[str, Path] = field(default_factory=dict)
+    plans: set[Path] = field(default_factory=set)
     tars: list[Path] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
     samples: dict[str, list[Path]] = field(default_factory=dict)  # files by key
+    roots: dict[str, str] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
 
 
@@ -62,29 +62,37 @@ class Walk:
         place = self.places[folder] = Place(folder)
         inside: list[Path] = []
         for path in self._entries(folder):
-            if path.name == GIT and path.is_dir():
-                why = "its history holds files as they were: clone it anew"
-                self.untold.append(Untold(path, why))
-                inside += filter(Path.is_dir, [path / GIT_CONTENT])
-            elif path.is_dir():
-                inside.append(path)
-            elif is_part(path.name):
-                self.leftovers.append(path)
-            elif is_plan(path.name):
-                place.plans[subject_of(path.name)] = path
-            elif path.is_file() and path.stat().st_size:
-                place.files[path.name] = path
+            try:
+                if path.exists():  # links to nothing are passed over
+                    inside += self._take_in(path, place)
+            except OSError as e:
+                why = f"cannot be read: {e.strerror or e}"
+                self.untold.append(Untold(path, why, is_mute=True))
         if MANIFEST in place.files:
             self.quiet.update(_listed(place.files[MANIFEST]))
         return inside
 
+    def _take_in(self, path: Path, place: Place) -> list[Path]:
+        if path.name == GIT and path.is_dir():
+            why = "its history holds files as they were: clone it anew"
+            self.untold.append(Untold(path, why, is_mute=True))
+            return [*filter(Path.is_dir, [path / GIT_CONTENT])]
+        if path.is_dir():
+            return [path]
+        if is_part(path.name):
+            self.leftovers.append(path)
+        elif is_plan(path.name):
+            place.plans.add(path)
+        elif path.name != RUN and path.is_file() and path.stat().st_size:
+            place.files[path.name] = path
+        return []
+
     def _entries(self, folder: Path) -> list[Path]:
-        """Return what is in a folder, without links to nothing."""
         try:
-            return sorted(path for path in folder.iterdir() if path.exists())
+            return sorted(folder.iterdir())
         except OSError as e:
             why = f"a folder that cannot be read: {e.strerror or e}"
-            self.untold.append(Untold(folder, why))
+            self.untold.append(Untold(folder, why, is_mute=True))
             return []
 
 

@@ -5,18 +5,21 @@ from typing import Any
 
 from schemas.errors import SchemaError
 
-STATISTICS = ("count", "successes")
 
+def statistics_without(body: bytes, rows: int, samples: int) -> bytes:
+    """Return img2dataset's statistics of a shard without some rows. Raises SchemaError.
 
-def statistics_without(body: bytes, rows: int) -> bytes:
-    """Return img2dataset's statistics of a shard with fewer successes. Raises SchemaError."""
+    samples: how many of these were fetched, and so count as successes.
+    """
     stats = _object(body, "statistics of a shard")
-    for name in STATISTICS:
-        if isinstance(stats.get(name), int):
-            stats[name] = max(stats[name] - rows, 0)
     status = stats.get("status_dict")
-    if isinstance(status, dict) and isinstance(status.get("success"), int):
-        status["success"] = max(status["success"] - rows, 0)
+    for counts, name, less in (
+        (stats, "count", rows),
+        (stats, "successes", samples),
+        (status if isinstance(status, dict) else {}, "success", samples),
+    ):
+        if isinstance(counts.get(name), int):
+            counts[name] = max(counts[name] - less, 0)
     return json.dumps(stats, indent=4).encode()
 
 

@@ -6,8 +6,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.copies.tables import Flags, Judged
-from pipeline.retracted import DIGESTS, Retracted, Told, is_json, told_of
+from pipeline.copies.keys import together
+from pipeline.copies.tables import Flags, Judged, Marks, mark, tells_beyond
+from pipeline.retracted import Retracted, Told, is_json, is_picture, told_of
+
+
+TEXTS = {"txt", "json", "caption", "cls"}
+"""Endings of files that belong to the image of the same name, beside those of other JSON."""
+
+
+def is_text(name: str) -> bool:
+    """Say whether a file is a text that belongs to an image, by its name."""
+    return name.rpartition(".")[2].lower() in TEXTS or is_json(name)
 
 
 def told_beside(files: Mapping[str, bytes]) -> Told:
@@ -19,80 +29,160 @@ def told_beside(files: Mapping[str, bytes]) -> Told:
 class Samples:
     """What is known of samples, by their keys.
 
-    hits: of those that were taken back, uids and digests. named: told by more than the digests of
-    their own bytes. pictured: with an image. told: by which anything can be told. listing: that
-    tell of several rows.
+    hits: of those that were taken back, uids and digests. named: told by a uid. pictured: with an
+    image. told: by which anything can be told. listing: that tell of several rows. unread: with
+    JSON that cannot be read. bodies: digests of their files; images: of those that are images.
+    said: marks of the digests that they tell. strange: with files that are neither image nor text.
     """
 
     every: set[str] = field(default_factory=set)
     hits: dict[str, frozenset[str]] = field(default_factory=dict)
     named: set[str] = field(default_factory=set)
-    pictured: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     listing: set[str] = field(default_factory=set)
+    unread: set[str] = field(default_factory=set)
+    strange: set[str] = field(default_factory=set)
+    bodies: dict[str, list[str]] = field(default_factory=dict)
+    images: dict[str, list[str]] = field(default_factory=dict)
+    said: dict[str, set[int]] = field(default_factory=dict)
 
-    def add(
-        self,
-        key: str,
-        told: Told,
-        digests: Sequence[str],
-        retracted: Retracted,
-        *,
-        is_pictured: bool,
-    ) -> None:
-        """Take in files of a sample. digests: of them. The files of one may come in parts."""
+    def add(self, key: str, told: Told, files: Iterable["File"], retracted: Retracted) -> None:
+        """Take in files of a sample; those of one may come in parts."""
+        own = list(files)
+        digests, images = [f.digest for f in own], [f.digest for f in own if f.is_picture]
         self.every.add(key)
+        self.bodies.setdefault(key, []).extend(digests)
+        if images:
+            self.images.setdefault(key, []).extend(images)
         if hits := retracted.hits(told, digests):
             self.hits[key] = self.hits.get(key, frozenset()) | hits
-        if told.tells_beyond(digests):
-            self.named.add(key)
-        if is_pictured:
-            self.pictured.add(key)
-        if told.tells or is_pictured:
-            self.told.add(key)
-        if len(set(told.uids)) > 1 or len(set(told.digests)) > len(DIGESTS):
-            self.listing.add(key)
+        if told.digests:
+            self.said.setdefault(key, set()).update(map(mark, told.digests))
+        for flag, keys in (
+            (told.uids, self.named),
+            (told.tells or images, self.told),
+            (told.is_list, self.listing),
+            (told.is_unread, self.unread),
+            (not all(file.is_picture or file.is_text for file in own), self.strange),
+        ):
+            if flag:
+                keys.add(key)
 
     @property
     def untold(self) -> set[str]:
         """The keys of samples by which nobody can tell."""
         return self.every - self.told - self.hits.keys()
 
+    def is_named(self, key: str) -> bool:
+        """Say whether a sample is told by more than the digests of its own images."""
+        images = self.images.get(key, ())
+        return key in self.named or tells_beyond(self.said.get(key, ()), images)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a sample. digest: sha256, hex."""
+
+    digest: str
+    is_picture: bool
+    is_text: bool = False
+
+    @classmethod
+    def of(cls, name: str, head: bytes, digest: str) -> "File":
+        """Return what a file is, by its name and by how it begins."""
+        return cls(digest, is_picture(name, head), is_text(name))
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What there is of rows that were taken back, beside what goes by itself.
 
-    met: uids and digests of those that go, images and all. alone: of rows and samples that would
-    go without an image, though they had one. mute: how many images stay that nothing but their
-    bytes tells: each may be the image of such a row, encoded anew.
+    hits: uids and digests of all that would go; met: of those with an image; alone: of each that
+    would go without one, though it had one. mute: how many images stay that nothing but their
+    bytes tells: each may be the image of such a row, encoded anew. gone: digests of images that go.
+    stay: uint64[n], marks of those that stay.
     """
 
+    hits: frozenset[str] = frozenset()
     met: frozenset[str] = frozenset()
     alone: Sequence[frozenset[str]] = ()
     mute: int = 0
+    gone: frozenset[str] = frozenset()
+    stay: Marks = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     @classmethod
     def of_rows(cls, rows: Judged) -> "Evidence":
         """Return it of a table that stands by itself."""
-        met = frozenset[str]().union(*(h for row, h in rows.hits.items() if rows.pictured[row]))
-        alone = [hits for row, hits in rows.hits.items() if rows.lacking[row]]
-        return cls(met, alone, int((rows.keep & rows.pictured & ~rows.named).sum()))
+        found = _Found()
+        for row, hits in rows.hits.items():
+            found.go(hits, rows.images.get(row, ()), is_pictured=bool(rows.pictured[row]))
+            if rows.lacking[row]:
+                found.alone.append(hits)
+        for row in np.flatnonzero(rows.keep & rows.pictured).tolist():
+            images = rows.images.get(row, ())
+            found.keep(images, is_named=rows.is_named(row, images))
+        return found.evidence()
 
     @classmethod
     def joined(cls, parts: Iterable["Evidence"]) -> "Evidence":
         """Return the evidence of several."""
-        every = list(parts)
-        met = frozenset[str]().union(*(one.met for one in every))
+        every = [cls(), *parts]
+        hits, met, gone = (
+            frozenset[str]().union(*(getattr(one, name) for one in every))
+            for name in ("hits", "met", "gone")
+        )
         alone = [hits for one in every for hits in one.alone]
-        return cls(met, alone, sum(one.mute for one in every))
+        stay = np.concatenate([one.stay for one in every])
+        return cls(hits, met, alone, sum(one.mute for one in every), gone, stay)
 
-    def lone(self, retracted: Retracted) -> frozenset[str]:
-        """Return uids and digests of the rows alone that stay, since a mute image may be theirs."""
+    def lone(self, retracted: Retracted, met: AbstractSet[str]) -> frozenset[str]:
+        """Return uids and digests of the rows alone that stay, since a mute image may be theirs.
+
+        met: of rows whose images have gone before.
+        """
         if not self.mute:
             return frozenset()
-        met = retracted.along(self.met)
-        return frozenset[str]().union(*(hits for hits in self.alone if met.isdisjoint(hits)))
+        along = retracted.along(self.met | met)
+        return frozenset[str]().union(*(hits for hits in self.alone if not hits <= along))
+
+    def stays_of(self, digests: Iterable[str]) -> frozenset[str]:
+        """Return those of some digests of which an image stays, or another by rare chance."""
+        some = sorted(digests)
+        found = np.isin(np.array([mark(d) for d in some], np.uint64), self.stay).tolist()
+        return frozenset(d for d, stays in zip(some, found, strict=True) if stays)
+
+
+@dataclass(slots=True)
+class _Found:
+    """Evidence as it comes in."""
+
+    hits: set[str] = field(default_factory=set)
+    met: set[str] = field(default_factory=set)
+    alone: list[frozenset[str]] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
+    some: set[str] = field(default_factory=set)
+    stay: list[int] = field(default_factory=list)
+    mute: int = 0
+
+    def go(self, hits: AbstractSet[str], images: Iterable[str], *, is_pictured: bool) -> None:
+        own = set(images)
+        self.hits.update(hits)
+        (self.gone if len(own) == 1 else self.some).update(own)
+        if is_pictured:
+            self.met.update(hits)
+
+    def keep(self, images: Iterable[str], *, is_named: bool) -> None:
+        """Take in an image that stays, or those of one sample or row."""
+        self.stay += map(mark, images)
+        self.mute += not is_named
+
+    def evidence(self) -> Evidence:
+        # One of several images that are here in another place too stands for what they share.
+        here = set(self.stay)
+        self.gone |= {digest for digest in self.some if mark(digest) not in here}
+        stay = np.array(self.stay, np.uint64)
+        hits, met, gone = map(frozenset, (self.hits, self.met, self.gone))
+        return Evidence(hits, met, self.alone, self.mute, gone, stay)
 
 
 # --- the table beside them
@@ -102,13 +192,16 @@ class Evidence:
 class Joined:
     """What goes out of samples and of the table beside them. rows: bool[n] of the table's.
 
-    lists: samples without an image that tell of several rows, some of which were taken back; they
-    stay, since nobody can say what else goes with them.
+    by_told: samples that go by what JSON or rows tell. lists: samples that tell of several rows,
+    some of which were taken back; they stay, since nobody can say what else goes with them. unmet:
+    how many rows have a key that fits no sample, and tell nothing.
     """
 
     samples: frozenset[str]
     rows: Flags
+    by_told: frozenset[str] = frozenset()
     lists: frozenset[str] = frozenset()
+    unmet: int = 0
     evidence: Evidence = field(default_factory=Evidence)
 
 
@@ -123,62 +216,76 @@ def join(
     keys: of the table's rows, null for none. planned: samples and rows that go in any case. Where
     nobody can say which of several samples a row means, all of them are taken for one.
     """
-    going, flags = set[str](), np.zeros(len(rows.keep), bool)
-    met, alone, lists, mute = set[str](), list[frozenset[str]](), set[str](), 0
-    planned_samples, planned_rows = planned[0], set(planned[1])
-    pictured, named, lacking = (f.tolist() for f in (rows.pictured, rows.named, rows.lacking))
-    for own, numbers in _together(samples.every, keys):
+    joining = _Joining(samples, rows, planned[0], set(planned[1]))
+    for own, numbers in together(samples.every, keys):
+        joining.add(own, numbers)
+    return joining.joined()
+
+
+@dataclass(slots=True)
+class _Joining:
+    """What goes, group by group: keys of samples, and numbers of the rows that mean them."""
+
+    samples: Samples
+    rows: Judged
+    planned: AbstractSet[str]
+    planned_rows: AbstractSet[int]
+    going: set[str] = field(default_factory=set)
+    by_told: set[str] = field(default_factory=set)
+    lists: set[str] = field(default_factory=set)
+    flags: list[int] = field(default_factory=list)
+    found: _Found = field(default_factory=_Found)
+    unmet: int = 0
+
+    def add(self, own: Sequence[str], numbers: Sequence[int]) -> None:
+        samples, rows = self.samples, self.rows
         hits = frozenset[str]().union(
             *(samples.hits.get(key, ()) for key in own), *(rows.hits.get(n, ()) for n in numbers)
         )
-        is_pictured = not samples.pictured.isdisjoint(own) or any(pictured[n] for n in numbers)
-        is_planned = not (planned_samples.isdisjoint(own) and planned_rows.isdisjoint(numbers))
-        if hits and not is_pictured and not samples.listing.isdisjoint(own):
-            lists.update(own)
+        images = [*self._images(own, numbers)]
+        is_pictured = any(key in samples.images for key in own)
+        is_pictured |= any(rows.pictured[number] for number in numbers)
+        is_planned = not (self.planned.isdisjoint(own) and self.planned_rows.isdisjoint(numbers))
+        by_bytes = {digest for key in own for digest in samples.bodies[key]}
+        is_list = not samples.listing.isdisjoint(own)
+        if is_list and hits and hits.isdisjoint(by_bytes) and not is_planned:
+            self.lists.update(own)
         elif hits or is_planned:
-            going.update(own)
-            flags[numbers] = True
-            if is_pictured:
-                met.update(hits)
-            elif not is_planned and (own or any(lacking[n] for n in numbers)):
-                alone.append(hits)
-        elif is_pictured:
-            is_named = not samples.named.isdisjoint(own) or any(named[n] for n in numbers)
-            mute += not is_named
-    evidence = Evidence(frozenset(met), alone, mute)
-    return Joined(frozenset(going), flags, frozenset(lists), evidence)
-
-
-def _together(
-    every: AbstractSet[str], keys: Sequence[str | None]
-) -> Iterator[tuple[list[str], list[int]]]:
-    """Yield samples with the rows that mean them, each once; either side may be empty.
-
-    Tables leave out folders, or add some, so what does not agree by the whole key is joined by its
-    last part. Where a key without folder is there more than once, folders were left out.
-    """
-    of_key: dict[str | None, list[int]] = {}
-    for number, key in enumerate(keys):
-        of_key.setdefault(key, []).append(number)
-    for number in of_key.pop(None, []):
-        yield [], [number]
-    alike: dict[str, tuple[set[str], set[str]]] = {}
-    for side, names in enumerate((every, of_key)):
-        for key in names:
-            if key is not None:
-                alike.setdefault(_last(key), (set(), set()))[side].add(key)
-    for own, meant in alike.values():
-        loose, unmet = own - meant, meant - own
-        if loose:
-            unmet |= {key for key in meant & own if key == _last(key) and len(of_key[key]) > 1}
-        if loose and unmet:
-            together = sorted(loose | (unmet & own))
-            yield together, [n for key in sorted(unmet) for n in of_key[key]]
+            self.going.update(own)
+            self.flags += numbers
+            if hits - by_bytes:
+                self.by_told.update(own)
+            self.found.go(hits, images, is_pictured=is_pictured)
+            is_lacking = bool(own) or any(rows.lacking[number] for number in numbers)
+            if is_lacking and not is_pictured and not is_planned:
+                self.found.alone.append(hits)
         else:
-            yield from (([key], []) for key in sorted(loose))
-            yield from (([], [n]) for key in sorted(unmet) for n in of_key[key])
-        yield from (([key], of_key[key]) for key in sorted((meant & own) - unmet))
+            self._keep(own, numbers)
 
+    def _images(self, own: Iterable[str], numbers: Iterable[int]) -> Iterator[str]:
+        for key in own:
+            yield from self.samples.images.get(key, ())
+        for number in numbers:
+            yield from self.rows.images.get(number, ())
 
-def _last(key: str) -> str:
-    return key.rpartition("/")[2]
+    def _keep(self, own: Sequence[str], numbers: Sequence[int]) -> None:
+        """Take in what stays: of several samples alike, no row can say which one it names."""
+        samples, rows = self.samples, self.rows
+        is_one = len(own) <= 1
+        for key in own:
+            if images := samples.images.get(key):
+                by_row = is_one and any(rows.is_named(n, images) for n in numbers)
+                self.found.keep(images, is_named=by_row or samples.is_named(key))
+        for number in numbers:
+            if rows.pictured[number]:
+                images = [*rows.images.get(number, ())]
+                by_sample = is_one and any(map(samples.is_named, own))
+                self.found.keep(images, is_named=by_sample or rows.is_named(number, images))
+        if not own:
+            self.unmet += sum(bool(rows.lacking[n] and not rows.tells[n]) for n in numbers)
+
+    def joined(self) -> Joined:
+        flags = np.zeros(len(self.rows.keep), bool)
+        flags[self.flags] = True
+        going, by_told, lists = map(frozenset, (self.going, self.by_told, self.lists))
+        return Joined(going, flags, by_told, lists, self.unmet, self.found.evidence())

@@ -1,7 +1,8 @@
 """Tables of a copy: which of their rows were taken back, and what is left without these."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -10,16 +11,17 @@ import pyarrow as pa
 from pipeline.retracted import (
     DIGESTS,
     Retracted,
-    begins_as_image,
+    Told,
     bytes_in,
-    is_image,
     is_json,
+    is_picture,
     told_of,
 )
 from schemas.canonical import sha256_hex
 from schemas.errors import SchemaError
+from schemas.tables import LEDGER, RETRACTIONS
 
-PASSED_OVER = ({"commitment"}, {"release", "reason"})
+PASSED_OVER = (set(LEDGER.names), set(RETRACTIONS.names))
 """Columns of a ledger and of retractions, which name rows that are not inside."""
 STATUS, FAILED = "status", "failed"
 """Column of img2dataset's tables, and how what it says of rows without image begins."""
@@ -27,8 +29,11 @@ BATCH_ROWS = 1_000
 _OWN = {"uid", "stored_sha256"}
 """Columns of a table that is ours."""
 _NAMED = {"uid", *DIGESTS}
+SAID, MARK_BYTES = 2, 8
+"""How many digests of a row are kept, and how much of each."""
 
 Flags = npt.NDArray[np.bool_]
+Marks = npt.NDArray[np.uint64]
 
 
 # --- columns
@@ -44,23 +49,17 @@ def telling(schema: pa.Schema) -> list[str]:
         raise SchemaError(f"expected a name of its own for each column, found {schema.names}")
     if is_about(schema):
         return []
-    if is_ours(schema) and _has_images(schema):  # these need not be read
-        return [f.name for f in schema if _names(f.name, f.type)]
     return [f.name for f in schema if _names(f.name, f.type) or _holds(f.type, _is_binary)]
 
 
 def is_about(schema: pa.Schema) -> bool:
-    """Say whether a table tells of rows that are not inside."""
-    return any(passed <= set(schema.names) for passed in PASSED_OVER)
+    """Say whether a table tells of rows that are not inside: a ledger, say, and nothing more."""
+    return any(passed == set(schema.names) for passed in PASSED_OVER)
 
 
 def is_ours(schema: pa.Schema) -> bool:
     """Say whether a release has written the rows of a table: then their uids tell them."""
     return {f.name.lower() for f in schema if _is_plain(f.type)} >= _OWN
-
-
-def _has_images(schema: pa.Schema) -> bool:
-    return any(is_image(f.name) and _holds(f.type, _is_binary) for f in schema)
 
 
 def _names(name: str, kind: pa.DataType) -> bool:
@@ -102,18 +101,23 @@ def _inner(kind: pa.DataType) -> pa.DataType:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What is known of the rows of a table, each bool[n].
+    """What is known of the rows of a table, each bool[n] but for three.
 
-    keep: not taken back. named: told by more than the digests of its own bytes. pictured: with
-    the bytes of an image. lacking: without, though one may be elsewhere. hits: uids and digests of
-    the rows that were taken back. untold: how many tell nothing, and have something all the same.
+    keep: not taken back. named: told by a uid. pictured: with the bytes of an image. lacking:
+    without, though one may be elsewhere. tells: anything. said: uint64[n, 2], marks of digests that
+    it tells, 0 for none. hits: uids and digests of the rows that were taken back. images: digests
+    of the images in a row, but for those of a row of ours that stays. untold: how many tell
+    nothing, and have something all the same.
     """
 
     keep: Flags
     named: Flags
     pictured: Flags
     lacking: Flags
+    tells: Flags
+    said: Marks
     hits: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    images: Mapping[int, Sequence[str]] = field(default_factory=dict)
     untold: int = 0
 
     @classmethod
@@ -121,33 +125,51 @@ class Judged:
         """Return what was judged of the parts of a table, in order."""
         every = [cls.nothing(0), *parts]
         starts = np.cumsum([0, *(len(one.keep) for one in every)]).tolist()
-        hits = {
-            start + row: found
-            for start, one in zip(starts, every, strict=False)
-            for row, found in one.hits.items()
-        }
-        keep, named, pictured, lacking = (
+        hits: dict[int, frozenset[str]] = {}
+        images: dict[int, Sequence[str]] = {}
+        for start, one in zip(starts, every, strict=False):
+            hits.update((start + row, found) for row, found in one.hits.items())
+            images.update((start + row, found) for row, found in one.images.items())
+        keep, named, pictured, lacking, tells, said = (
             np.concatenate([getattr(one, name) for one in every])
-            for name in ("keep", "named", "pictured", "lacking")
+            for name in ("keep", "named", "pictured", "lacking", "tells", "said")
         )
-        return cls(keep, named, pictured, lacking, hits, sum(one.untold for one in every))
+        untold = sum(one.untold for one in every)
+        return cls(keep, named, pictured, lacking, tells, said, hits, images, untold)
 
     @classmethod
-    def nothing(cls, rows: int) -> "Judged":
-        """Return that nothing is known of so many rows, which stay."""
+    def nothing(cls, rows: int, failed: Sequence[bool] = ()) -> "Judged":
+        """Return that nothing is known of so many rows, which stay. failed: to be fetched."""
         none = np.zeros(rows, bool)
-        return cls(~none, none, none, ~none)
+        lacking = ~np.array(failed, bool) if failed else ~none
+        return cls(~none, none, none, lacking, none, np.zeros((rows, SAID), np.uint64))
+
+    def is_named(self, row: int, images: Iterable[str]) -> bool:
+        """Say whether a row is told by more than the digests of some images."""
+        return bool(self.named[row]) or tells_beyond(self.said[row].tolist(), images)
+
+
+def mark(digest: str) -> int:
+    """Return the first 8 bytes of a digest."""
+    return int(digest[: 2 * MARK_BYTES], 16)
+
+
+def tells_beyond(said: Iterable[int], images: Iterable[str]) -> bool:
+    """Say whether any digest is of something else than some images. said: marks, 0 for none."""
+    return not set(said) <= {0, *map(mark, images)}
 
 
 def judge(table: pa.Table, retracted: Retracted, schema: pa.Schema) -> Judged:
     """Return which rows stay. table: at least the columns `telling` of one with this schema."""
     names = telling(schema)
     if not names:
-        return Judged.nothing(table.num_rows)
-    # Each row of a table of ours has its image: it is told by its uid, and the image is not read.
-    own, has_images = is_ours(schema), _has_images(schema)
-    keep, named, pictured, lacking = np.zeros((4, table.num_rows), bool)
+        failed = map(_failed, table[STATUS].to_pylist() if STATUS in table.column_names else ())
+        return Judged.nothing(table.num_rows, [*failed])
+    own = is_ours(schema)
+    keep, named, pictured, lacking, tells = np.zeros((5, table.num_rows), bool)
+    said = np.zeros((table.num_rows, SAID), np.uint64)
     hits: dict[int, frozenset[str]] = {}
+    images: dict[int, Sequence[str]] = {}
     at, untold = 0, 0
     read = [*names, *({STATUS} & set(table.schema.names) - set(names))]
     for batch in table.select(read).to_batches(max_chunksize=BATCH_ROWS):
@@ -155,21 +177,36 @@ def judge(table: pa.Table, retracted: Retracted, schema: pa.Schema) -> Judged:
             status = row.get(STATUS)
             found = {k: v for k, v in row.items() if v is not None and k in names}
             told, inside = told_of(found), bytes_in(found)
-            digests = [] if own else [sha256_hex(body) for _, body in inside]
-            if taken := retracted.hits(told, digests):
+            taken, digests = _judged(told, inside, retracted, own=own)
+            if taken:
                 hits[at] = taken
             keep[at] = not taken
-            named[at] = told.tells_beyond(digests)
-            pictured[at] = (own and has_images) or any(_is_picture(*one) for one in inside)
+            named[at] = bool(told.uids)
+            # A digest may begin with any bytes.
+            shown = [is_picture(*one) and one[0].lower() not in _NAMED for one in inside]
+            pictured[at] = any(shown)
             lacking[at] = not pictured[at] and not _failed(status)
+            tells[at] = told.tells
+            marks = sorted(set(map(mark, told.digests)))[:SAID]
+            said[at, : len(marks)] = marks
+            if pictured[at] and digests:
+                images[at] = list(compress(digests, shown))
             untold += not told.tells and (own or (not pictured[at] and _says_anything(found)))
             at += 1
-    return Judged(keep, named, pictured, lacking, hits, untold)
+    return Judged(keep, named, pictured, lacking, tells, said, hits, images, untold)
 
 
-def _is_picture(name: str, body: bytes) -> bool:
-    # A digest may begin with any bytes.
-    return is_image(name) or (name.lower() not in _NAMED and begins_as_image(body))
+def _judged(
+    told: Told, inside: Iterable[tuple[str, bytes]], retracted: Retracted, *, own: bool
+) -> tuple[frozenset[str], list[str]]:
+    """Return by what a row was taken back, and the digests of its bytes.
+
+    A row of a table of ours is told by its uid: where it stays, its bytes are not hashed.
+    """
+    if own and told.uids and not retracted.hits(told):
+        return frozenset(), []
+    digests = [sha256_hex(body) for _, body in inside]
+    return retracted.hits(told, [] if own else digests), digests
 
 
 def _failed(status: object) -> bool:

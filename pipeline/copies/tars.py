@@ -1,22 +1,21 @@
 """Tars of samples: which of them were taken back, and a tar without these."""
 
 import hashlib
-import io
 import posixpath
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from copy import copy
 from typing import IO
 
-from pipeline.copies.samples import Samples, told_beside
-from pipeline.retracted import Retracted, is_picture
+from pipeline.copies.keys import NO_SAMPLE
+from pipeline.copies.samples import File, Samples, told_beside
+from pipeline.retracted import Retracted
 from schemas.canonical import sha256_hex
 from schemas.errors import SchemaError
 
 BLOCK_BYTES = 1 << 20
-_MEMBER = re.compile(r"((?:.*/)?[^./]+)\.[^/]+")
+_MEMBER = re.compile(r"((?:.*/)?[^./]+)\.[^/]+", re.DOTALL)
 
 
 def groups(tar: tarfile.TarFile) -> Iterator[tuple[str, list[tuple[tarfile.TarInfo, bytes]]]]:
@@ -40,9 +39,12 @@ def is_file(info: tarfile.TarInfo) -> bool:
 
 
 def key_of(name: str) -> str:
-    """Return the key of the sample that a member belongs to, as `webdataset` has it."""
+    """Return the key of the sample that a member belongs to, as `webdataset` has it.
+
+    What has no ending belongs to none, whatever it is called.
+    """
     match = _MEMBER.fullmatch(name)
-    return match[1] if match else name
+    return match[1] if match else f"{NO_SAMPLE}{name}"
 
 
 def samples_in(file: IO[bytes], retracted: Retracted) -> Samples:
@@ -54,9 +56,8 @@ def samples_in(file: IO[bytes], retracted: Retracted) -> Samples:
                 if not key:
                     continue
                 told = told_beside({info.name: body for info, body in members})
-                digests = [sha256_hex(body) for _, body in members]
-                has_image = any(is_picture(info.name, body) for info, body in members)
-                samples.add(key, told, digests, retracted, is_pictured=has_image)
+                files = [File.of(info.name, body, sha256_hex(body)) for info, body in members]
+                samples.add(key, told, files, retracted)
             _require_end(file, tar.offset)
     except tarfile.TarError as e:
         raise SchemaError(f"expected a tar: {e}") from e
@@ -87,38 +88,42 @@ def digest_without(file: IO[bytes], keys: AbstractSet[str]) -> str:
     return left.hexdigest()
 
 
-def write_tar_without(source: IO[bytes], target: IO[bytes], keys: AbstractSet[str]) -> int:
-    """Write a tar without the samples of some keys; return how many were left out."""
-    left = 0
-    with (
-        tarfile.open(fileobj=source, mode="r:") as old,
-        tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as new,
-    ):
-        links = _links_to(old, keys)
-        for key, members in groups(old):
-            if key in keys:
-                left += 1
-                continue
-            if not key and members[0][0].name in links:
-                continue
-            for info, body in members:
-                new.addfile(_whole(info, body), io.BytesIO(body) if is_file(info) else None)
-    return left
+def write_tar_without(source: IO[bytes], target: IO[bytes], keys: AbstractSet[str]) -> None:
+    """Write a tar without the samples of some keys; what stays is written byte by byte as it is."""
+    at = 0
+    with tarfile.open(fileobj=source, mode="r:") as tar:
+        members = list(_members(tar))
+        links = _links_to([info for info, _ in members], keys)
+        for info, end in members:
+            goes = key_of(info.name) in keys if is_file(info) else info.name in links
+            if goes:
+                _copy(source, target, at, info.offset)
+                at = end
+        _copy(source, target, at, members[-1][1] if members else 0)
+    target.write(bytes(2 * tarfile.BLOCKSIZE))
+    target.write(bytes(-target.tell() % tarfile.RECORDSIZE))
 
 
-def _whole(info: tarfile.TarInfo, body: bytes) -> tarfile.TarInfo:
-    """Return the header of a member as it is written: a sparse one is written with its holes."""
-    if info.sparse is None:
-        return info
-    filled = copy(info)
-    filled.type, filled.sparse, filled.size = tarfile.REGTYPE, None, len(body)
-    filled.pax_headers = {k: v for k, v in info.pax_headers.items() if "sparse" not in k}
-    return filled
+def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, int]]:
+    """Yield each member with where it ends."""
+    while (info := tar.next()) is not None:
+        yield info, tar.offset
 
 
-def _links_to(tar: tarfile.TarFile, keys: AbstractSet[str]) -> set[str]:
+def _copy(source: IO[bytes], target: IO[bytes], start: int, end: int) -> None:
+    """Write the bytes between two places of a file to another one."""
+    source.seek(start)
+    while start < end:
+        block = source.read(min(BLOCK_BYTES, end - start))
+        if not block:
+            raise SchemaError(f"expected a tar of {end:,} bytes, found its end at {start:,}")
+        target.write(block)
+        start += len(block)
+
+
+def _links_to(members: Iterable[tarfile.TarInfo], keys: AbstractSet[str]) -> set[str]:
     """Return the names of links that belong, or lead, to samples of some keys."""
-    left = {info.name: _target(info) for info in tar.getmembers() if info.linkname}
+    left = {info.name: _target(info) for info in members if info.linkname}
     found = {name for name in left if key_of(name) in keys}
     while more := {n for n, to in left.items() if key_of(to) in keys or to in found} - found:
         found |= more

@@ -15,7 +15,7 @@ from pipeline.retracted import KIND, Retracted
 from pipeline.shard import with_images, write_parquet, write_vectors
 from pipeline.tars import write_tar
 from schemas.errors import ProofError, SchemaError, StorageError, UsageError
-from schemas.tables import RETRACTIONS, from_rows, vector
+from schemas.tables import LEDGER, RETRACTIONS, from_rows, vector
 from tests.jobs.retracting import (
     COUNT,
     GONE,
@@ -39,8 +39,8 @@ def test_rows_leave_our_parquet_shards_and_their_embeddings(tmp_path, retraction
     (copy / "samples" / "00000.parquet").write_bytes(write_parquet(whole))
     vectors = pa.table({"uid": whole["uid"], "sty": pa.array([[0.5, 0.5]] * COUNT, vector(2))})
     (copy / "embeddings" / "00000.parquet").write_bytes(write_vectors(vectors))
-    ledger = pa.table({"uid": whole["uid"], "commitment": ["c"] * COUNT})
-    pq.write_table(ledger, copy / "ledger" / "00000.parquet")
+    rows = [{"uid": uid.as_py(), "commitment": "c"} for uid in whole["uid"]]
+    pq.write_table(from_rows(rows, LEDGER), copy / "ledger" / "00000.parquet")
     (copy / "manifest.json").write_text("{}")
     require_once(copy, retractions)
     left = pq.read_table(copy / "samples" / "00000.parquet")

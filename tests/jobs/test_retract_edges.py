@@ -1,11 +1,14 @@
 """Copies as people have them, of which every row that was taken back leaves."""
 
+import gzip
 import hashlib
 import io
+import json
 import os
 import stat
 import subprocess
 import tarfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,11 +24,14 @@ from tests.jobs.retracting import (
     COUNT,
     GONE,
     STAYS,
+    UIDS,
+    anew,
     contents,
     members,
     named,
     ours,
     require_once,
+    said,
     table_of,
     write_members,
 )
@@ -178,7 +184,7 @@ def test_a_file_is_as_open_to_others_as_it_was(copy, retracted, monkeypatch):
     )
     monkeypatch.setattr(Path, "replace", seen)
     assert retract(copy, retracted, yes=True).rows == len(GONE)
-    assert modes == [0o600, 0o640]
+    assert modes == [0o600, 0o600, 0o600, 0o640]  # what the next run has to know, and the file
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
@@ -224,7 +230,7 @@ def test_links_to_nothing_and_round_in_circles_are_nothing(copy, retracted):
 
 def test_a_checksum_of_what_was_there_goes_with_it(copy, retracted):
     table_of(["a"], copy / "a.parquet", uid=[sample(1)["uid"]])
-    (copy / ".a.parquet.crc").write_bytes(b"crc")
+    (copy / ".a.parquet.crc").write_bytes(b"crc\0")
     assert named(retract(copy, retracted, yes=False)) == []
     assert retract(copy, retracted, yes=True).rows == 1
     assert not (copy / ".a.parquet.crc").exists()
@@ -255,3 +261,102 @@ def test_a_sparse_file_that_stays_in_a_tar_stays_whole(copy, tmp_path, retracted
     assert retract(copy, retracted, yes=True).rows == 1
     assert members(copy / "0.tar") == {"2.jpg": hole.read_bytes()}
     assert retract(copy, retracted, yes=True) == Report()
+
+
+FOLDERS: list[tuple[dict[str, bytes], set[str]]] = [
+    # What is there, and what goes.
+    ({"coco.json": b'{"info": 1}', **{f"coco.{n:04}.jpg": b for n, b in enumerate(BODIES)}},
+     {f"coco.{n:04}.jpg" for n in GONE}),
+    ({"photo.jpg": BODIES[1], "photo.1.jpg": BODIES[2], "photo.1.txt": b"a", "photo.txt": b"b"},
+     {"photo.jpg", "photo.txt"}),
+    ({"1.jpg": anew(1), "1.json": said(1), "1.small.jpg": anew(9)},
+     {"1.jpg", "1.json", "1.small.jpg"}),
+    ({"1.jpg": anew(1), "1.json": said(1), "1.2.jpg": anew(2), "1.2.json": said(2)},
+     {"1.jpg", "1.json"}),
+    ({"b.zip": b"PK", "b.zip.jpg": BODIES[1], "b.zip.json": b"{}"}, {"b.zip.jpg", "b.zip.json"}),
+    ({"LICENSE": b"x", "LICENSE.jpg": BODIES[1]}, {"LICENSE.jpg"}),
+    ({"1.jpg": anew(1), "1.metadata": said(1), "2.jpg": anew(2)}, {"1.jpg", "1.metadata"}),
+    ({"1.jpg": anew(1), "1.json.gz": gzip.compress(said(1)), "2.jpg": anew(2)},
+     {"1.jpg", "1.json.gz"}),
+    ({"1.jpg": anew(1), "1.json": b"\xef\xbb\xbf" + said(1)}, {"1.jpg", "1.json"}),
+    ({"1.jpg": anew(1), "1.json": said(1).decode().encode("utf-16")}, {"1.jpg", "1.json"}),
+    ({"1.jpg": BODIES[1], "1.json": json.dumps([{"uid": UIDS[1]}, {"uid": UIDS[2]}]).encode()},
+     {"1.jpg", "1.json"}),
+    ({"1.jpg": anew(1), "1.json": json.dumps([{"uid": UIDS[1]}, {"id": 2}]).encode()}, set()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "goes"), FOLDERS)
+def test_only_what_belongs_to_an_image_goes_with_it(copy, retracted, files, goes):
+    for name, body in files.items():
+        (copy / name).write_bytes(body)
+    retract(copy, retracted, yes=True)
+    assert set(contents(copy)) == files.keys() - goes
+    assert retract(copy, retracted, yes=False).rows == 0
+
+
+UUIDS = [
+    pa.array([uid.upper() for uid in UIDS]),
+    pa.array([str(uuid.UUID(uid)) for uid in UIDS]),
+    pa.ExtensionArray.from_storage(pa.uuid(), pa.array(map(bytes.fromhex, UIDS), pa.binary(16))),
+]
+
+
+@pytest.mark.parametrize("uids", UUIDS)
+def test_uids_are_told_in_any_form(copy, retractions, uids):
+    images = [anew(n) for n in range(COUNT)]
+    pq.write_table(pa.table({"uid": uids, "jpg": images, "n": range(COUNT)}), copy / "a.parquet")
+    require_once(copy, retractions)
+    assert pq.read_table(copy / "a.parquet")["n"].to_pylist() == STAYS
+
+
+TOLD = [{"commitment": ["c"] * COUNT}, {"release": ["r"] * COUNT, "reason": ["r"] * COUNT}]
+
+
+@pytest.mark.parametrize("columns", TOLD)
+def test_only_a_ledger_or_retractions_are_passed_over(copy, retractions, columns):
+    rows = {"uid": UIDS, "jpg": BODIES, "n": range(COUNT)}
+    pq.write_table(pa.table({**rows, **columns}), copy / "a.parquet")
+    require_once(copy, retractions)
+    assert pq.read_table(copy / "a.parquet")["n"].to_pylist() == STAYS
+
+
+def test_what_stays_in_a_tar_is_as_it_was_to_the_byte(copy, retracted):
+    def write(path: Path, count: int) -> None:
+        with tarfile.open(
+            path, "w", format=tarfile.PAX_FORMAT, pax_headers={"comment": "all"}
+        ) as tar:
+            for n in range(count, COUNT):
+                info = tarfile.TarInfo(f"{'é' * 60}/{n}.jpg")
+                info.size, info.mtime, info.uname = len(BODIES[n]), 1.5, "ü"
+                info.pax_headers = {"SCHILY.xattr.user.license": "CC0"}
+                tar.addfile(info, io.BytesIO(BODIES[n]))
+
+    write(copy / "0.tar", 4)
+    assert retract(copy, retracted, yes=True).rows == 1
+    write(copy.parent / "left.tar", 5)
+    assert (copy / "0.tar").read_bytes() == (copy.parent / "left.tar").read_bytes()
+
+
+def test_statistics_tell_rows_that_were_never_fetched_apart(copy, retracted):
+    write_members(copy / "0.tar", [("0.jpg", BODIES[0]), ("4.jpg", BODIES[4])])
+    states = ["success", "failed_to_download", "success"]
+    table_of(["0", "1", "4"], copy / "0.parquet", uid=[UIDS[0], UIDS[1], UIDS[4]], status=states)
+    stats = {"count": 3, "successes": 2, "status_dict": {"success": 2, "404": 1}}
+    (copy / "0_stats.json").write_text(json.dumps(stats))
+    assert retract(copy, retracted, yes=True).rows == 3
+    assert json.loads((copy / "0_stats.json").read_bytes()) == {
+        "count": 1, "successes": 1, "status_dict": {"success": 1, "404": 1}
+    }  # fmt: skip
+
+
+def test_what_systems_leave_in_folders_holds_no_rows(copy, retracted):
+    (copy / "1.jpg").write_bytes(BODIES[1])
+    for name, body in {
+        ".DS_Store": b"\0\0\0\1Bud1", "Thumbs.db": b"\xd0\xcf", "version.txt": b"1",
+        "._1.jpg": b"\0\5\x16\7\0", ".1.jpg.crc": b"crc\0\0",
+    }.items():  # fmt: skip
+        (copy / name).write_bytes(body)
+    report = retract(copy, retracted, yes=True)
+    assert (report.rows, report.untold) == (1, [])
+    assert retract(copy, retracted, yes=False) == Report()

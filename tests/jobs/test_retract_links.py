@@ -1,9 +1,11 @@
 """Caches with several revisions, and files that several samples share."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -106,16 +108,6 @@ def test_a_label_of_samples_that_all_leave_goes_with_the_last(copy, retracted):
     assert contents(copy) == {}
 
 
-def test_a_text_that_others_link_to_stays_and_is_named(copy, retracted):
-    (copy / "1.jpg").write_bytes(BODIES[1])
-    (copy / "1.txt").write_text("a tree")
-    (copy / "2.jpg").write_bytes(BODIES[2])
-    (copy / "2.txt").symlink_to("1.txt")
-    retract(copy, retracted, yes=True)
-    assert (copy / "2.txt").read_text() == "a tree"
-    assert named(retract(copy, retracted, yes=False)) == ["1.txt"]
-
-
 def test_an_image_of_two_samples_goes_from_both(copy, retractions):
     """Whoever took the one back did not mean that its image stays under another name."""
     files = {"1.jpg": anew(1), "1.json": said(1), "2.jpg": anew(1), "2.json": said(2)}
@@ -136,3 +128,76 @@ def test_saved_datasets_in_a_cache_may_share_what_they_say(copy, retracted, tmp_
         loaded = datasets.load_from_disk(str(copy / "snapshots" / "b"))[name]
         assert loaded["uid"][:] == [uid for uid in uids if uid in {UIDS[n] for n in STAYS}]
     assert retract(copy, retracted, yes=False) == Report()
+
+
+@pytest.mark.parametrize("kind", ["linked hard", "copied"])
+def test_an_image_goes_wherever_else_it_is(copy, retractions, kind):
+    for folder in "ab":
+        (copy / folder).mkdir()
+    (copy / "a" / "1.jpg").write_bytes(anew(1))
+    (copy / "a" / "1.json").write_bytes(said(1))
+    (copy / "b" / "other.jpg").write_bytes(anew(2))
+    if kind == "copied":
+        (copy / "b" / "same.jpg").write_bytes(anew(1))
+    else:
+        (copy / "b" / "same.jpg").hardlink_to(copy / "a" / "1.jpg")
+    pq.write_table(pa.table({"jpg": [anew(1), anew(2)], "n": [1, 2]}), copy / "t.parquet")
+    require_once(copy, retractions)
+    assert set(contents(copy)) == {"b/other.jpg", "t.parquet"}
+    assert pq.read_table(copy / "t.parquet")["n"].to_pylist() == [2]
+
+
+def test_what_several_images_of_a_sample_share_with_others_takes_these_not_along(copy, retractions):
+    pairs = [[b"\xff\xd8\xff logo", body] for body in BODIES]
+    pq.write_table(pa.table({"images": pairs, "n": range(COUNT)}), copy / "a.parquet")
+    require_once(copy, retractions)
+    assert pq.read_table(copy / "a.parquet")["n"].to_pylist() == STAYS
+
+
+@pytest.mark.parametrize("is_relative", [True, False])
+def test_a_text_that_others_link_to_stays_for_them(copy, retracted, is_relative, monkeypatch):
+    (copy / "1.jpg").write_bytes(BODIES[1])
+    (copy / "1.txt").write_text("a tree")
+    for n in (2, 3):
+        (copy / f"{n}.jpg").write_bytes(BODIES[n])
+        (copy / f"{n}.txt").symlink_to("1.txt")
+    monkeypatch.chdir(copy.parent)
+    place = Path(copy.name) if is_relative else copy
+    assert retract(place, retracted, yes=True).rows == 1
+    assert set(contents(copy)) == {"2.jpg", "2.txt", "3.jpg", "3.txt"}
+    assert (copy / "3.txt").read_text() == "a tree"
+    assert retract(place, retracted, yes=False) == Report()
+
+
+@pytest.mark.parametrize("tells", ["a", "b", "ab"])
+def test_revisions_with_tables_of_their_own_lose_the_rows_of_images_that_they_share(
+    copy, retractions, tells
+):
+    images = {f"0/{n}.jpg": anew(n) for n in range(COUNT)}
+    keys = [str(n) for n in range(COUNT)]
+    revisions = {}
+    for name in "ab":
+        uids = pa.array(UIDS if name in tells else [None] * COUNT, pa.string())
+        table_of(keys, copy / "x", uid=uids, revision=[name] * COUNT)
+        stats = json.dumps({"count": COUNT, "successes": COUNT, "revision": name}).encode()
+        revisions[name] = images | {"0.parquet": body_of(copy / "x"), "0_stats.json": stats}
+    cached(copy, **revisions)
+    require_once(copy, retractions)
+    for name in "ab":
+        place = copy / "snapshots" / name
+        assert {path.name for path in (place / "0").iterdir()} == {f"{n}.jpg" for n in STAYS}
+        assert pq.read_table(place / "0.parquet")["key"].to_pylist() == [str(n) for n in STAYS]
+        assert json.loads((place / "0_stats.json").read_bytes())["count"] == len(STAYS)
+
+
+def test_statistics_that_revisions_do_not_share_are_named_with_their_tar(copy, retracted):
+    tar = tar_of(copy)
+    cached(copy, a={"0.tar": tar, "0_stats.json": b"{}"}, b={"0.tar": tar, "0_stats.json": b"{ }"})
+    assert named(retract(copy, retracted, yes=True)) == ["0.tar", "0.tar"]
+
+
+def test_one_bad_link_keeps_no_other_file(copy, retracted):
+    (copy / "x").symlink_to("a" * 300)
+    (copy / "1.jpg").write_bytes(BODIES[1])
+    report = retract(copy, retracted, yes=True)
+    assert (report.rows, named(report)) == (1, ["x"])

@@ -1,8 +1,10 @@
 """What nobody can tell is named: a copy is clean only where all of it could be told."""
 
+import errno
 import io
 import json
 import os
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from tests.jobs.retracting import (
     GONE,
     STAYS,
     VERIFIER,
+    contents,
     named,
     ours,
     require_once,
@@ -88,8 +91,10 @@ def test_what_cannot_be_rewritten_keeps_no_other_file_from_it(copy, retracted, m
         real(path, keep)
 
     monkeypatch.setattr(tables, "filter_parquet", refused)
-    with pytest.raises(StorageError, match=r"1 files.*a\.parquet: no such kernel"):
-        retract(copy, retracted, yes=True)
+    report = retract(copy, retracted, yes=True)
+    assert [one.path.name for one in report.going] == ["b.parquet"]
+    assert len(report.failed) == 1
+    assert "a.parquet: no such kernel" in report.failed[0]
     assert pq.read_metadata(copy / "b.parquet").num_rows == 0
 
 
@@ -129,8 +134,9 @@ def test_tables_that_tell_nothing_are_named_also_beside_samples(copy, retracted)
 
 def test_what_lies_beside_a_saved_dataset_is_looked_at(copy, retracted):
     datasets = pytest.importorskip("datasets")
-    table = datasets.Dataset.from_dict({"uid": [sample(n)["uid"] for n in range(COUNT)]})
-    table.save_to_disk(copy)
+    rows = {"uid": [sample(n)["uid"] for n in range(COUNT)]}
+    rows["image"] = [{"bytes": body, "path": None} for body in BODIES]
+    datasets.Dataset.from_dict(rows).save_to_disk(copy)
     (copy / "cache-0.arrow").write_bytes((copy / "data-00000-of-00001.arrow").read_bytes())
     report = retract(copy, retracted, yes=True)
     assert report.rows == len(GONE)
@@ -225,3 +231,135 @@ def test_a_file_that_cannot_be_read_keeps_no_other(copy, retracted, name, monkey
     monkeypatch.setattr(io, "open", refused)
     report = retract(copy, retracted, yes=True)
     assert (report.rows, named(report)) == (1, [name])
+
+
+def strings(*bodies: bytes) -> pa.Array:
+    """Return strings that may be no UTF-8, as other writers leave them."""
+    parts = pa.array(bodies, pa.binary()).buffers()
+    return pa.Array.from_buffers(pa.string(), len(bodies), parts)
+
+
+def with_bad_json(copy: Path) -> None:
+    pq.write_table(pa.table({"json": strings(b'{"a": "\xff"}')}), copy / "a.parquet")
+
+
+def with_a_bad_uid(copy: Path) -> None:
+    pq.write_table(pa.table({"uid": strings(b"\xff")}), copy / "a.parquet")
+
+
+def with_a_bad_key(copy: Path) -> None:
+    write_members(copy / "a.tar", [("1.jpg", picture(99))])
+    pq.write_table(pa.table({"key": strings(b"\xff")}), copy / "a.parquet")
+
+
+def with_a_bad_name(copy: Path) -> None:
+    rows = pa.StructArray.from_arrays([strings(b"\xe9"), pa.array(["0" * 32])], ["by", "uid"])
+    pq.write_table(pa.table({"a": rows}), copy / "a.parquet")
+
+
+def with_fields_of_one_name(copy: Path) -> None:
+    uids = pa.array(["0" * 32])
+    rows = pa.StructArray.from_arrays([uids, uids], ["uid", "uid"])
+    pq.write_table(pa.table({"a": rows}), copy / "a.parquet")
+
+
+def with_a_date_out_of_range(copy: Path) -> None:
+    at = pa.array([2**62], pa.timestamp("us"))
+    rows = pa.StructArray.from_arrays([pa.array(["0" * 32]), at], ["uid", "at"])
+    pq.write_table(pa.table({"a": rows}), copy / "a.parquet")
+
+
+def with_a_bad_header(copy: Path) -> None:
+    with tarfile.open(copy / "a.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("1.jpg")
+        info.pax_headers = {"GNU.sparse.size": "x"}
+        tar.addfile(info)
+
+
+def with_a_bad_name_of_a_file(copy: Path) -> None:
+    for name, body in (
+        ("state", '{"_data_files": [{"filename": "\\ud800"}]}'),
+        ("dataset_info", "{}"),
+    ):
+        (copy / "a").mkdir(exist_ok=True)
+        (copy / "a" / f"{name}.json").write_text(body)
+
+
+def with_offsets_that_lead_out_of_a_file(copy: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_dict({"uid": ["0" * 32] * 8, "n": range(8)}).save_to_disk(copy / "a")
+    path = copy / "a" / "data-00000-of-00001.arrow"
+    body = bytearray(path.read_bytes())
+    offsets = b"".join((32 * n).to_bytes(4, "little") for n in range(9))
+    at = body.index(offsets)
+    body[at + 16 : at + 20] = (2**31 - 9).to_bytes(4, "little")
+    path.write_bytes(body)
+
+
+DAMAGED = [with_bad_json, with_a_bad_uid, with_a_bad_key, with_a_bad_name, with_fields_of_one_name]
+DAMAGED += [with_a_date_out_of_range, with_a_bad_header, with_a_bad_name_of_a_file]
+DAMAGED += [with_offsets_that_lead_out_of_a_file]
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_file_keeps_no_other_and_is_named(copy, retracted, damage):
+    damage(copy)
+    before = contents(copy)
+    (copy / "z").mkdir()
+    (copy / "z" / "1.jpg").write_bytes(BODIES[1])
+    report = retract(copy, retracted, yes=True)
+    assert (report.rows, report.failed) == (1, [])
+    assert [name.split(".")[0] for name in named(report)] == ["a"]
+    assert contents(copy) == before
+
+
+def test_a_damaged_description_of_a_dataset_is_named_before_its_rows_are_dropped(copy, retracted):
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_dict({"uid": [sample(1)["uid"]]}).save_to_disk(copy)
+    (copy / "dataset_info.json").write_text("[")
+    assert named(retract(copy, retracted, yes=False)) == [copy.name]
+
+
+@pytest.mark.parametrize("kind", ["tar", "folder"])
+def test_json_beside_an_image_that_cannot_be_read_is_named(copy, retracted, kind):
+    files = [("1.jpg", picture(99)), ("1.json", b'{"uid": ')]
+    if kind == "tar":
+        write_members(copy / "0.tar", files)
+    for name, body in files if kind == "folder" else []:
+        (copy / name).write_bytes(body)
+    report = retract(copy, retracted, yes=False)
+    assert {"JSON that cannot be read" in one.why for one in report.untold} == {True}
+
+
+def test_json_longer_than_is_read_is_named(copy, retracted):
+    (copy / "1.jpg").write_bytes(picture(99))
+    (copy / "1.json").write_bytes(b"[" + b" " * (16 << 20) + b"]")
+    assert named(retract(copy, retracted, yes=False)) == ["1.json"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
+def test_a_file_that_cannot_be_written_keeps_only_a_full_disk_from_the_others(
+    copy, retractions, monkeypatch, code
+):
+    for name in "abc":
+        table_of(["a"], copy / f"{name}.parquet", uid=[sample(1)["uid"]])
+    real = tables.filter_parquet
+
+    def refused(path: Path, keep: np.ndarray) -> None:
+        if path.name == "b.parquet":
+            raise OSError(code, os.strerror(code))
+        real(path, keep)
+
+    arguments = ["apply", str(copy), str(retractions), "--key", VERIFIER, "--yes"]
+    with monkeypatch.context() as patched:
+        patched.setattr(tables, "filter_parquet", refused)
+        done = CliRunner().invoke(command.app, arguments)
+    assert isinstance(done.exception, StorageError)
+    is_full = code == errno.ENOSPC
+    assert f"{2 if is_full else 1} of the files" in str(done.exception)
+    assert os.strerror(code) in str(done.exception)
+    assert f"dropped: {1 if is_full else 2} rows" in done.output
+    left = {name: pq.read_metadata(copy / f"{name}.parquet").num_rows for name in "abc"}
+    assert left == {"a": 0, "b": 1, "c": int(is_full)}
+    assert CliRunner().invoke(command.app, arguments).exit_code == 0
+    assert pq.read_metadata(copy / "b.parquet").num_rows == 0
