@@ -22,7 +22,9 @@ class Links:
         """Remove names of files, and the files to which no other name leads."""
         for path in paths:
             file = path.resolve()
-            left = self._left.setdefault(file, {*self.names.get(file, ())})
+            if file not in self._left:
+                self._left[file] = {*self.names.get(file, ())}
+            left = self._left[file]
             left.discard(path)
             if left and not path.is_symlink():
                 for other in sorted(left):
