@@ -26,10 +26,12 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def root(leaves: Sequence[bytes]) -> bytes:
     """Return the root over leaf hashes; of none, SHA-256 of nothing."""
-    frontier = Frontier()
-    for leaf in leaves:
-        frontier = frontier.append(leaf)
-    return frontier.root()
+    level = list(leaves)
+    while len(level) > 1:
+        above = [node_hash(*pair) for pair in zip(level[::2], level[1::2], strict=False)]
+        # Who has no neighbour goes up as it is: the split of RFC 6962, told from below.
+        level = above + level[-1:] if len(level) & 1 else above
+    return level[0] if level else EMPTY_ROOT
 
 
 @dataclass(frozen=True, slots=True)
