@@ -14,6 +14,7 @@ from typing import Any
 from jobs.log_keys import signer_at_hand
 from jobs.registries import open_registry
 from jobs.seen import keep
+from jobs.signed_heads import with_checkpoint
 from jobs.signed_lists import seen_head
 from optout import signed_list, snapshot, union
 from optout.erasure import is_withdrawn
@@ -77,20 +78,21 @@ def require_usable(config: RegistryConfig) -> None:
         open_registry(config.url, clock_from_environment()).close()
 
 
-def newest(config: RegistryConfig, created: str = "") -> tuple[Member, ...]:
+def newest(config: RegistryConfig, created: str = "", *, signs: bool = True) -> tuple[Member, ...]:
     """Return the registry's snapshot as it is now, and each list that is subscribed to.
 
     created: the plan's time, against which lists are old; "" where any age will do, and lists are
-    looked at for what they withdraw alone.
-    Raises RegistryError where one cannot be read or does not verify, StaleSnapshotError for a list
-    that is too old.
+    looked at for what they withdraw alone. signs: whether the registry's state is signed where its
+    log's key is at hand; that is kept beside the key, and where it cannot be, nothing is signed.
+    Raises RegistryError where one cannot be read or does not verify, RollbackError for a database
+    that is older than what its log has signed, StaleSnapshotError for a list that is too old.
     """
     members = []
     if config.url:
         with open_registry(config.url, clock_from_environment()) as registry:
-            signer = signer_at_hand(registry)
-            taken = snapshot.take(registry, trust_local=config.trust_local, signer=signer)
-            members.append(Member("", taken))
+            taken = snapshot.take(registry, trust_local=config.trust_local)
+            signer = signer_at_hand(registry) if created and signs else None
+            members.append(Member("", with_checkpoint(registry, taken, signer)))
     for one in config.subscribed:
         try:
             signed = _read(open_store(one.location), one)

@@ -107,7 +107,7 @@ def plan_of(job: Job, work: Store, *, keep: bool) -> Plan:
         require_same(old, make_plan(job, old, old.created))
         return old
     created = created_now()
-    members = newest(registry, created)  # before models are loaded
+    members = newest(registry, created, signs=keep)  # before models are loaded
     new = make_plan(job, None, created)
     require_comparable(members, new.matcher.fingerprint)
     if keep:

@@ -112,7 +112,6 @@ def sign_head(registry: Registry, key: SignerKey) -> tuple[Checkpoint, bytes]:
     Raises RollbackError where the log has signed for a longer state, or another one of that size,
     RegistryError where its entries are not those of its head: nothing is signed then.
     """
-    signed_heads.require_continued(registry)
     newest = max((size for size, _ in registry.checkpoints()), default=0)  # first: a log grows
     origin, _ = registry.log_key()
     size, root = registry.head()
@@ -121,22 +120,9 @@ def sign_head(registry: Registry, key: SignerKey) -> tuple[Checkpoint, bytes]:
         raise RollbackError(
             f"expected {newest} log entries or more, as {registry.where} has signed, found {size}"
         )
-    if merkle.root(registry.leaf_hashes(size)) != root:
-        raise RegistryError(
-            f"expected {size} entries with root {root.hex()} in {registry.where}, found others"
-        )
-    kept = dict(registry.checkpoints(size - 1)).get(size)
-    body = kept if kept and _is_signed(kept, head, key.verifier) else checkpoint.sign(head, key)
-    signed_heads.keep(registry, body)
+    body = signed_heads.sign(registry, head, key)
     registry.keep_checkpoint(size, body)
     return head, body
-
-
-def _is_signed(body: bytes, head: Checkpoint, key: VerifierKey) -> bool:
-    try:
-        return checkpoint.opened(body, key) == head
-    except ProofError:
-        return False  # by the key before a rotation
 
 
 def _cosigned(

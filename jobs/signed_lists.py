@@ -1,8 +1,10 @@
 """Exporting a registry as a signed list, and keeping the lists of others on this machine."""
 
+import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from jobs import signed_heads
 from jobs.list_files import file_name
 from jobs.log_keys import signer_at_hand
 from jobs.seen import Head, keep
@@ -10,7 +12,7 @@ from optout import signed_list, snapshot
 from optout.log.note import SignerKey, VerifierKey
 from optout.registry import Registry
 from optout.signed_list import NOTE_FILE, ListNote, SignedList, require_no_rollback
-from schemas.errors import RegistryError
+from schemas.errors import RegistryError, StorageError
 from schemas.ports import Clock, Store
 
 
@@ -26,15 +28,20 @@ class Kept:
 def export_list(registry: Registry, key: SignerKey, store: Store, clock: Clock) -> SignedList:
     """Publish the claims in force as a signed list; levels are those that the registry states.
 
-    Raises RegistryError where the registry does not hold, or where the place has a list of another
-    registry; RollbackError where it has one of a longer log: subscribers would refuse this one.
+    The state is kept as one that was signed, unless nobody may write beside the registry: the place
+    has the newest list as well. Raises RegistryError where the registry does not hold, or where the
+    place has a list of another registry; RollbackError where it has one of a longer log, since
+    subscribers would refuse this one, or the database is older than what its log has signed.
     """
-    taken = snapshot.take(registry, trust_local=False, signer=signer_at_hand(registry))
+    taken = snapshot.take(registry, trust_local=False)
+    taken = signed_heads.with_checkpoint(registry, taken, signer_at_hand(registry))
     at = datetime.fromtimestamp(clock.now_us() // 1_000_000, UTC)
     body = signed_list.sign_list(taken, at, key)
     if store.exists(NOTE_FILE):
         held, _ = signed_list.peek(store, NOTE_FILE)
         require_no_rollback(held, taken.header, store.root)
+    with contextlib.suppress(StorageError):
+        signed_heads.stand_for(registry, snapshot.head_of(taken.header), key)
     signed_list.publish(taken, body, store)
     return signed_list.read(store, key.verifier)
 

@@ -17,7 +17,6 @@ from optout.erasure import withdrawn
 from optout.leaf import read_leaf
 from optout.log import checkpoint
 from optout.log.checkpoint import Checkpoint
-from optout.log.note import SignerKey
 from optout.refresh import as_judged, check_history
 from optout.registry import LogView, Registry, match_part
 from optout.replay import Standing, replay
@@ -37,18 +36,15 @@ CLAIMS_FILE = "claims.parquet"
 WORKS_FILE = "works.parquet"
 
 
-def take(registry: Registry, *, trust_local: bool, signer: SignerKey | None = None) -> Snapshot:
+def take(registry: Registry, *, trust_local: bool) -> Snapshot:
     """Return the claims in force, after checking the log, its signatures and the match parts.
 
-    signer: the key that signs for the log, where it is at hand; else a checkpoint of just this size
-    is there only if one was published. Raises RegistryError where anything does not hold.
+    A checkpoint of just this size goes with it where one was published. Raises RegistryError where
+    anything does not hold.
     """
     taken = from_view(registry.view(), registry.where, trust_local=trust_local)
-    header = taken.header
-    kept = dict(registry.checkpoints(header.size - 1)).get(header.size)
-    if kept is None and signer is not None:
-        kept = checkpoint.sign(_head(header), signer)
-    return replace(taken, checkpoint=kept or b"")
+    size = taken.header.size
+    return replace(taken, checkpoint=dict(registry.checkpoints(size - 1)).get(size, b""))
 
 
 def past(registry: Registry, size: int, *, trust_local: bool) -> tuple[Snapshot, list[str]]:
@@ -157,7 +153,7 @@ def _checkpoint(store: Store, folder: str, header: SnapshotHeader) -> bytes:
         found = checkpoint.parse(body)
     except ProofError as e:
         raise RegistryError(f"expected a checkpoint in {store.root}/{path}: {e}") from e
-    if found != _head(header):
+    if found != head_of(header):
         raise RegistryError(
             f"expected a checkpoint of {header.origin} at {header.size} entries in"
             f" {store.root}/{path}, found one of {found.origin} at {found.size}, root"
@@ -166,7 +162,8 @@ def _checkpoint(store: Store, folder: str, header: SnapshotHeader) -> bytes:
     return body
 
 
-def _head(header: SnapshotHeader) -> Checkpoint:
+def head_of(header: SnapshotHeader) -> Checkpoint:
+    """Return the state of the log of which a snapshot is."""
     return Checkpoint(header.origin, header.size, bytes.fromhex(header.root))
 
 

@@ -20,6 +20,7 @@ from jobs.claims import (
 from jobs.log_keys import signer_of
 from jobs.planning import require_grants
 from jobs.sealing import used
+from jobs.signed_heads import with_checkpoint
 from optout import signed_list, snapshot
 from optout.entry import draft_move
 from optout.lifecycle import Event
@@ -165,12 +166,16 @@ def test_a_checkpoint_goes_with_the_snapshot_into_work_folder_and_manifest(tmp_p
     assert unsigned.snapshot.checkpoint == b""
 
 
+def signed(registry, signer):
+    return with_checkpoint(registry, snapshot.take(registry, trust_local=True), signer)
+
+
 def test_a_checkpoint_of_another_state_is_refused(tmp_path, own):
     with Registry.open(own, FixedClock()) as registry:
         signer = signer_of(registry, random_bytes(3))
-        older = snapshot.take(registry, trust_local=True, signer=signer)
+        older = signed(registry, signer)
         registry.append(draft(2, hosts=("bo.example",)))
-        newer = snapshot.take(registry, trust_local=True, signer=signer)
+        newer = signed(registry, signer)
     place = open_store(str(tmp_path / "work"))
     snapshot.save(replace(newer, checkpoint=older.checkpoint), place, "s")
     with pytest.raises(RegistryError, match="expected a checkpoint of"):
