@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from jobs.signed_heads import require_continued
 from optout.append import Recorded
 from optout.entry import Draft, Random, draft_erase_identity, draft_move
 from optout.erasure import without_identity
@@ -11,6 +12,7 @@ from optout.parts import open_match_part
 from optout.registry import Registry
 from optout.replay import Standing
 from schemas.claim import MatchPart
+from schemas.errors import RollbackError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,23 @@ class Erased:
 
     recorded: Recorded
     left: MatchPart | None
+
+
+def require_newest(registry: Registry) -> None:
+    """Raise RollbackError where a database is older than what its log has signed.
+
+    By such a state the key would be destroyed of a claim whose newer entries are not there: with
+    the newer database back, nobody could read what they say, nor see that it was erased.
+    """
+    try:
+        require_continued(registry)
+    except RollbackError as e:
+        e.add_note(
+            "nothing was erased. With the newer database back, say it again; where there is none,"
+            " the log is at its end: whoever keeps the registry deletes this copy and the file of"
+            " claim keys, and with them all that its claims say"
+        )
+        raise
 
 
 def draft_erasure(
@@ -39,6 +58,10 @@ def draft_erasure(
 
 
 def erase(registry: Registry, draft: Draft) -> Erased:
-    """Record an erasure, and destroy parts, salts and key of what it forgets."""
+    """Record an erasure, and destroy parts, salts and key of what it forgets.
+
+    Raises RollbackError as `require_newest`, ClaimError where it is not allowed.
+    """
+    require_newest(registry)
     recorded = registry.append(draft)
     return Erased(recorded, open_match_part(draft.match) if draft.match else None)

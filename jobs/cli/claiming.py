@@ -15,6 +15,7 @@ from jobs.cli.given import (
     TRUST,
     folder_at,
     opened,
+    recording,
     tools_with,
     whole_id,
 )
@@ -196,7 +197,7 @@ def withdraw(
     from optout.entry import draft_move
     from optout.lifecycle import Event
 
-    with opened(registry) as found:
+    with recording(registry) as found:
         standing = found.standing(whole_id(found, claim))
         signing = read_key(key or key_path(registry_at(registry), standing.claim_id))
         draft = draft_move(Event.WITHDRAW, standing.claim_id, standing.entry_hash, signing)

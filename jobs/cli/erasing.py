@@ -44,7 +44,7 @@ def erase(
 
     from jobs.claimant_files import key_path, read_key, registry_at
     from jobs.cli import erasure_words
-    from jobs.erasing import draft_erasure
+    from jobs.erasing import draft_erasure, require_newest
     from jobs.erasing import erase as record
     from jobs.moderator_files import moderator_key_path, moderators_path, read_moderators
     from optout.lifecycle import Signer
@@ -54,6 +54,7 @@ def erase(
         raise UsageError(f"expected --identity or --all, found {found_both}")
     trusted = read_moderators(moderators_path(moderators)) if moderator else frozenset[str]()
     with opened(registry, trusted) as found:
+        require_newest(found)  # before a claim is sought that an older copy may not have
         standing = found.standing(whole_id(found, claim))
         usual = (
             moderator_key_path(None)

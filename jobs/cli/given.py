@@ -47,6 +47,23 @@ def opened(registry: str, moderators: AbstractSet[str] = frozenset()) -> "Regist
     return open_registry(place, clock_from_environment(), moderators=moderators)
 
 
+def recording(registry: str, moderators: AbstractSet[str] = frozenset()) -> "Registry":
+    """Return an open registry in which something is to be recorded.
+
+    Raises RollbackError where its database is older than what its log has signed: an entry would
+    stand at the place of one that others have seen.
+    """
+    from jobs.signed_heads import require_continued
+
+    found = opened(registry, moderators)
+    try:
+        require_continued(found)
+    except BaseException:
+        found.close()
+        raise
+    return found
+
+
 def whole_id(found: "Registry", text: str) -> str:
     """Return the claim id that begins with `text`. Raises UsageError unless there is just one."""
     ids = [str(row.claim_id) for row in found.claims()]

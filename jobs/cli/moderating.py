@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jobs.cli.console import console, safe, say
-from jobs.cli.given import CLAIM, REGISTRY, opened, whole_id
+from jobs.cli.given import CLAIM, REGISTRY, opened, recording, whole_id
 from optout.lifecycle import Acceptance, Authorship, Event, Signer
 from schemas.errors import ClaimError
 
@@ -143,7 +143,7 @@ def _stated(
             f"expected the key of a moderator, one of those in {known}, found {signing.public} in"
             f" {place}"
         )
-    with opened(registry, trusted) as found:
+    with recording(registry, trusted) as found:
         before = found.standing(whole_id(found, claim))
         done = state(found, before, draft(before, signing))
     now = done.after

@@ -8,7 +8,7 @@ import typer
 
 from jobs.cli.console import console, safe
 from jobs.cli.erasing import backup
-from jobs.cli.given import REGISTRY, opened
+from jobs.cli.given import REGISTRY, recording
 from jobs.cli.moderating import accept_style, moderator_key, review, verify
 from jobs.cli.publishing import announce, init, publish, rotate
 from jobs.cli.witness import OF_WITNESSES
@@ -51,7 +51,7 @@ def matcher(
     from pipeline.models.matcher_files import fingerprint, shown_as
 
     found, shown = fingerprint(name), shown_as(name)
-    with opened(registry) as kept:
+    with recording(registry) as kept:
         before = kept.matcher()
         kept.move_matcher(found, shown)
         works = take(kept, trust_local=False).works

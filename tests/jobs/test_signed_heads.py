@@ -10,11 +10,14 @@ from jobs import signed_heads
 from jobs.claims import newest
 from jobs.cli import optout
 from jobs.cli import registry as keeping
+from jobs.erasing import erase
 from jobs.list_files import log_key_path
 from jobs.log_keys import first_signer, signer_at_hand
 from jobs.publishing import sign_head
 from jobs.signed_heads import SIGNED, require_continued, sign, with_checkpoint
 from optout import snapshot
+from optout.entry import draft_move
+from optout.lifecycle import Event
 from optout.log import checkpoint
 from optout.log.checkpoint import Checkpoint
 from optout.log.note import SignerKey
@@ -23,7 +26,8 @@ from schemas.config import RegistryConfig
 from schemas.errors import RegistryError, RollbackError, StorageError, UsageError
 from tests.fakes import FixedClock
 from tests.jobs.commands import run
-from tests.optout.claims import draft, random_bytes
+from tests.jobs.publishing import submitted
+from tests.optout.claims import draft, random_bytes, signing_key
 
 CREATED = "2026-01-02T00:00:00Z"
 SOURCES = ("jobs", "pipeline", "optout", "schemas")
@@ -258,3 +262,67 @@ def test_a_database_that_is_no_file_has_its_state_beside_its_key(where, monkeypa
         assert signed_heads.signed_path(found) == path.with_name(f"{path.name}{SIGNED}")
         monkeypatch.setattr(found, "where", "sqlite://")
         assert signed_heads.signed_path(found) is None
+
+
+# --- what is recorded
+
+
+@pytest.fixture
+def older(own_place) -> Path:
+    """An older copy of a registry in its place, its log having signed since; with a moderator."""
+    db = own_place / "home" / "registry.db"
+    submitted("Ada Example")
+    body = copy_of(str(db))
+    submitted("Bea Example")
+    run(keeping.app, "moderator-key", "--trust")
+    put_back(str(db), body)
+    return db
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (optout.app, "withdraw", "CLAIM"),
+        (optout.app, "erase", "CLAIM", "--all", "--yes"),
+        (optout.app, "erase", "CLAIM", "--all", "--yes", "--moderator"),
+        (keeping.app, "verify", "CLAIM", "--level", "2"),
+        (keeping.app, "accept-style", "CLAIM", "--reason", "one_hand"),
+        (keeping.app, "matcher", "builtin:lite"),
+        (keeping.app, "announce", "anywhere"),
+    ],
+)
+def test_an_older_database_takes_in_nothing(older, command):
+    with opened(str(older)) as found:
+        size, (claim,) = found.head()[0], [row.claim_id for row in found.claims()]
+    with pytest.raises(RollbackError, match="Put back the newer one"):
+        run(*(claim if word == "CLAIM" else word for word in command))
+    with opened(str(older)) as found:
+        assert found.head()[0] == size
+
+
+def test_whoever_would_erase_by_an_older_database_is_told_what_to_do(older):
+    """Also of a claim that the older copy has not."""
+    with opened(str(older)) as found:
+        there = {row.claim_id for row in found.claims()}
+        keys = {path.stem for path in (older.parent / "claimant").glob("*.key")}
+        (lost,) = keys - there
+        before = found._parts.keys.all()
+    for claim in (lost, *there):
+        with pytest.raises(RollbackError) as told:
+            run(optout.app, "erase", claim, "--all", "--yes")
+        (note,) = told.value.__notes__
+        assert note.startswith("nothing was erased. With the newer database back, say it again")
+    with opened(str(older)) as found:
+        assert found._parts.keys.all() == before
+
+
+def test_what_waits_for_an_answer_erases_nothing_by_a_state_that_is_past(where):
+    with opened(where) as found:
+        standing = found.standing(draft(1).statement.claim)
+        said = draft_move(Event.ERASE, standing.claim_id, standing.entry_hash, signing_key(1))
+        other = SignerKey(found.log_key()[0], bytes(32))
+        newer = Checkpoint(other.name, 5, bytes(32))
+        signed_at(where).write_bytes(checkpoint.sign(newer, other))
+        with pytest.raises(RollbackError, match="Put back the newer one"):
+            erase(found, said)
+        assert found.standing(standing.claim_id).in_force
