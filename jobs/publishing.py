@@ -9,23 +9,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from jobs import signed_heads
+from jobs import log_store, signed_heads
 from jobs.cosigning import ask
+from jobs.log_store import LogFiles, Written
 from optout import snapshot, status
-from optout.log import checkpoint, cosignature, merkle, tiles
+from optout.log import cosignature, merkle
 from optout.log.checkpoint import Checkpoint
 from optout.log.note import Signature, SignerKey, VerifierKey
 from optout.log.policy import Policy, Witness
 from optout.log.says import says
-from optout.log.tiles import CHECKPOINT_FILE
 from optout.notice import EpochNotice, NoticeType
 from optout.registry import LogView, Registry
 from schemas.errors import (
     FetchError,
-    ProofError,
     RegistryError,
     RollbackError,
-    StorageError,
     UsageError,
 )
 from schemas.ports import Store
@@ -51,21 +49,30 @@ class Published:
     body: bytes
     epoch: EpochNotice | None  # null where the one before says it, not a day ago
     cosigned: tuple[Cosigned, ...]
-    files: int
+    written: Written
 
 
 def publish(
-    registry: Registry, key: SignerKey, policy: Policy, store: Store | None = None
+    registry: Registry,
+    key: SignerKey,
+    policy: Policy,
+    store: Store | None = None,
+    *,
+    thorough: bool = False,
 ) -> Published:
     """Record an epoch, sign the head, have it cosigned, and write tiles and checkpoint to a store.
 
     policy: whose witnesses with an address are asked; one that does not answer is told of, and
-    asked again the next time. store: null where nothing is to be written.
+    asked again the next time. store: null where nothing is to be written. thorough: read all that
+    it has of the log, and not only how long it is.
     Raises RegistryError for another key than the log's, RollbackError where the store holds a
-    longer log or another one, or a witness knows one; what others cosigned is kept.
+    longer log or another one, before anything is signed, or a witness knows one; what others
+    cosigned is kept.
     """
     require_key(registry, key.verifier)
     signed_heads.require_continued(registry)
+    if store:
+        log_store.require_same(_files(registry), store)
     made = note_epoch(registry)
     head, body = sign_head(registry, key)
     leaves = registry.leaf_hashes(head.size)
@@ -74,8 +81,15 @@ def publish(
     if rollback is not None:  # nothing is shown to anybody of a log that somebody knows otherwise
         raise rollback
     body = dict(registry.checkpoints(head.size - 1))[head.size]  # with what others have got
-    files = write(registry, head, body, leaves, store) if store else 0
-    return Published(head, body, made, cosigned, files)
+    log = LogFiles(registry, head, leaves)
+    written = log_store.write(log, body, store, thorough=thorough) if store else Written()
+    return Published(head, body, made, cosigned, written)
+
+
+def _files(registry: Registry) -> LogFiles:
+    origin, _ = registry.log_key()
+    size, root = registry.head()
+    return LogFiles(registry, Checkpoint(origin, size, root), registry.leaf_hashes(size))
 
 
 def require_key(registry: Registry, key: VerifierKey) -> None:
@@ -154,53 +168,6 @@ def _cosigned(
 
 def _with(body: bytes, lines: Iterable[Signature]) -> bytes:
     return cosignature.with_signatures(body, lines)
-
-
-def write(
-    registry: Registry, head: Checkpoint, body: bytes, leaves: Sequence[bytes], store: Store
-) -> int:
-    """Write what a store lacks of a log, the checkpoint last; returns how many files.
-
-    body: the head, signed. leaves: leaf hashes of the whole log. Where the store has a longer state
-    of this log by now, that stays. Raises RollbackError where it holds a log that is longer than
-    the registry's, or another one.
-    """
-    files, old = 0, _published(registry, store, head)
-    if old > head.size:
-        return files
-    for tile in tiles.hash_tiles(old, head.size):
-        store.publish(tile.path, tiles.hash_tile(tile, lambda a, b: leaves[a:b]))
-        files += 1
-    for tile in tiles.entry_bundles(old, head.size):
-        store.publish(tile.path, tiles.entry_bundle(tile, registry.leaves))
-        files += 1
-    if _published(registry, store, head) > head.size:  # by somebody who came later and was quicker
-        return files
-    store.publish(CHECKPOINT_FILE, body)
-    return files + 1
-
-
-def _published(registry: Registry, store: Store, head: Checkpoint) -> int:
-    """Return the size of the log that a store has whole."""
-    try:
-        if not store.exists(CHECKPOINT_FILE):
-            return 0
-        held = checkpoint.parse(store.read(CHECKPOINT_FILE))
-    except ProofError as e:
-        raise StorageError(f"expected a checkpoint in {store.root}/{CHECKPOINT_FILE}: {e}") from e
-    if held.origin != head.origin:
-        raise UsageError(f"expected the log {head.origin} in {store.root}, found {held.origin}")
-    leaves = registry.leaf_hashes(held.size)  # now: others may have recorded and published more
-    if held.size > len(leaves):
-        raise RollbackError(
-            f"expected {held.size} log entries or more, as {store.root} shows, found {len(leaves)}:"
-            " this database is older than what it has published"
-        )
-    if merkle.root(leaves) != held.root:
-        raise RollbackError(
-            f"expected the log that {store.root} shows at size {held.size}, found another one"
-        )
-    return held.size
 
 
 def best_checkpoint(registry: Registry, above: int, policy: Policy) -> bytes | None:

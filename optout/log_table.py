@@ -149,6 +149,14 @@ class LogTable:
             found = connection.execute(query.order_by(EVENTS.c.seq)).scalars()
             return [blob(value) for value in found]
 
+    def leaf_bytes(self, size: int, width: int) -> list[int]:
+        """Return how long the leaves of each so many places are together, up to a size."""
+        bundle = EVENTS.c.seq // width
+        query = sa.select(sa.func.sum(sa.func.length(EVENTS.c.leaf))).where(EVENTS.c.seq < size)
+        with storage.translated(self.where), storage.reading(self._engine) as connection:
+            found = connection.execute(query.group_by(bundle).order_by(bundle)).scalars()
+            return [int(length) for length in found]
+
     def leaf_hashes(self, size: int | None = None) -> list[bytes]:
         """Return the first `size` leaf hashes in log order; all of them by default."""
         query = sa.select(EVENTS.c.leaf_hash).order_by(EVENTS.c.seq).limit(size)

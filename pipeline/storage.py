@@ -152,13 +152,20 @@ class FolderStore:
         return bool(self._fs.exists(self._full(path)))
 
     def paths(self, folder: str) -> list[str]:
+        return sorted(self.sizes(folder))
+
+    def sizes(self, folder: str) -> dict[str, int]:
         start = self._full(folder) if folder else self._path
         try:
-            found = self._fs.find(start)
+            found = self._fs.find(start, detail=True)
         except OSError as e:
             raise StorageError(f"could not list {start}: {e}") from e
         skip = len(self._path) + 1
-        return sorted(p[skip:] for p in found if not Path(p).name.startswith(PART))
+        return {
+            path[skip:]: int(told.get("size") or 0)
+            for path, told in found.items()
+            if not Path(path).name.startswith(PART)
+        }
 
     def size_bytes(self, path: str) -> int:
         try:

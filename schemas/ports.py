@@ -43,6 +43,9 @@ class Store(Protocol):
     def paths(self, folder: str) -> list[str]:
         """Return the paths of all files below a folder, sorted; empty where it is absent."""
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the size in bytes of every file that `paths` names, by its path."""
+
     def size_bytes(self, path: str) -> int:
         """Return a file's size. Raises StorageError where it is absent."""
 

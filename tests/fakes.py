@@ -47,6 +47,9 @@ class MemoryStore:
         prefix = f"{folder}/" if folder else ""
         return sorted(p for p in self.files if p.startswith(prefix))
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        return {path: len(self.files[path]) for path in self.paths(folder)}
+
     def size_bytes(self, path: str) -> int:
         return len(self.read(path))
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from optout.receipt import Held
     from optout.replay import Standing
 
+SHOWN_FILES = 5
 NEEDS_REGISTRY = (
     "needs --registry: what has become of the claim since, and whether the log still shows it."
 )
@@ -163,5 +164,13 @@ def published(done: "Published", store: str) -> list[str]:
         else:
             lines.append(f"not cosigned by {name}: {one.problem}")
     if store:
-        lines.append(f"{done.files} files written to {store}")
+        lines.append(f"{done.written.files} files written to {store}")
+        lines += _mended(done.written.mended)
     return lines
+
+
+def _mended(paths: Sequence[str]) -> list[str]:
+    if not paths:
+        return []
+    shown = ", ".join(paths[:SHOWN_FILES]) + (", …" if len(paths) > SHOWN_FILES else "")
+    return [f"{len(paths)} of them had been published before, and were missing or damaged: {shown}"]

@@ -95,8 +95,15 @@ def publish(
         Path | None,
         typer.Option("--policy", help="Whose witnesses are asked. [beside the registry]"),
     ] = None,
+    *,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Read all of --to, not only what is missing or too short."),
+    ] = False,
 ) -> None:
     """Record where every claim stands, sign the log, have it cosigned, write it out.
+
+    What was published before and is missing or damaged there is written again.
 
     Exit code 1 where fewer witnesses have cosigned than the policy asks for; run it again later.
     """
@@ -108,6 +115,8 @@ def publish(
     from optout.log import policy as policies
     from pipeline.storage import open_store
 
+    if repair and not to:
+        raise UsageError("expected --to, the folder or URL to repair, found none")
     place = registry_at(registry)
     with opened(registry) as found:
         signer = named_signer(found, key) if key else signer_of(found)
@@ -124,7 +133,7 @@ def publish(
                 f"expected the line `log {signer.verifier}` in {policy or policy_beside(place)},"
                 " found no such log: nobody could verify by it what is published"
             )
-        done = run(found, signer, trusted, open_store(to) if to else None)
+        done = run(found, signer, trusted, open_store(to) if to else None, thorough=repair)
     say(proof_words.published(done, to))
     if not policies.opened(done.body, trusted).quorum:
         say(["fewer witnesses have cosigned than the policy asks for: run it again later"])

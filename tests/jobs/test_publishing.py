@@ -251,6 +251,7 @@ def test_an_older_database_does_not_overwrite_what_was_published(place):
         found.append(draft(7))
         with pytest.raises(RollbackError, match="older than what it has published"):
             publish(found, key, Policy(), store)
+        assert not found.checkpoints()  # nor is anything signed, that would prove two histories
         for seed in range(8, 14):
             found.append(draft(seed))
         with pytest.raises(RollbackError, match="found another one"):

@@ -11,6 +11,7 @@ import pytest
 from jobs import publishing
 from jobs.announcing import announce
 from jobs.log_keys import first_signer, rotate, signer_of
+from jobs.log_store import LogFiles, Written, write
 from jobs.publishing import EPOCH_TRIES, note_epoch, publish, sign_head
 from optout import snapshot, status
 from optout.log import checkpoint, cosignature, merkle, note
@@ -251,7 +252,7 @@ def test_who_publishes_an_older_head_meanwhile_does_not_take_the_store_back(foun
     class Watched(MemoryStore):
         def exists(self, path: str) -> bool:
             watching.append(path)
-            if len(watching) == 2:  # all is written but the checkpoint
+            if len(watching) == 3:  # all is written but the checkpoint
                 meanwhile(path)
             return store.exists(path)
 
@@ -259,12 +260,12 @@ def test_who_publishes_an_older_head_meanwhile_does_not_take_the_store_back(foun
     publish(found, key, policy_of(key), Watched(files=store.files))
     assert newer
     assert checkpoint.parse(store.files["checkpoint"]).size == 6
-    watching = ["x", "x"]
+    watching = ["x", "x", "x"]
     head = sign_head(found, key)
     found.append(draft(8))
     publish(found, key, policy_of(key), store)
     # a run that has read its head before all that is not told that the database is too old
-    assert publishing.write(found, *head, found.leaf_hashes(6), store) == 0
+    assert write(LogFiles(found, head[0], found.leaf_hashes(6)), head[1], store) == Written()
     assert checkpoint.parse(store.files["checkpoint"]).size == 8
 
 

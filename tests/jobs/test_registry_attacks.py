@@ -141,7 +141,7 @@ def test_an_entry_that_was_dropped_is_missed_by_everybody(kept):
     with pytest.raises(RollbackError, match="found another one"):
         run(optout.app, *verify)
     with pytest.raises(RollbackError, match=r"as witness .* saw"):
-        kept.publish()
+        kept.publish(to=kept.folder / "elsewhere")
     with pytest.raises(RollbackError, match="older than what it has published"):
         kept.publish(kept.unwitnessed)
     assert not [line for line in kept.told if line.startswith("cosigned")][1:]
@@ -154,8 +154,10 @@ def test_two_heads_of_one_size_are_proved_by_the_witness_and_the_audit(kept):
     kept.forget()
     assert "expected one history" in kept.wrong("one", "--registry", kept.db,
                                                 "--log", kept.published)  # fmt: skip
-    with pytest.raises(RollbackError):
+    with pytest.raises(RollbackError, match="found another one"):
         kept.publish()
+    with pytest.raises(RollbackError):
+        kept.publish(to=kept.folder / "elsewhere")
     (refused,) = [line for line in kept.told if "shows two histories; the proof" in line]
     proof = kept.folder / "witnessed.fork"
     proof.write_text(refused.partition("the proof:\n")[2])
