@@ -4,7 +4,7 @@ from jobs.signed_heads import require_continued
 from optout.leaf import notices
 from optout.log.merkle import root
 from optout.log.note import parse as parse_note
-from optout.notice import Applied, ReleaseNotice
+from optout.notice import Applied, NoticeType, ReleaseNotice
 from optout.registry import Registry
 from optout.signed_file import SUFFIX
 from pipeline.manifest import MANIFEST_PATH, parse_manifest
@@ -43,11 +43,12 @@ def announce(registry: Registry, where: str) -> tuple[ReleaseNotice, int]:
         )
 
     expected = notice("")
-    for seq, found in notices(registry.leaves(0, registry.head()[0]), registry.where):
-        if isinstance(found, ReleaseNotice) and found.model_copy(update=UNTIMED) == expected:
-            return found, seq  # by a run that broke off, or whose end nobody saw
-    made, size = registry.note(notice)
-    return made, size - 1
+    while True:  # by this run, by one that broke off or is quicker, or whose end nobody saw
+        size, _ = registry.head()
+        for seq, found in notices(registry.leaves(0, size), registry.where):
+            if isinstance(found, ReleaseNotice) and found.model_copy(update=UNTIMED) == expected:
+                return found, seq
+        registry.note_at(size, notice, NoticeType.RELEASE)
 
 
 def applied(registry: Registry, manifest: Manifest) -> Applied | None:

@@ -1,6 +1,7 @@
 """What breaks off while a registry publishes or announces: the next run ends it."""
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -331,3 +332,18 @@ def test_a_release_whose_announcement_broke_off_is_announced_once(found, tmp_pat
     other = manifest_bytes(assemble(manifests.draft(title="another"), manifests.FILES))
     (tmp_path / MANIFEST_PATH).write_bytes(other)
     assert announce(found, str(tmp_path))[1] == 4
+
+
+def test_a_release_that_is_announced_by_several_at_once_is_announced_once(found, tmp_path):
+    body = manifest_bytes(assemble(manifests.draft(), manifests.FILES))
+    (tmp_path / MANIFEST_PATH).write_bytes(body)
+    ready = threading.Barrier(4)
+
+    def announced() -> int:
+        with Registry.open(found.where, FixedClock()) as opened:
+            ready.wait()
+            return announce(opened, str(tmp_path))[1]
+
+    with ThreadPoolExecutor(4) as pool:
+        places = [one.result() for one in [pool.submit(announced) for _ in range(4)]]
+    assert (places, found.head()[0]) == ([3] * 4, 4)
