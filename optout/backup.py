@@ -1,11 +1,14 @@
 """Copying a registry's database so that what is erased later stays erased in the copy."""
 
+import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import sqlalchemy as sa
+from filelock import FileLock
 
 from optout import storage
 from optout.storage import OWNER_ONLY
@@ -27,12 +30,20 @@ def back_up(where: str, to: Path) -> int:
             f" tools, without the rows of {WORKS.name} and {CLAIMS.name}, and never with the file"
             " of claim keys"
         )
-    if to.exists():
-        raise UsageError(f"expected a new file for the copy, found {to}")
     part = to.with_name(f".{to.name}.part")
     try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
+        with _alone(to):
+            _write(path, part, to)
+    except (OSError, sqlite3.Error) as e:
+        raise RegistryError(f"expected to copy {path} to {to}: {e}") from e
+    return to.stat().st_size
+
+
+def _write(path: Path, part: Path, to: Path) -> None:
+    if to.exists():
+        raise UsageError(f"expected a new file for the copy, found {to}")
+    try:
+        part.unlink(missing_ok=True)  # of a run that was killed
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY))
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as copy:
             source.backup(copy)
@@ -43,10 +54,19 @@ def back_up(where: str, to: Path) -> int:
             copy.execute("VACUUM")
             copy.execute("PRAGMA journal_mode = DELETE")
         part.rename(to)
-    except BaseException as e:
+    finally:
         for suffix in ("", "-journal", "-wal", "-shm"):  # what was not emptied yet
             part.with_name(part.name + suffix).unlink(missing_ok=True)
-        if not isinstance(e, OSError | sqlite3.Error):
-            raise
-        raise RegistryError(f"expected to copy {path} to {to}: {e}") from e
-    return to.stat().st_size
+
+
+@contextlib.contextmanager
+def _alone(to: Path) -> Iterator[None]:
+    """Keep others out who copy to the same file: one would put in place what the other writes."""
+    lock = to.with_name(f".{to.name}.lock")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                lock.unlink()

@@ -2,6 +2,8 @@
 
 import shutil
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from optout.log import merkle
 from optout.parts import open_identity_part, open_match_part
 from optout.registry import Registry
 from schemas.claim import IdentityPart
-from schemas.errors import ClaimError, RegistryError, StorageError
+from schemas.errors import ClaimError, RegistryError, StorageError, UsageError
 from schemas.verdict import Stance
 from tests.fakes import FixedClock
 from tests.optout.claims import MATCHER, match_part, random_bytes, signing_key, work
@@ -350,6 +352,32 @@ def test_a_copy_that_breaks_off_leaves_nothing_behind(registry, where, tmp_path,
         with pytest.raises(RegistryError if error is OSError else error):
             back_up(str(where), tmp_path / "out" / "copy.db")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_of_copies_that_are_made_at_once_one_is_whole_and_the_others_are_refused(
+    registry, where, tmp_path
+):
+    """One of them would put in place what another one has not emptied yet."""
+    registry.append(claim())
+    to, ready = tmp_path / "out" / "copy.db", threading.Barrier(4)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".copy.db.part").write_bytes(b"what a run that was killed left")
+
+    def copied_at_once() -> str:
+        ready.wait()
+        try:
+            return str(back_up(str(where), to))
+        except UsageError as e:
+            return str(e)
+
+    with ThreadPoolExecutor(4) as pool:
+        said = sorted(one.result() for one in [pool.submit(copied_at_once) for _ in range(4)])
+    assert said == [str(to.stat().st_size), *[f"expected a new file for the copy, found {to}"] * 3]
+    assert NAME.encode() not in to.read_bytes()
+    assert not (tmp_path / "out" / ".copy.db.part").exists()
+    shutil.copy(f"{where}.keys", f"{to}.keys")
+    with opened(to, create=False) as found:
+        assert len(found.claims()) == 1
 
 
 def test_parts_of_an_older_recuse_are_brought_under_keys(where):
