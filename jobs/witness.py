@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
 
-from jobs.claimant_files import OWNER_ONLY
+from jobs.claimant_files import write_private
 from optout.log import checkpoint, fork, witness
 from optout.log.merkle import HASH_BYTES
 from optout.log.note import SignerKey, VerifierKey, to_base64
@@ -75,13 +75,19 @@ class HeadFile:
     def __init__(self, path: Path, key: VerifierKey) -> None:
         """Open the file, or make it, for its owner alone.
 
-        Raises UsageError for a file that is something else, or another witness's: with a store
-        that is not its own a witness would have forgotten what it cosigned.
+        Raises UsageError for a file that is something else, an empty one included, or another
+        witness's: with a store that is not its own a witness would have forgotten what it cosigned.
         """
         self._path = path
+        there = path.resolve()  # a link leads on to where somebody wants the file to lie
+        if not there.exists():
+            try:
+                write_private(there, _new_store(str(key)))
+            except UsageError:
+                if not there.exists():  # else somebody else was quicker
+                    raise
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+            os.close(os.open(path, os.O_RDWR))
         except OSError as e:
             raise UsageError(f"expected a witness's store in {path}: {e.strerror or e}") from e
         with self._changing() as found:
@@ -143,11 +149,10 @@ class HeadFile:
         (mark,) = found.execute("PRAGMA application_id").fetchone()
         (tables,) = found.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if not mark and not tables:
-            for statement in _statements(TABLES):
-                found.execute(statement)
-            found.execute("INSERT INTO witness VALUES (?)", (key,))
-            found.execute(f"PRAGMA application_id = {FILE_MARK}")
-            return
+            raise UsageError(
+                f"expected a witness's store in {self._path}, found an empty file: put back the one"
+                " that was there; only if this witness has never cosigned, delete the file"
+            )
         if mark != FILE_MARK:
             raise UsageError(f"expected a witness's store in {self._path}, found another database")
         (kept,) = found.execute("SELECT key FROM witness").fetchone()
@@ -312,11 +317,11 @@ def _head(found: sqlite3.Connection, origin: str) -> Head:
     return Head(*row)
 
 
-def _statements(script: str) -> Iterator[str]:
-    """Give the statements of a script one by one: `executescript` would commit before them."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
+def _new_store(key: str) -> bytes:
+    """Return the file of a witness that has cosigned nothing."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as made:
+        made.executescript(TABLES)
+        made.execute("INSERT INTO witness VALUES (?)", (key,))
+        made.commit()
+        made.execute(f"PRAGMA application_id = {FILE_MARK}")
+        return made.serialize()

@@ -126,6 +126,36 @@ def test_another_witness_or_another_database_is_not_taken_for_its_own(heads, tmp
         HeadFile(tmp_path, WITNESS.verifier)
 
 
+def test_a_store_that_was_emptied_is_not_taken_for_a_new_one(heads, tmp_path):
+    """As a full disk or a copy that broke off leaves it: what was cosigned would be forgotten."""
+    assert heads.move(move(0, 5))
+    (tmp_path / "witness.db").write_bytes(b"")
+    with pytest.raises(UsageError, match="found an empty file: put back the one that was there"):
+        HeadFile(tmp_path / "witness.db", WITNESS.verifier)
+    assert (tmp_path / "witness.db").read_bytes() == b""
+
+
+def test_a_new_store_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "new" / "witness.db"
+
+    def full(_number) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(UsageError, match="No space left"):
+            HeadFile(path, WITNESS.verifier)
+    assert not list(path.parent.iterdir())
+    with ThreadPoolExecutor(4) as pool:  # of several at once each has the one that is there
+        made = [pool.submit(HeadFile, path, WITNESS.verifier) for _ in range(4)]
+        assert made[0].result().move(move(0, 5))
+        assert {one.result().head(KEY.name) for one in made} == {Head(5, ROOTS[5])}
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "elsewhere.db")
+    assert HeadFile(link, WITNESS.verifier).move(move(0, 5))
+    assert (tmp_path / "elsewhere.db").exists()
+
+
 @dataclass
 class FaultyHeads:
     """Heads in memory, whose next move fails: before it is written, or after."""
