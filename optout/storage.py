@@ -77,7 +77,7 @@ def open_file(where: str, *, create: bool) -> sa.Engine:
             " what the claims say (RECUSE_REGISTRY_KEYS names another place)"
         )
     if path is not None:
-        _check_file(path, where, create=create)
+        _check_file(path, where, create=create, what="file of claim keys")
     return _engine(url)  # its journal is deleted after each transaction: none keeps what is gone
 
 
@@ -182,9 +182,9 @@ def _on_begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-def _check_file(path: Path, where: str, *, create: bool) -> None:
+def _check_file(path: Path, where: str, *, create: bool, what: str = "registry") -> None:
     if path.is_dir():
-        raise RegistryError(f"expected a registry file at {where}, found a folder")
+        raise RegistryError(f"expected a {what} at {where}, found a folder")
     if not path.exists():
         if not create:
             raise RegistryError(
@@ -201,11 +201,11 @@ def _check_file(path: Path, where: str, *, create: bool) -> None:
         with path.open("rb") as file:
             head = file.read(len(SQLITE_MAGIC))
     except OSError as e:
-        raise RegistryError(f"expected a registry that can be read at {where}: {e}") from e
+        raise RegistryError(f"expected a {what} that can be read at {where}: {e}") from e
     if head not in (SQLITE_MAGIC, b""):
         raise RegistryError(f"expected an SQLite file at {where}, found one that begins {head!r}")
     if not head and not create:
-        raise RegistryError(f"expected a registry at {where}, found an empty file")
+        raise RegistryError(f"expected a {what} at {where}, found an empty file")
 
 
 def _check_and_migrate(engine: sa.Engine, where: str, origin: str, *, create: bool) -> None:
