@@ -102,7 +102,8 @@ class Registry(LogTable):
         place = keys or keys_path(where)
         engine = storage.open_engine(where, random, create=create, origin=origin)
         try:
-            is_sealed = storage.has_sealed_parts(engine)
+            with storage.translated(where):
+                is_sealed = storage.has_sealed_parts(engine)
             found = ClaimKeys.open(place, create=not is_sealed)
         except BaseException:
             engine.dispose()

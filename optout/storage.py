@@ -5,6 +5,7 @@ foreign keys. Any SQLAlchemy URL will do. What is not a registry is left as it i
 """
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,14 +100,15 @@ def truncate(engine: sa.Engine, where: str) -> None:
     """
     if engine.dialect.name != "sqlite":
         return
-    connection = engine.raw_connection()
-    try:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        (busy, _, _) = cursor.fetchone() or (0, 0, 0)
-        cursor.close()
-    finally:
-        connection.close()
+    with translated(where):
+        connection = engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (busy, _, _) = cursor.fetchone() or (0, 0, 0)
+            cursor.close()
+        finally:
+            connection.close()
     if busy:
         raise RegistryError(
             f"expected nobody else to read {where} while what was erased is overwritten; the"
@@ -138,7 +140,13 @@ def translated(where: str) -> Iterator[None]:
         yield
     except sa.exc.IntegrityError:
         raise  # a lost race, which the caller runs again
-    except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError, UnicodeDecodeError) as e:
+    except (
+        sa.exc.SQLAlchemyError,
+        sqlite3.Error,  # of a connection that is asked without SQLAlchemy
+        ModuleNotFoundError,
+        OSError,
+        UnicodeDecodeError,
+    ) as e:
         reason = getattr(e, "orig", None) or e
         raise RegistryError(f"expected a registry that can be read at {where}: {reason}") from e
 

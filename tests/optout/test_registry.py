@@ -1,6 +1,10 @@
+import contextlib
 import multiprocessing
+import resource
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -327,3 +331,54 @@ def test_secure_delete_and_foreign_keys_are_on(registry):
     with storage.reading(registry._engine) as connection:
         for pragma, value in (("secure_delete", 1), ("foreign_keys", 1), ("journal_mode", "wal")):
             assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
+
+
+@contextlib.contextmanager
+def files_of_at_most(size_bytes: int) -> Iterator[None]:
+    """Let writes beyond a size fail, as on a disk that is full; Python ignores the signal."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("kib", range(0, 96, 8))
+def test_a_disk_that_is_full_at_any_point_is_told_of_and_what_broke_off_goes_on(tmp_path, kib):
+    where = tmp_path / "registry.db"
+
+    def used(seed: int) -> None:
+        with opened(where, create=True) as found:
+            at = found.append(draft(seed)).entry.claim
+            found.append(moved(found, at, Event.ERASE, key=signing_key(seed)))
+
+    with (
+        files_of_at_most(kib << 10),
+        pytest.raises(RegistryError, match="expected a registry that can be read"),
+    ):
+        list(map(used, range(1, 99)))
+    used(99)
+    with opened(where) as found:
+        assert not found._parts.keys.all() or found.claims()
+        found.view()
+
+
+def test_what_fails_while_the_write_ahead_log_is_emptied_is_told():
+    def broken() -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    engine = SimpleNamespace(dialect=SimpleNamespace(name="sqlite"), raw_connection=broken)
+    with pytest.raises(RegistryError, match=r"at registry\.db: disk I/O error"):
+        storage.truncate(engine, "registry.db")
+
+
+def test_what_fails_while_a_registry_is_looked_over_is_told(tmp_path, monkeypatch):
+    opened(tmp_path / "registry.db", create=True).close()
+
+    def broken(_engine) -> bool:
+        raise sa.exc.OperationalError("SELECT", {}, sqlite3.OperationalError("disk I/O error"))
+
+    monkeypatch.setattr(storage, "has_sealed_parts", broken)
+    with pytest.raises(RegistryError, match="disk I/O error"):
+        opened(tmp_path / "registry.db")
