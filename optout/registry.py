@@ -5,6 +5,7 @@ projection along. The log decides: `view` checks it against the head before anyb
 and `rebuild` makes the projection again from nothing else. Private keys never come here.
 """
 
+import contextlib
 import json
 import secrets
 from collections.abc import Mapping, Sequence
@@ -135,7 +136,9 @@ class Registry(LogTable):
         if submitted:  # `registry backup` leaves out what follows from the rest
             self.rebuild()
         for claim_id in self._unforgotten():
-            self._forget(claim_id)
+            # Whoever erases may still be at it, and who only reads is not to stop for that.
+            with contextlib.suppress(storage.ReadMeanwhileError):
+                self._forget(claim_id)
 
     def _unforgotten(self) -> list[str]:
         """Return the claims that may have keys of what was erased."""

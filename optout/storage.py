@@ -26,6 +26,10 @@ OWNER_ONLY = 0o600
 PRAGMAS = ("foreign_keys = ON", "secure_delete = ON", f"busy_timeout = {BUSY_MS}")
 
 
+class ReadMeanwhileError(RegistryError):
+    """Somebody else reads or empties the write-ahead log, so that it cannot be emptied now."""
+
+
 def open_engine(where: str, random: Random, *, create: bool, origin: str = "") -> sa.Engine:
     """Return an engine on a registry at the newest revision; makes one only if asked.
 
@@ -95,8 +99,8 @@ def has_sealed_parts(engine: sa.Engine) -> bool:
 def truncate(engine: sa.Engine, where: str) -> None:
     """Bring what the write-ahead log of an SQLite file holds into it, and empty that log.
 
-    Only then is nothing left of what `secure_delete` has overwritten. Raises RegistryError where
-    somebody else reads meanwhile.
+    Only then is nothing left of what `secure_delete` has overwritten. Raises ReadMeanwhileError
+    where somebody else reads meanwhile.
     """
     if engine.dialect.name != "sqlite":
         return
@@ -110,7 +114,7 @@ def truncate(engine: sa.Engine, where: str) -> None:
         finally:
             connection.close()
     if busy:
-        raise RegistryError(
+        raise ReadMeanwhileError(
             f"expected nobody else to read {where} while what was erased is overwritten; the"
             " erasure is recorded, and opening the registry once more ends it"
         )

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -352,6 +353,28 @@ def test_a_copy_that_breaks_off_leaves_nothing_behind(registry, where, tmp_path,
         with pytest.raises(RegistryError if error is OSError else error):
             back_up(str(where), tmp_path / "out" / "copy.db")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_who_opens_a_registry_that_others_read_leaves_an_erasure_for_the_next(
+    registry, where, monkeypatch
+):
+    """A build would stop because somebody else erases and somebody else reads."""
+    monkeypatch.setattr(storage, "PRAGMAS", (*storage.PRAGMAS, "busy_timeout = 10"))
+    gone = registry.append(claim()).entry.claim
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "_forget", broken_off)
+        with pytest.raises(KeyboardInterrupt):
+            erase(registry, gone)
+    with closing(sqlite3.connect(where, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM events").fetchall()
+        with opened(where) as found:
+            found.append(claim(2))  # behind which the write-ahead log cannot be emptied
+        with opened(where) as found:
+            assert found.standing(gone).state == State.ERASED
+            assert found._parts.keys.numbers(gone)
+    with opened(where) as found:
+        assert not found._parts.keys.numbers(gone)
 
 
 def test_of_copies_that_are_made_at_once_one_is_whole_and_the_others_are_refused(
