@@ -5,7 +5,10 @@ import os
 import secrets
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock
 
 from optout import storage
 from optout.keys import SigningKey, parse_pem
@@ -93,6 +96,24 @@ def replace_private(path: Path, body: bytes) -> None:
         _sync_folder(there.parent)
     except OSError as e:
         raise UsageError(f"expected to write {path} anew: {e.strerror or e}") from e
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep others out who would write a file anew by what they have read in it.
+
+    Raises UsageError where no lock can be had beside it.
+    """
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as e:
+        raise UsageError(f"expected to write {path} anew: {e.strerror or e}") from e
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _written_beside(path: Path, body: bytes, mode: int) -> Path:

@@ -4,7 +4,13 @@ import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jobs.claimant_files import claimant_folder, registry_at, replace_private, write_private
+from jobs.claimant_files import (
+    alone,
+    claimant_folder,
+    registry_at,
+    replace_private,
+    write_private,
+)
 from jobs.log_keys import log_key_of
 from jobs.publishing import best_checkpoint, sign_head
 from optout import receipt
@@ -204,10 +210,13 @@ def add_log(path: Path, key: VerifierKey) -> bool:
     """Do the same where there is such a file; returns whether there is one."""
     if not path.exists():
         return False
-    if key not in read_policy(path).log_keys(key.name):
-        body = f"log {key}\n".encode() + path.read_bytes()
-        policies.parse(body, f"{path} with the log {key.short} added")
-        replace_private(path, body)
+    if key in read_policy(path).log_keys(key.name):
+        return True
+    with alone(path):  # else one log would be written over by another, or stand there twice
+        if key not in read_policy(path).log_keys(key.name):
+            body = f"log {key}\n".encode() + path.read_bytes()
+            policies.parse(body, f"{path} with the log {key.short} added")
+            replace_private(path, body)
     return True
 
 

@@ -16,9 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from filelock import FileLock
-
-from jobs.claimant_files import replace_private
+from jobs.claimant_files import alone, replace_private
 from jobs.list_files import LOG_KEY, log_key_path
 from optout import storage
 from optout.log import checkpoint, merkle, note
@@ -30,7 +28,6 @@ from schemas.errors import ProofError, RegistryError, RollbackError, StorageErro
 from schemas.snapshot import Snapshot
 
 SIGNED = ".signed"
-LOCK = ".lock"
 
 
 def signed_path(registry: Registry) -> Path | None:
@@ -162,16 +159,12 @@ def _is_signed(body: bytes, head: Checkpoint, key: VerifierKey) -> bool:
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Keep others out meanwhile: else an older state could be written over a newer one."""
-    lock = FileLock(path.with_name(f"{path.name}{LOCK}"))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except OSError as e:
-        raise StorageError(f"expected to keep the newest state that was signed, {path}: {e}") from e
-    try:
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(alone(path))
+        except UsageError as e:
+            raise StorageError(f"expected to keep the newest state that was signed: {e}") from e
         yield
-    finally:
-        lock.release()
 
 
 def _keep(path: Path, body: bytes) -> None:

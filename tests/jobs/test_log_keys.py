@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -268,6 +269,20 @@ def test_a_file_that_is_written_anew_keeps_its_mode_and_its_place(tmp_path):
     with pytest.raises(UsageError, match="with the log"):  # nothing is written that nobody reads
         receipts.trust_log(path, VerifierKey("another/name", key.public))
     assert there.read_text() == f"log {key}\nquorum none\n"
+
+
+def test_logs_that_are_added_to_a_policy_at_once_all_stand_in_it_once(tmp_path):
+    path, ready = tmp_path / "policy", threading.Barrier(8)
+    keys = [SignerKey(f"example.org/{n % 4}", bytes([n] * 32)).verifier for n in range(8)]
+
+    def added(key: VerifierKey) -> None:
+        ready.wait()
+        receipts.trust_log(path, key)
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(added, key) for key in keys]:
+            done.result()
+    assert {log.key for log in receipts.read_policy(path).logs} == set(keys)
 
 
 def test_keys_that_cannot_be_read_or_are_none(place):

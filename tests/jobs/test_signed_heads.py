@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from jobs import signed_heads
 from jobs.claims import newest
@@ -161,7 +162,7 @@ def test_where_no_lock_can_be_had_nothing_is_signed(where, monkeypatch):
     def acquire(_self) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(signed_heads.FileLock, "acquire", acquire)
+    monkeypatch.setattr(FileLock, "acquire", acquire)
     (member,) = newest(RegistryConfig(url=where), CREATED)
     assert member.snapshot.checkpoint == b""
 
