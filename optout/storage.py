@@ -6,6 +6,7 @@ foreign keys. Any SQLAlchemy URL will do. What is not a registry is left as it i
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from schemas.errors import RegistryError
 
 SQLITE_MAGIC = b"SQLite format 3\x00"
 BUSY_MS = 30_000  # how long a writer waits for another one
+TRUNCATE_TRIES, TRUNCATE_PAUSE_S = 10, 0.1
+"""SQLite waits for readers, and not for somebody else who empties the write-ahead log as well."""
 ORIGIN_BYTES = 8
 OWNER_ONLY = 0o600
 PRAGMAS = ("foreign_keys = ON", "secure_delete = ON", f"busy_timeout = {BUSY_MS}")
@@ -104,6 +107,17 @@ def truncate(engine: sa.Engine, where: str) -> None:
     """
     if engine.dialect.name != "sqlite":
         return
+    for _ in range(TRUNCATE_TRIES):
+        if _truncated(engine, where):
+            return
+        time.sleep(TRUNCATE_PAUSE_S)
+    raise ReadMeanwhileError(
+        f"expected nobody else to read {where} while what was erased is overwritten; the erasure is"
+        " recorded, and opening the registry once more ends it"
+    )
+
+
+def _truncated(engine: sa.Engine, where: str) -> bool:
     with translated(where):
         connection = engine.raw_connection()
         try:
@@ -113,11 +127,7 @@ def truncate(engine: sa.Engine, where: str) -> None:
             cursor.close()
         finally:
             connection.close()
-    if busy:
-        raise ReadMeanwhileError(
-            f"expected nobody else to read {where} while what was erased is overwritten; the"
-            " erasure is recorded, and opening the registry once more ends it"
-        )
+    return not busy
 
 
 def blob(value: object) -> bytes:

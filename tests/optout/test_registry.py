@@ -382,3 +382,26 @@ def test_what_fails_while_a_registry_is_looked_over_is_told(tmp_path, monkeypatc
     monkeypatch.setattr(storage, "has_sealed_parts", broken)
     with pytest.raises(RegistryError, match="disk I/O error"):
         opened(tmp_path / "registry.db")
+
+
+def test_the_write_ahead_log_is_emptied_once_somebody_else_has_done_so(monkeypatch):
+    """SQLite does not wait for that, unlike for readers."""
+    monkeypatch.setattr(storage, "TRUNCATE_PAUSE_S", 0)
+    asked = []
+
+    def busy_for(times: int) -> SimpleNamespace:
+        asked.clear()
+
+        def fetched() -> tuple[int, int, int]:
+            asked.append(None)
+            return (int(len(asked) <= times), 0, 0)
+
+        cursor = SimpleNamespace(execute=lambda _: None, fetchone=fetched, close=lambda: None)
+        connection = SimpleNamespace(cursor=lambda: cursor, close=lambda: None)
+        sqlite = SimpleNamespace(name="sqlite")
+        return SimpleNamespace(dialect=sqlite, raw_connection=lambda: connection)
+
+    storage.truncate(busy_for(3), "registry.db")
+    assert len(asked) == 4
+    with pytest.raises(storage.ReadMeanwhileError, match="opening the registry once more ends it"):
+        storage.truncate(busy_for(99), "registry.db")
