@@ -30,18 +30,23 @@ def back_up(where: str, to: Path) -> int:
             f" tools, without the rows of {WORKS.name} and {CLAIMS.name}, and never with the file"
             " of claim keys"
         )
-    part = to.with_name(f".{to.name}.part")
+    _require_new(to)
     try:
         with _alone(to):
-            _write(path, part, to)
+            _write(path, to)
     except (OSError, sqlite3.Error) as e:
         raise RegistryError(f"expected to copy {path} to {to}: {e}") from e
     return to.stat().st_size
 
 
-def _write(path: Path, part: Path, to: Path) -> None:
+def _require_new(to: Path) -> None:
     if to.exists():
         raise UsageError(f"expected a new file for the copy, found {to}")
+
+
+def _write(path: Path, to: Path) -> None:
+    _require_new(to)  # again: somebody else may have been quicker
+    part = to.with_name(f".{to.name}.part")
     try:
         part.unlink(missing_ok=True)  # of a run that was killed
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY))

@@ -102,8 +102,9 @@ def test_a_backup_comes_back_with_the_keys_and_tells_nothing_of_what_was_erased(
     assert copy.stat().st_mode & 0o077 == 0
     for secret in (b"Ada Example", b"ada.example"):
         assert secret not in body
-    with pytest.raises(UsageError, match="new file"):
-        run(registry.app, "backup", copy)
+    for there in (copy, copy.parent, ".", "/"):
+        with pytest.raises(UsageError, match="new file"):
+            run(registry.app, "backup", there)
     home = place / "home" / "registry.db"
     back = place / "back" / "registry.db"
     back.parent.mkdir()
