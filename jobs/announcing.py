@@ -25,7 +25,9 @@ def announce(registry: Registry, where: str) -> tuple[ReleaseNotice, int]:
     the database is older than what its log has signed.
     """
     require_continued(registry)
-    store = open_store(where.rstrip("/").removesuffix(f"/{MANIFEST_PATH}"))
+    # A manifest that is named by itself lies in the folder that commands run in.
+    folder = where.removesuffix(MANIFEST_PATH) if _is_manifest(where) else where
+    store = open_store(folder or ".")
     body = store.read(MANIFEST_PATH)
     manifest = parse_manifest(body)
     used = applied(registry, manifest)
@@ -49,6 +51,10 @@ def announce(registry: Registry, where: str) -> tuple[ReleaseNotice, int]:
             if isinstance(found, ReleaseNotice) and found.model_copy(update=UNTIMED) == expected:
                 return found, seq
         registry.note_at(size, notice, NoticeType.RELEASE)
+
+
+def _is_manifest(where: str) -> bool:
+    return where == MANIFEST_PATH or where.endswith(f"/{MANIFEST_PATH}")
 
 
 def applied(registry: Registry, manifest: Manifest) -> Applied | None:

@@ -347,3 +347,14 @@ def test_a_release_that_is_announced_by_several_at_once_is_announced_once(found,
     with ThreadPoolExecutor(4) as pool:
         places = [one.result() for one in [pool.submit(announced) for _ in range(4)]]
     assert (places, found.head()[0]) == ([3] * 4, 4)
+
+
+@pytest.mark.parametrize("named", [".", "./", MANIFEST_PATH, f"./{MANIFEST_PATH}", "../release"])
+def test_a_release_is_announced_from_inside_its_folder(found, tmp_path, monkeypatch, named):
+    release = tmp_path / "release"
+    release.mkdir()
+    (release / MANIFEST_PATH).write_bytes(
+        manifest_bytes(assemble(manifests.draft(), manifests.FILES))
+    )
+    monkeypatch.chdir(release)
+    assert announce(found, named)[1] == 3
