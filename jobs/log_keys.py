@@ -95,8 +95,11 @@ def first_signer(
     origin, _ = registry.log_key()
     place = path or _usual(registry)
     if not place.exists():  # else a run broke off between the file and the registry
-        with contextlib.suppress(UsageError):  # somebody else was quicker: theirs is read
+        try:
             write_signer(SignerKey(origin, random(SEED_BYTES)), place)
+        except UsageError:
+            if not place.exists():  # else somebody else was quicker: theirs is read
+                raise
     signer = read_signer(place)
     registry.set_log_key(signer.verifier)
     return signer
@@ -128,8 +131,9 @@ def rotate(
         raise
     if new:
         return Rotated(signer.verifier, new, place)
-    settle(place, signer)
-    return Rotated(signer.verifier, place, own_file(place, old.verifier))
+    if settle(place, signer):
+        return Rotated(signer.verifier, place, own_file(place, old.verifier))
+    return Rotated(signer.verifier, pending, place)  # until the next run
 
 
 def own_file(path: Path, key: VerifierKey) -> Path:
@@ -137,19 +141,23 @@ def own_file(path: Path, key: VerifierKey) -> Path:
     return path.with_name(f"{path.name}.{key.key_id}")
 
 
-def settle(path: Path, signer: SignerKey) -> None:
+def settle(path: Path, signer: SignerKey) -> bool:
     """Put the key that signs for the log into its file, and what is there into one of its own.
 
-    Where that cannot be done the key is at hand all the same, and the next run tries again.
+    Returns whether it is there now. Where that cannot be done the key is at hand all the same, and
+    the next run tries again.
     """
-    with contextlib.suppress(UsageError):
+    try:
         held = read_signer(path) if path.exists() else None
         if held == signer:
-            return
+            return True
         for key in (held, signer):  # both first: the plain name is the one that is written over
             if key is not None and not own_file(path, key.verifier).exists():
                 write_signer(key, own_file(path, key.verifier))
         replace_private(path, f"{signer.to_text()}\n".encode())
+    except UsageError:
+        return False
+    return True
 
 
 def _drop_unless_taken(registry: Registry, key: VerifierKey, path: Path) -> None:

@@ -98,7 +98,9 @@ def _published(log: LogFiles, store: Store) -> int:
         ) from e
     if held.origin != log.head.origin:
         raise UsageError(f"expected the log {log.head.origin} in {store.root}, found {held.origin}")
-    leaves = log.registry.leaf_hashes(held.size)  # now: others may have published more
+    leaves = log.leaves[: held.size]
+    if held.size > len(leaves):  # others may have recorded and published more meanwhile
+        leaves = log.registry.leaf_hashes(held.size)
     if held.size > len(leaves):
         raise RollbackError(
             f"expected {held.size} log entries or more, as {store.root} shows, found {len(leaves)}:"

@@ -184,8 +184,11 @@ def trust_log(path: Path, key: VerifierKey) -> None:
     holds no policy, or would not with the key in it.
     """
     if not path.exists():
-        with contextlib.suppress(UsageError):  # somebody else was quicker: theirs is added to
+        try:
             write_private(path, Policy(logs=(Log(key),)).to_bytes())
+        except UsageError:
+            if not path.exists():  # else somebody else was quicker: theirs is added to
+                raise
     if not add_log(path, key):
         raise UsageError(f"expected to write a new policy file {path}, found no way to")
 

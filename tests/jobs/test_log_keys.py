@@ -271,6 +271,38 @@ def test_a_file_that_is_written_anew_keeps_its_mode_and_its_place(tmp_path):
     assert there.read_text() == f"log {key}\nquorum none\n"
 
 
+def test_where_the_new_key_cannot_take_the_place_of_the_old_one_it_is_said_where_both_are(
+    place, monkeypatch
+):
+    before = key_of(place)
+
+    def full(*_args: object) -> None:
+        raise UsageError("expected to write anew: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log_keys, "replace_private", full)
+        said = run(registry.app, "rotate")
+    now = key_of(place)
+    assert read_signer(own_file(key_file(place), now)).verifier == now
+    assert f"private key: {own_file(key_file(place), now)}" in said
+    assert f"the old key is in {key_file(place)} " in said
+    assert read_signer(key_file(place)).verifier == before
+    check_that_it_goes_on(place, before)
+
+
+def test_what_keeps_a_first_key_or_policy_from_being_written_is_told(tmp_path, monkeypatch):
+    def full(_number) -> None:
+        raise OSError(28, "No space left on device")
+
+    where = str(tmp_path / "registry.db")
+    with Registry.open(where, FixedClock(), create=True) as found:
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(UsageError, match=r"log-key: No space left"):
+            signer_of(found)
+        with pytest.raises(UsageError, match=r"policy: No space left"):
+            receipts.trust_log(tmp_path / "policy", SignerKey(ORIGIN, bytes(32)).verifier)
+
+
 def test_logs_that_are_added_to_a_policy_at_once_all_stand_in_it_once(tmp_path):
     path, ready = tmp_path / "policy", threading.Barrier(8)
     keys = [SignerKey(f"example.org/{n % 4}", bytes([n] * 32)).verifier for n in range(8)]
