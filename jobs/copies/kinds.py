@@ -8,7 +8,6 @@ from pipeline.copies.keys import NO_SAMPLE
 from pipeline.copies.samples import is_text
 from pipeline.retracted import HEAD_BYTES, is_image
 
-
 ABOUT = {"manifest.json", "report.html"}
 """Files of a release that tell of rows, and are not rewritten: take those of the new release."""
 PROSE = {"", ".md", ".txt", ".rst"}

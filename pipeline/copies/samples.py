@@ -10,7 +10,6 @@ from pipeline.copies.keys import together
 from pipeline.copies.tables import Flags, Judged, Marks, mark, tells_beyond
 from pipeline.retracted import Retracted, Told, is_json, is_picture, told_of
 
-
 TEXTS = {"txt", "json", "caption", "cls"}
 """Endings of files that belong to the image of the same name, beside those of other JSON."""
 
