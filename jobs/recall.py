@@ -95,7 +95,9 @@ class Judged:
         """Digest of all that the new release follows from."""
         members = [[m.name, m.sha256, m.snapshot.header.trust_local] for m in self.claims.members]
         cleared = self.claims.safe.to_pylist() if self.claims.safe is not None else []
-        return digest(["recall", self.old.sha256, members, cleared, self.old.vault is not None])
+        left = [[one.claim_id, one.why] for one in self.unjudged]  # by what was at hand
+        told = [members, cleared, self.old.vault is not None, left]
+        return digest(["recall", self.old.sha256, *told])
 
     def found_of(self, shard: int) -> list[Found]:
         """Return what was found in the rows of a shard, released or not."""

@@ -97,7 +97,7 @@ def finished(judged: Judged, out: Store) -> Manifest | None:
     if found.plan != judged.plan:
         raise PlanError(
             f"{out.root} holds another release ({found.title or 'untitled'}, created"
-            f" {found.created}), or one by other claims; give another --out"
+            f" {found.created}), or one by other claims or means; give another --out"
         )
     return found
 

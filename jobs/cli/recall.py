@@ -48,7 +48,7 @@ def recall(
         list[str] | None, typer.Option("--safe", help="Safe list that the release was built by.")
     ] = None,
     matcher: Annotated[
-        str, typer.Option("--matcher", help="The release's: builtin:lite or a matcher's folder.")
+        str, typer.Option("--matcher", help="The release's: builtin:lite or a folder; '' for none.")
     ] = "builtin:lite",
     key: Annotated[
         str, typer.Option("--key", help="Key that signs. [RECUSE_BUILDER_KEY, or your own]")
@@ -71,12 +71,15 @@ def recall(
     from jobs.recall import Claims, claims_now, judge, registry_of, require_judged
     from jobs.resealing import finished, require_place, rewrite
     from jobs.rewriting import Target
+    from pipeline.models import matcher_files
     from pipeline.storage import open_store
     from pipeline.vault import SECRET_PATH, vault_of
 
     place, to = release.rstrip("/"), out.rstrip("/")
     if not place or not to or place == to:
         raise UsageError("expected RELEASE and another folder for --out, found an empty one or one")
+    if matcher:  # a misspelt one is no reason to go on without
+        matcher_files.shown_as(matcher)
     old = _old(place, vault.rstrip("/"))
     require_place(old, open_store(to), open_store(vault_of(to), private=True))
     named = [_list(text) for text in lists or ()]

@@ -304,6 +304,18 @@ def test_another_recall_in_the_same_place_is_refused(built):
         finished(judged(old, OLD_CLAIMS, url=one_url(old)), to.out)
 
 
+def test_a_recall_that_could_judge_less_is_another_recall(built):
+    """Else the rows that it left inside would pass for judged, once their cohort is at hand."""
+    old = publish(built, honoured(OLD_CLAIMS))
+    to = target()
+    less = judged(old, cohort=None)
+    assert less.changes.removed.num_rows < judged(old).changes.removed.num_rows
+    rewrite(less, to)
+    assert finished(less, to.out) is not None
+    with pytest.raises(PlanError, match="another"):
+        finished(judged(old), to.out)
+
+
 def test_strays_of_an_unfinished_recall_are_forgotten(built):
     old = publish(built, honoured(OLD_CLAIMS))
     to = target()

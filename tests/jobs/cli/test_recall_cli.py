@@ -12,6 +12,7 @@ from schemas.errors import UsageError
     [
         (["{place}/none", "--out", "{place}/new"], "manifest.json"),
         (["{place}/one", "--out", "{place}/one/"], "another folder"),
+        (["{place}/one", "--out", "{place}/new", "--matcher", "{place}/none"], "cohort build"),
     ],
 )
 def test_what_is_no_release_and_no_place_is_refused(tmp_path, arguments, said):
