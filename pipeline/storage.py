@@ -20,6 +20,8 @@ from schemas.ports import Store
 PRIVATE_DIR = 0o700
 PART = ".part-"
 """How the name of a file begins that is not whole yet."""
+NO_NAMES = ("", ".", "..")
+"""How the path of a folder may end that does not say its name."""
 
 
 def open_store(root: str, *, private: bool = False) -> "FolderStore":
@@ -35,6 +37,19 @@ def open_store(root: str, *, private: bool = False) -> "FolderStore":
             f"expected a folder or a URL that can be opened here, found {root!r}: {e}"
         ) from e
     return FolderStore(filesystem, path.rstrip("/"), root, private=private)
+
+
+def beside(place: str, suffix: str) -> str:
+    """Return the folder that is called as another one and a suffix, beside it and never inside.
+
+    Raises UsageError for a URL that ends in no name, and for the root of the disk.
+    """
+    found = place.rstrip("/")
+    if found.rpartition("/")[2] in NO_NAMES and "://" not in place:
+        found = str(Path(place).resolve()).rstrip("/")
+    if found.rpartition("/")[2] in NO_NAMES:
+        raise UsageError(f"expected a place that ends in the name of a folder, found {place!r}")
+    return f"{found}{suffix}"
 
 
 def read_anywhere(path: str) -> bytes:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.shard import write_parquet
+from pipeline.storage import beside
 from schemas import SCHEMA_VERSION
 from schemas.canonical import canonical_json, digest, sha256_hex
 from schemas.errors import SchemaError, StorageError
@@ -74,7 +75,7 @@ def whole_path(name: str, kind: str) -> str:
 
 def vault_of(release: str) -> str:
     """Return where the vault of a release lies: beside it, never inside."""
-    return f"{release.rstrip('/')}.vault"
+    return beside(release, ".vault")
 
 
 # --- commitments

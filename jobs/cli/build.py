@@ -35,11 +35,14 @@ def build(  # noqa: PLR0917  # typer passes every argument by name
     text = _read(config)
     settings = read_config(text, overrides(given), str(config or "build.yaml"))
     from jobs.build import Job, run_build  # noqa: PLC0415  # what a build needs takes seconds to load
+    from pipeline.storage import beside  # noqa: PLC0415  # likewise
 
     place = out.rstrip("/")
     if not source or not place:
         raise UsageError("expected SOURCE and --out RELEASE, found an empty one")
-    job = Job(source, place, work.rstrip("/") or f"{place}.run", from_store.rstrip("/"), settings)
+    job = Job(
+        source, place, work.rstrip("/") or beside(place, ".run"), from_store.rstrip("/"), settings
+    )
     run_build(job, dry_run=dry_run)
 
 

@@ -1,11 +1,13 @@
 """The vault's own rules: where it lies, what pins it, and when held bytes go."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
 from pipeline import vault
 from pipeline.shard import read_parquet, write_parquet
-from schemas.errors import SchemaError
+from schemas.errors import SchemaError, UsageError
 from schemas.tables import EDGES, MATCHES, STORED, from_rows
 from tests.fakes import MemoryStore
 
@@ -23,6 +25,22 @@ def held_store() -> MemoryStore:
 
 def test_the_vault_lies_beside_the_release() -> None:
     assert vault.vault_of("data/flowers/") == "data/flowers.vault"
+
+
+@pytest.mark.parametrize("place", [".", "./", "../flowers", "sub/..", "sub/../"])
+def test_the_vault_of_the_folder_that_one_is_in_lies_beside_it(tmp_path, monkeypatch, place):
+    """Not in it, as `..vault` would: there it would be published, or deleted as a stray."""
+    here = tmp_path / "flowers"
+    (here / "sub").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    found = Path(vault.vault_of(place))
+    assert found.resolve() == (tmp_path / "flowers.vault").resolve()
+
+
+@pytest.mark.parametrize("place", ["memory://flowers/..", "/"])
+def test_what_has_no_name_has_no_vault(place) -> None:
+    with pytest.raises(UsageError, match="ends in the name"):
+        vault.vault_of(place)
 
 
 def test_held_bytes_stay_until_their_time_is_over() -> None:
