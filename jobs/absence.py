@@ -20,8 +20,9 @@ from pipeline.absence import (
     verify,
 )
 from pipeline.manifest import MANIFEST_PATH, parse_manifest
+from pipeline.release_maps import CODES, HASHES
 from pipeline.storage import open_store, read_anywhere
-from schemas.errors import SchemaError, UsageError
+from schemas.errors import ProofError, SchemaError, UsageError
 
 ROOTS = ("rows", "bands")
 
@@ -51,6 +52,7 @@ def prove_absence(
     near: list[Near] = []
 
     def look(rows: pa.Table) -> None:
+        _require_keys(rows)
         if (found := nearest(rows, subject)) is not None and found.distance <= radius:
             near.append(found)
 
@@ -60,6 +62,17 @@ def prove_absence(
     maps = entered.maps()
     require_roots(opened, found_roots(maps, ledger_of(opened)))
     return prove(subject, radius, maps)
+
+
+def _require_keys(rows: pa.Table) -> None:
+    """Raise ProofError for a row that no map could show to be near. rows: MAPPED."""
+    for name in (*HASHES, *CODES):
+        if rows[name].null_count:
+            uid = rows["uid"].filter(rows[name].is_null())[0]
+            raise ProofError(
+                f"expected {name} of every row, found row {uid} without: whether it is a copy"
+                " nobody can say"
+            )
 
 
 def verify_absence(proof: str, roots: dict[str, str], image: str = "") -> Verified:

@@ -19,16 +19,20 @@ import pyarrow.compute as pc
 from optout.keypoints import agreeing, both_ways, unpack
 from optout.match import PDQ_MIN_QUALITY
 from optout.urls import canonical_url, host_of
+from pipeline.evidence import EVIDENCE, EVIDENCE_INDEX
 from pipeline.formats.rows import MAX_KEPT_URL
 from pipeline.layout import BESIDE_SAMPLES
+from pipeline.release_maps import CODES, HASHES
+from pipeline.rewrite import RETRACTIONS_PATH
 from pipeline.shard import IMAGE_COLUMN
-from pipeline.tars import told_beside
+from pipeline.tars import stats, told_beside
 from pipeline.vault import commitment
 from schemas.canonical import sha256_hex
 from schemas.config import BuildConfig, ResizeMode
 from schemas.errors import ImageError, UsageError
 from schemas.manifest import Manifest
 from schemas.ports import Vectors
+from schemas.tables import LEDGER, RETRACTIONS, of_pixels
 from schemas.verdict import Verdict
 
 SAMPLED_ROWS = 9_206
@@ -49,6 +53,14 @@ MANY_POINTS, LEAST_POINTS = 20, 4
 """A stored image with so many key points agrees with the stored ones in so many; seen among 1,023
 such: 6 at least, 11 in all but 5."""
 SHOWN = 5
+KEYS = (*HASHES, *CODES, "pdq_quality")
+"""What every released row has, by which it is found."""
+COLUMNS = {
+    "ledger/": LEDGER.names,
+    RETRACTIONS_PATH: RETRACTIONS.names,
+    EVIDENCE_INDEX: EVIDENCE.names,
+}
+"""The columns of what stands beside samples and vectors, by how its path begins."""
 
 Pdq = Callable[[bytes], tuple[bytes, int]]
 """Hash and quality of an image. Raises ImageError."""
@@ -166,11 +178,37 @@ def layout_faults(paths: Iterable[str], form: str) -> list[str]:
     ]
 
 
-def image_column_faults(path: str, columns: Iterable[str], form: str) -> list[str]:
-    """Return whether a table of samples holds images where its layout keeps none, or none."""
-    if (IMAGE_COLUMN in columns) == (form == "parquet"):
-        return []
-    return [f"{path}: expected images in it or none, as {form} has"]
+def column_faults(path: str, schema: pa.Schema, form: str) -> list[str]:
+    """Return the columns of a table that no release has there: they could hold anything.
+
+    schema: of the file. form: as of `layout_faults`; in samples columns of the source may stand,
+    and images where the layout has them.
+    """
+    if path.startswith("samples/"):
+        if (IMAGE_COLUMN in schema.names) == (form == "parquet"):
+            return []
+        return [f"{path}: expected images in it or none, as {form} has"]
+    if path.startswith("embeddings/"):
+        known = ["uid", *of_pixels(schema)]
+    else:
+        known = next((names for start, names in COLUMNS.items() if path.startswith(start)), [])
+    more = sorted(set(schema.names) - set(known))
+    return [f"{path}: expected columns {', '.join(known)}, found {', '.join(more)}"] if more else []
+
+
+def evidence_faults(bodies: Mapping[str, str], named: Iterable[str | None]) -> list[str]:
+    """Return the documents of a release that are not what they are called, or that nothing names.
+
+    bodies: sha256 by name, of what stands in evidence/. named: by its index.
+    """
+    known = set(named)
+    wrong = []
+    for name, digest in sorted(bodies.items()):
+        if name != digest:
+            wrong.append(f"evidence/{name}: expected a document of that sha256, found {digest}")
+        elif name not in known:
+            wrong.append(f"evidence/{name} is not in evidence/index.parquet")
+    return wrong
 
 
 def tar_faults(
@@ -193,6 +231,13 @@ def tar_faults(
         if name.endswith(".json") and json.loads(body) != told_beside(row):
             wrong.append(f"{name}: expected what the table says of row {row['uid']}")
     return wrong
+
+
+def stats_faults(count: int, body: bytes) -> list[str]:
+    """Return how the statistics beside a tar are not those of so many rows."""
+    if json.loads(body) == stats(count):
+        return []
+    return [f"expected statistics of {count:,} rows and nothing else, found others"]
 
 
 def row_faults(manifest: Manifest, samples: Iterable[pa.Table], ledger: pa.Table) -> list[str]:
@@ -237,6 +282,19 @@ def host_faults(rows: pa.Table) -> list[str]:
             continue
         if row["host"] != host:
             wrong.append(f"row {row['uid']}: expected the host {host}, found {row['host']!r:.80}")
+    return wrong
+
+
+def key_faults(rows: pa.Table) -> list[str]:
+    """Return the rows that lack a hash or a code: no map, no claim and no proof would find them.
+
+    rows: KEYS and uid.
+    """
+    wrong = []
+    for row in rows.to_pylist():
+        lacking = [name for name in KEYS if row[name] is None]
+        if lacking:
+            wrong.append(f"row {row['uid']}: expected its {', '.join(lacking)}, found none")
     return wrong
 
 

@@ -38,7 +38,7 @@ def tar_files(metadata: pa.Table, bodies: pa.Array, encode_format: str) -> dict[
     return {
         ".tar": _tar(metadata, bodies, encode_format),
         ".parquet": write_parquet(metadata),
-        "_stats.json": _stats(metadata.num_rows),
+        "_stats.json": json.dumps(stats(metadata.num_rows), indent=4).encode(),
     }
 
 
@@ -110,9 +110,9 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _stats(count: int) -> bytes:
+def stats(count: int) -> dict[str, Any]:
     """Return img2dataset's shard statistics; times are of the run, and the run is not here."""
-    stats = {
+    return {
         "count": count,
         "successes": count,
         "failed_to_download": 0,
@@ -122,15 +122,15 @@ def _stats(count: int) -> bytes:
         "end_time": 0.0,
         "status_dict": {"success": count},
     }
-    return json.dumps(stats, indent=4).encode()
 
 
 def members(body: bytes) -> list[tuple[str, bytes]]:
     """Return name and bytes of everything in a tar, in order, whatever it is called.
 
-    Raises SchemaError for bytes that are no tar, or for a member that is no plain file.
+    Raises SchemaError for bytes that are no tar, for a member that is no plain file, and where
+    anything stands behind the last one.
     """
-    found = []
+    found, end = [], 0
     try:
         with tarfile.open(fileobj=io.BytesIO(body), mode="r:") as tar:
             for member in tar:
@@ -138,8 +138,11 @@ def members(body: bytes) -> list[tuple[str, bytes]]:
                 if file is None:
                     raise SchemaError(f"expected files alone in a tar, found {member.name!r:.80}")
                 found.append((member.name, file.read()))
+                end = member.offset_data + member.size
     except tarfile.TarError as e:
         raise SchemaError(f"expected a tar, found {len(body):,} bytes: {e}") from e
+    if more := len(body[end:].rstrip(b"\0")):
+        raise SchemaError(f"expected nothing behind the last file of a tar, found {more:,} bytes")
     return found
 
 

@@ -14,9 +14,11 @@ from optout.log.note import VerifierKey
 from optout.signed_file import SUFFIX, open_note, require_same
 from pipeline import audit
 from pipeline.audit import Check, Name, failed, judged, needs, verified
+from pipeline.evidence import EVIDENCE_INDEX
 from pipeline.manifest import MANIFEST_KIND, MANIFEST_PATH
 from pipeline.retracted import KIND as RETRACTIONS_KIND
 from pipeline.rewrite import RETRACTIONS_PATH
+from pipeline.shard import read_parquet
 from pipeline.storage import unfinished
 from pipeline.tars import members
 from schemas.errors import ProofError, StorageError
@@ -24,6 +26,7 @@ from schemas.ports import Store
 from schemas.tables import TEXT
 
 UIDS = pa.schema([("uid", TEXT)])
+EVIDENCE = "evidence/"
 
 
 def signature(store: Store, body: bytes, keys: Sequence[VerifierKey]) -> Check:
@@ -60,13 +63,26 @@ def files(release: Release, told: Told) -> Check:
             continue
         if len(body) != known[path].size_bytes:
             wrong.append(f"{path}: expected {known[path].size_bytes:,} bytes, found {len(body):,}")
-        if path.startswith("samples/") and path.endswith(".parquet"):
-            columns = pq.read_schema(pa.BufferReader(body)).names
-            wrong += audit.image_column_faults(path, columns, form)
+        if path.endswith(".parquet"):
+            schema = pq.read_schema(pa.BufferReader(body))
+            wrong += audit.column_faults(path, schema, form)
         told(number, len(known))
     wrong += audit.layout_faults(known, form)
+    wrong += _evidence_faults(release)
     size = sum(entry.size_bytes for entry in known.values())
     return judged(Name.FILES, wrong, f"{len(known):,} files, {size / 1e6:,.1f} MB")
+
+
+def _evidence_faults(release: Release) -> list[str]:
+    bodies = {
+        path.removeprefix(EVIDENCE): entry.sha256
+        for path, entry in release.files.items()
+        if path.startswith(EVIDENCE) and path != EVIDENCE_INDEX
+    }
+    if not bodies:
+        return []
+    index = read_parquet(checked(release.store, release.files, EVIDENCE_INDEX), ["sha256"])
+    return audit.evidence_faults(bodies, index["sha256"].to_pylist())
 
 
 def rows(release: Release) -> Check:
@@ -80,6 +96,7 @@ def rows(release: Release) -> Check:
         uids.append(plain.select(UIDS.names).cast(UIDS))
         redacted += pc.sum(plain["caption_redacted"]).as_py() or 0
         wrong += audit.host_faults(plain.select(["uid", "url", "host"]))
+        wrong += audit.key_faults(plain.select(["uid", *audit.KEYS]))
         wrong += _tar_faults(release, name, plain)
     released = pa.concat_tables(uids)
     wrong = [
@@ -103,6 +120,9 @@ def _tar_faults(release: Release, name: str, plain: pa.Table) -> Iterator[str]:
     tar = checked(release.store, release.files, f"samples/{name}.tar")
     found = audit.tar_faults(plain.to_pylist(), members(tar), form)
     yield from (f"samples/{name}.tar: {fault}" for fault in found)
+    told = checked(release.store, release.files, f"samples/{name}_stats.json")
+    found = audit.stats_faults(plain.num_rows, told)
+    yield from (f"samples/{name}_stats.json: {fault}" for fault in found)
 
 
 def maps(release: Release, told: Told) -> Check:

@@ -22,7 +22,7 @@ from jobs.cli import audit, optout
 from jobs.list_files import read_signer
 from pipeline.audit import EXIT_CODES, INCOMPLETE, Name
 from pipeline.image.canonical import CanonicalHasher
-from schemas.errors import UsageError
+from schemas.errors import ProofError, UsageError
 from tests.e2e.builds import rows_in
 from tests.independent.liar import Lie, vkey
 from tests.jobs.auditing import OWN, RUNNER, changed, run, signed_copies, statuses, told
@@ -258,6 +258,44 @@ def shadow(lie: Lie) -> None:
     lie.seal()
 
 
+def with_file(lie: Lie, path: str, body: bytes) -> None:
+    """Put in a file where a release may have one, and let the manifest name it."""
+    (lie.place / path).write_bytes(body)
+    lie.said["files"].append({"path": path, "rows": None})
+    lie.said["files"].sort(key=lambda f: f["path"])
+    lie.seal()
+
+
+def no_document(lie: Lie) -> None:
+    body = b"a row that has left, as a document of some site"
+    with_file(lie, f"evidence/{hashlib.sha256(body).hexdigest()}", body)
+
+
+def misnamed_document(lie: Lie) -> None:
+    with_file(lie, f"evidence/{'f' * 64}", b"a row that has left")
+
+
+def told_ledger(lie: Lie) -> None:
+    """The addresses of rows that were left out, for everybody to read."""
+    bare = lie.rows("ledger")
+    table = lie.table(LEDGER)
+    lie.put(LEDGER, table.append_column("url", pa.array(["http://a.example"] * table.num_rows)))
+    every, lie.rows = lie.rows, lambda folder: bare if folder == "ledger" else every(folder)
+    lie.seal()
+
+
+def pictured_vectors(lie: Lie) -> None:
+    table = lie.table(EMBEDDINGS)
+    lie.put(EMBEDDINGS, table.append_column("more", pa.array([b"JPEG"] * table.num_rows)))
+    lie.seal()
+
+
+def no_codes(lie: Lie) -> None:
+    """A near copy that no map can show to be one."""
+    near_copy(lie, pdq=None, stored_pdq=None, pdq_quality=None)
+    lie.seal()
+
+
 def other_host(lie: Lie) -> None:
     lie.change(SAMPLES, lie.table(SAMPLES)["uid"][0].as_py(), host="innocent.example")
     lie.seal()
@@ -373,6 +411,11 @@ LIES: dict[str, tuple[Callable[[Lie], None], Name, set[str]]] = {
     "and without key points": (no_points, Name.VECTORS, {"model"}),
     "and as if it were plain": (too_plain, Name.BYTES, set()),
     "a tar that no row is in": (shadow, Name.FILES, set()),
+    "a document that no index names": (no_document, Name.FILES, set()),
+    "a document under the name of another": (misnamed_document, Name.FILES, set()),
+    "a ledger that tells more": (told_ledger, Name.FILES, set()),
+    "pictures beside vectors": (pictured_vectors, Name.FILES, set()),
+    "a row without codes": (no_codes, Name.ROWS, set()),
     "another host": (other_host, Name.ROWS, set()),
     "captions that nobody redacted": (miscounted, Name.ROWS, set()),
     "another caption": (other_caption, Name.SIGNALS, {"vault"}),
@@ -417,6 +460,15 @@ def test_a_near_copy_is_inside_whatever_else_is_told_of_it(copy):
     assert RUNNER.invoke(audit.app, words).exit_code == 0
     false_pdq(changed(copy, "two"))
     assert RUNNER.invoke(audit.app, words).exit_code == 1
+
+
+def test_nothing_is_proved_of_a_release_with_a_row_that_has_no_code(copy):
+    no_codes(changed(copy, "two"))
+    words = ["prove-absence", str(copy / "two"), "--image", str(copy / "6.jpg"),
+             "--out", str(copy / "proof")]  # fmt: skip
+    done = RUNNER.invoke(audit.app, words)
+    assert isinstance(done.exception, ProofError)
+    assert not (copy / "proof").exists()
 
 
 def test_a_denied_row_that_is_released_is_found_by_the_replay(copy, place, tmp_path):
@@ -515,6 +567,20 @@ def test_tars_are_audited_as_tables_are(layouts):
     lie.seal()
     code, found = run(*of_layout(layouts, "tars"))
     assert (code, statuses(found)["bytes"]) == (EXIT_CODES[Name.BYTES], "failed")
+
+
+@pytest.mark.parametrize("end", [".tar", "_stats.json"])
+def test_what_lies_with_a_tar_holds_no_more_than_its_rows(layouts, end):
+    lie = changed(layouts, "tars")
+    path = lie.place / "samples" / f"00000{end}"
+    hidden = io.BytesIO()
+    with tarfile.open(fileobj=hidden, mode="w") as out:
+        out.addfile(tarfile.TarInfo("000000099.jpg"))
+    more = hidden.getvalue() if end == ".tar" else b""
+    path.write_bytes(path.read_bytes() + more if more else b'{"urls": ["http://a.example"]}')
+    lie.seal()
+    code, found = run(*of_layout(layouts, "tars"))
+    assert (code, statuses(found)["rows"]) == (EXIT_CODES[Name.ROWS], "failed")
 
 
 def test_addresses_alone_are_judged_without_bytes(layouts):

@@ -17,11 +17,12 @@ from optout.log.note import COSIGNATURE, SignerKey
 from optout.log.policy import Log, Policy, Witness
 from pipeline import audit, vault
 from pipeline.audit import ABOUT, EXIT_CODES, INCOMPLETE, Name, exit_code, failed, needs, verified
+from pipeline.evidence import EVIDENCE
 from pipeline.image.keypoints import SAMPLE, keypoints
 from pipeline.tars import tar_metadata, told_beside
 from schemas.errors import ImageError
 from schemas.manifest import ListEntry, Recalled
-from schemas.tables import LEDGER, RETRACTIONS, VAULTED, from_rows
+from schemas.tables import KEYPOINTS, LEDGER, RETRACTIONS, SAMPLES, VAULTED, from_rows, vector
 from schemas.verdict import Reason
 from tests.pipeline.samples import samples
 from tests.pipeline.test_manifest import draft as made_manifest
@@ -176,6 +177,39 @@ def test_a_release_has_files_in_known_places_and_in_no_others():
         (wrong,) = audit.layout_faults(["samples/00000.parquet", *beside, more], "parquet")
         assert wrong == f"{more} is no file that a release has"
     assert audit.layout_faults(beside, "parquet")  # vectors of no samples
+
+
+def test_tables_have_the_columns_of_their_place_and_no_others():
+    vectors = [pa.field("uid", pa.string()), pa.field("cpy", vector(4)), KEYPOINTS]
+    good = {
+        "ledger/00000.parquet": LEDGER,
+        "retractions.parquet": RETRACTIONS,
+        "evidence/index.parquet": EVIDENCE,
+        "embeddings/00000.parquet": pa.schema(vectors),
+    }
+    for path, schema in good.items():
+        assert audit.column_faults(path, schema, "urls") == []
+        (wrong,) = audit.column_faults(path, schema.append(pa.field("x", pa.binary())), "urls")
+        assert wrong == f"{path}: expected columns {', '.join(schema.names)}, found x"
+    more = SAMPLES.append(pa.field("of_the_source", pa.string()))
+    assert audit.column_faults("samples/00000.parquet", more, "urls") == []
+    assert audit.column_faults("samples/00000.parquet", more, "parquet")
+
+
+def test_documents_are_called_by_their_digest_and_named():
+    one, other = "1" * 64, "2" * 64
+    assert audit.evidence_faults({one: one}, [one, None, other]) == []
+    (wrong,) = audit.evidence_faults({one: one, other: other}, [one])
+    assert wrong == f"evidence/{other} is not in evidence/index.parquet"
+    (wrong,) = audit.evidence_faults({one: other}, [one, other])
+    assert "expected a document of that sha256" in wrong
+
+
+def test_a_row_has_all_by_which_it_is_found():
+    rows = pa.table({"uid": ["a"]} | {name: ["x"] for name in audit.KEYS})
+    assert audit.key_faults(rows) == []
+    (wrong,) = audit.key_faults(rows.set_column(1, "sha256", pa.nulls(1, pa.string())))
+    assert wrong == "row a: expected its sha256, found none"
 
 
 def test_a_tar_holds_its_rows_and_nothing_else():
