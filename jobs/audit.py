@@ -151,6 +151,11 @@ def check_vault(vault: Store, manifest: Manifest) -> None:
             f"expected the vault of the release in {vault.root} (--vault FOLDER), found none: "
             "which evidence speaks for which row stands there"
         )
+    check_digest(vault, manifest)
+
+
+def check_digest(vault: Store, manifest: Manifest) -> None:
+    """Raise ProofError unless what lies in a vault is what the manifest pins."""
     entries = [
         FileEntry(path=p, sha256=sha256_hex(body), size_bytes=len(body))
         for p in vault.paths("")

@@ -275,7 +275,7 @@ def _draft(judged: Judged, target: Target, done: Written) -> Manifest:
                 unjudged=len({one.claim_id for one in judged.unjudged}),
             ),
             "released": released,
-            "captions_redacted": sum(t.num_rows for t in judged.changes.originals),
+            "captions_redacted": done.redacted,
             "dropped": _added(old.dropped, removed, Verdict.DROP),
             "held": _added(old.held, removed, Verdict.HOLD),
             # of which rows it was is not known; no more than are left

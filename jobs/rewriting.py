@@ -79,7 +79,7 @@ class Target:
 
 @dataclass
 class Written:
-    """What was written so far."""
+    """What was written so far. redacted: rows that stay and say less than they were given."""
 
     public: list[FileEntry] = field(default_factory=list)
     private: list[FileEntry] = field(default_factory=list)
@@ -90,6 +90,7 @@ class Written:
     codes: list[pa.Table] = field(default_factory=list)
     leaves: list[pa.Table] = field(default_factory=list)
     hashes: list[pa.Table] = field(default_factory=list)
+    redacted: int = 0
 
 
 Leaving = ShardTables
@@ -142,6 +143,7 @@ def _part(
             publish(target.out, done.public, file)
     else:
         done.touched.append(name)
+    done.redacted += pc.sum(kept["caption_redacted"]).as_py() or 0
     if kept.num_rows:
         told = mapped(kept)
         done.entered.append(entries(told, name))

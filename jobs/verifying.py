@@ -11,6 +11,7 @@ from functools import partial
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs import audit as signals
 from jobs.checks.files import files, maps, rows, signature
@@ -25,6 +26,7 @@ from pipeline import audit
 from pipeline.audit import ABOUT, Check, Name, Status, failed, judged, needs, verified
 from pipeline.manifest import MANIFEST_PATH
 from pipeline.storage import open_store
+from pipeline.vault import EVIDENCE_ROWS
 from schemas.canonical import sha256_hex
 from schemas.errors import CurationError, SchemaError
 
@@ -112,6 +114,13 @@ def _private(
     names = (Name.VAULT, Name.LEDGER, Name.SIGNALS)
     if not held.vault:
         return [(name, partial(needs, name, "the vault (--vault)")) for name in names]
+    if is_bare(release, held.vault):
+        what = f"the vault of the release that was recalled, {release.manifest.parent}"
+        return [
+            (Name.VAULT, lambda: bare_vault(release, held.vault)),
+            (Name.LEDGER, lambda: ledger_in_part(release, held.vault, what)),
+            (Name.SIGNALS, partial(needs, Name.SIGNALS, what)),
+        ]
     return [
         (Name.VAULT, lambda: vault(release, held.vault)),
         (Name.LEDGER, lambda: ledger_opened(release, held.vault)),
@@ -123,6 +132,36 @@ def vault(release: Release, place: str) -> Check:
     """Check that the vault is the one that the manifest pins."""
     found = open_vault(place, release.manifest)
     return verified(Name.VAULT, f"digest as pinned, shards: {found.shards}")
+
+
+def is_bare(release: Release, place: str) -> bool:
+    """Say whether a vault is that of a recall which had not the one of its parent.
+
+    It holds what is known of the rows that the recall took out, and no evidence.
+    """
+    store = open_store(place, private=True)
+    return release.manifest.recalled is not None and not store.paths(EVIDENCE_ROWS)
+
+
+def bare_vault(release: Release, place: str) -> Check:
+    """Check likewise that of a recall without the vault of its parent."""
+    signals.check_digest(open_store(place, private=True), release.manifest)
+    return verified(Name.VAULT, "digest as pinned, of a recall without its parent's vault")
+
+
+def ledger_in_part(release: Release, place: str, lacking: str) -> Check:
+    """Check the rows of the ledger that a recall took out; of the others its parent's vault knows.
+
+    lacking: what says so.
+    """
+    held = Vault(open_store(place, private=True)).vaulted()
+    ledger = release.ledger()
+    own = ledger.filter(pc.is_in(ledger["uid"], Published(release, None).retracted()))
+    wrong = audit.ledger_faults(own, held)
+    said = f"{own.num_rows:,} of {ledger.num_rows:,} commitments opened"
+    if wrong or own.num_rows == ledger.num_rows:
+        return judged(Name.LEDGER, wrong, said)
+    return needs(Name.LEDGER, lacking, said)
 
 
 def ledger_opened(release: Release, place: str) -> Check:
@@ -144,7 +183,8 @@ def replayed_signals(release: Release, place: str, told: Told) -> Check:
 
 def replayed(release: Release, held: Held) -> Replayed:
     """Return what comes out where the claims judge a release again."""
-    vault = open_vault(held.vault, release.manifest) if held.vault else None
+    has_vault = held.vault and not is_bare(release, held.vault)
+    vault = open_vault(held.vault, release.manifest) if has_vault else None
     old = Published(release, vault)
     return replay_claims(old, Snapshots(held.registries, held.snapshots), held.cohort(old.matcher))
 

@@ -54,7 +54,9 @@ def edited(part: Part, changes: Changes) -> pa.Table:
     )
     place = kept.column_names.index("caption_redacted")
     field = kept.schema.field(place)
-    return kept.set_column(place, field, pc.is_in(kept["uid"], reworded))
+    # What was taken out before stays out, also where nobody has the vault that says what it was.
+    says_less = pc.or_(kept["caption_redacted"], pc.is_in(kept["uid"], reworded))
+    return kept.set_column(place, field, says_less)
 
 
 def _laid_over(

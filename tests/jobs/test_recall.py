@@ -468,6 +468,22 @@ def test_without_the_vault_claims_cannot_be_judged_and_a_recall_says_so(built):
     require_judged(judged(old))
 
 
+def test_without_the_vault_captions_still_say_that_a_name_was_taken_out():
+    before = build(world(5, 40), honoured(["redact"]))
+    old = publish(before, honoured(["redact"]))
+
+    def redacted(release) -> set[str]:
+        tables = [release.plain(name) for name in release.names]
+        return {u for t in tables for u in t.filter(t["caption_redacted"])["uid"].to_pylist()}
+
+    to = target()
+    done = rewrite(judged(Published(old.release, None), ["redact", "host"]), to)
+    kept = redacted(old.release) & released(to.out).keys()
+    assert kept
+    assert redacted(open_release(to.out)) == kept
+    assert done.manifest.captions_redacted == len(kept)
+
+
 def test_claims_of_another_matcher_are_told_and_their_names_still_act(built):
     old = publish(built, honoured(OLD_CLAIMS))
     (entry,) = old.manifest.models

@@ -23,7 +23,7 @@ from jobs.list_files import read_signer
 from pipeline.audit import EXIT_CODES, INCOMPLETE, Name
 from pipeline.image.canonical import CanonicalHasher
 from schemas.errors import ProofError, UsageError
-from tests.e2e.builds import rows_in
+from tests.e2e.builds import recuse, rows_in
 from tests.independent.liar import Lie, vkey
 from tests.jobs.auditing import OWN, RUNNER, changed, run, signed_copies, statuses, told
 
@@ -528,6 +528,46 @@ def test_a_release_is_not_blamed_for_what_the_auditor_has_not_got(copy, words, s
 def test_a_release_is_not_blamed_for_a_matcher_that_is_none(copy):
     with pytest.raises(UsageError, match="recuse cohort build"):
         run(copy / "one", model="nowhere")
+
+
+# --- a recall without the vault of its parent
+
+
+@pytest.fixture
+def bare(copy) -> Path:
+    """The first release, recalled by whoever has not its vault, and signed as the others."""
+    (copy / "one.vault").rename(copy / "put-away")
+    recuse("recall", copy / "one", "--registry", copy / "registry.db",
+           "--trust-local", "--allow-unjudged", "--out", copy / "bare")  # fmt: skip
+    changed(copy, "bare").sign()
+    return copy
+
+
+def of_bare(copy: Path) -> list[object]:
+    builder = read_signer(builder_key_path()).verifier  # who signed what was retracted
+    return [copy / "bare", "--key", vkey(OWN)[0], "--key", builder, "--policy", copy / "policy",
+            "--registry", copy / "registry.db", "--vault", copy / "bare.vault"]  # fmt: skip
+
+
+def test_a_recall_without_a_vault_needs_the_one_of_its_parent(bare):
+    code, found = run(*of_bare(bare))
+    assert code == 0
+    said = statuses(found)
+    assert said["vault"] == "verified"
+    assert {name for name in ("ledger", "signals", "claims") if said[name] == "needs"} == {
+        "ledger", "signals", "claims"}  # fmt: skip
+    told_of = {c["name"]: c for c in found["checks"]}
+    assert told_of["ledger"]["said"] == "1 of 3 commitments opened"
+    assert told(bare, "bare")["parent"] in told_of["signals"]["needs"][0]
+
+
+def test_its_vault_is_the_one_that_is_pinned_and_opens_what_it_took_out(bare):
+    lie = changed(bare, "bare")
+    (gone,) = lie.table("retractions.parquet")["uid"].to_pylist()
+    lie.change(VAULTED, gone, rule="copy")
+    assert run(*of_bare(bare))[0] == EXIT_CODES[Name.VAULT]
+    lie.seal()
+    assert run(*of_bare(bare))[0] == EXIT_CODES[Name.LEDGER]
 
 
 # --- other layouts
