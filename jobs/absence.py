@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -73,6 +74,17 @@ def _require_keys(rows: pa.Table) -> None:
                 f"expected {name} of every row, found row {uid} without: whether it is a copy"
                 " nobody can say"
             )
+
+
+def require_place(path: Path) -> None:
+    """Raise UsageError where a proof would be written over anything but an older proof."""
+    try:
+        if path.exists():
+            parse(path.read_bytes())
+    except (OSError, ProofError) as e:
+        raise UsageError(
+            f"expected a new file or an older proof of absence as --out, found {path}"
+        ) from e
 
 
 def verify_absence(proof: str, roots: dict[str, str], image: str = "") -> Verified:

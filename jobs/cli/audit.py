@@ -90,11 +90,14 @@ def prove_absence(
     Exit code 0 with a proof, 1 where a copy is inside, 2 for an image that is too plain.
     """
     from jobs import absence
+    from jobs.claimant_files import replace_private
     from jobs.progress import told as told_on_terminal
     from pipeline.absence import TOLERANCE, Near, covers
 
     if radius not in TOLERANCE:
         raise UsageError(f"expected --radius 15 or 31, found {radius}")
+    path = Path(out or f"{Path(image).name}.absence.json")
+    absence.require_place(path)
     with told_on_terminal("read") as told:
         found = absence.prove_absence(release.rstrip("/"), image, radius, told)
     if isinstance(found, Near):
@@ -103,8 +106,8 @@ def prove_absence(
             f"a copy is inside: row {found.uid} {what} ({found.kind}, {found.distance} bits away)"
         )
         raise typer.Exit(1)
-    path, body = Path(out or f"{Path(image).name}.absence.json"), found.to_bytes()
-    path.write_bytes(body)
+    body = found.to_bytes()
+    replace_private(path, body)
     say([f"not inside: {path} proves it ({len(body) / 1e6:.2f} MB)", *covers(radius)])
 
 

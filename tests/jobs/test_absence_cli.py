@@ -122,6 +122,22 @@ def test_a_proof_needs_nothing_but_the_roots(place, tmp_path):
         run("verify-absence", proof, *given, "--image", place / "gone.jpg")
 
 
+def test_a_proof_is_written_over_an_older_one_and_over_nothing_else(place, tmp_path):
+    image = tmp_path / "mine.jpg"
+    image.write_bytes((place / "gone.jpg").read_bytes())
+    words = ("prove-absence", place / "parquet", "--image", image, "--out")
+    for taken in (image, tmp_path):
+        with pytest.raises(UsageError, match="an older proof of absence"):
+            run(*words, taken)
+    assert image.read_bytes() == (place / "gone.jpg").read_bytes()
+    proof = tmp_path / "new" / "p.json"
+    assert run(*words, proof)[0] == 0
+    older = proof.read_bytes()
+    assert run(*words, proof, "--radius", 15)[0] == 0
+    assert proof.read_bytes() != older
+    assert [p.name for p in proof.parent.iterdir()] == ["p.json"]
+
+
 @pytest.mark.parametrize(("image", "distance"), [("inside.jpg", "0 bits"), ("copy.jpg", "bits")])
 @pytest.mark.parametrize("form", FORMS)
 def test_a_copy_inside_is_named_and_no_proof_written(place, tmp_path, image, distance, form):
