@@ -160,7 +160,8 @@ class ClaimDelta:
     """What a release did for a claim. opened: null without the vault.
 
     exact: works of the receipt of which the very bytes or pixels are inside. nearest: the least PDQ
-    distance of each other work to any released image.
+    distance of each other work to any released image. also: rows left out for another claim or
+    reason that match the claim too; 0 without the vault.
     """
 
     claim: str
@@ -169,6 +170,7 @@ class ClaimDelta:
     exact: tuple[str, ...]
     nearest: tuple[int, ...]
     opened: Delta | None
+    also: int = 0
 
     @property
     def kept_out(self) -> bool:
@@ -186,7 +188,8 @@ def claim_delta(place: str, receipt: Receipt, vault: str = "") -> ClaimDelta:
     works = receipt.parts.match.get("works", [])
     exact, codes = _inside(release, works)
     others = [work for work in works if work["work_id"] not in exact]
-    opened = _opened(release, receipt.claim, vault) if vault else None
+    private = open_vault(vault, release.manifest) if vault else None
+    opened = _opened(release, receipt.claim, private) if private else None
     return ClaimDelta(
         receipt.claim,
         release.manifest.title,
@@ -194,6 +197,7 @@ def claim_delta(place: str, receipt: Receipt, vault: str = "") -> ClaimDelta:
         tuple(sorted(exact)),
         tuple(deltas.least_distances([work["pdq"] for work in others], codes)),
         opened,
+        _also(receipt.claim, private) if private else 0,
     )
 
 
@@ -210,10 +214,22 @@ def _inside(release: Release, works: Sequence[Mapping[str, Any]]) -> tuple[set[s
     return exact, as_words(codes)
 
 
-def _opened(release: Release, claim: str, vault: str) -> Delta:
-    vaulted = open_vault(vault, release.manifest).vaulted()
-    own = vaulted.filter(pc.fill_null(pc.equal(vaulted["claim_id"], claim), fill_value=False))
+def _opened(release: Release, claim: str, vault: Vault) -> Delta:
+    own = _of_claim(vault.vaulted(), claim)
     return deltas.make(claim, release.store.read(MANIFEST_PATH), release.ledger(), own)
+
+
+def _also(claim: str, vault: Vault) -> int:
+    """Return how many rows a claim matches that are left out for another reason than it."""
+    matched = _of_claim(vault.matches, claim)["uid"].combine_chunks()
+    vaulted = vault.vaulted()
+    own = _of_claim(vaulted, claim)["uid"].combine_chunks()
+    left = vaulted["uid"].filter(pc.is_in(vaulted["uid"], matched))
+    return len(left.filter(pc.invert(pc.is_in(left, own))))
+
+
+def _of_claim(table: pa.Table, claim: str) -> pa.Table:
+    return table.filter(pc.fill_null(pc.equal(table["claim_id"], claim), fill_value=False))
 
 
 # --- two releases

@@ -61,6 +61,7 @@ def delta(
     say(life_words.delta(found))
     if found.opened is not None:
         console().print(life_words.left_out(found.opened))
+        say(life_words.also(found))
         if out is not None:
             write_private(out, found.opened.to_bytes())
             say([f"proof: {out} (for the claimant; it says nothing of others)"])

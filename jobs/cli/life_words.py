@@ -176,7 +176,7 @@ def delta(found: "ClaimDelta") -> list[str]:
 def left_out(opened: "Delta") -> Table | str:
     """Return what was left out for a claim, by reason and rule."""
     if not opened.rows:
-        return "nothing was left out for this claim: none of it came in"
+        return "no row is told to be left out for this claim"
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("left out", justify="right")
     table.add_column("because")
@@ -185,6 +185,14 @@ def left_out(opened: "Delta") -> Table | str:
         because = REASONS[Reason(reason)].sentence
         table.add_row(f"{count:,}", because, RULE_WORDS.get(rule, rule))
     return table
+
+
+def also(found: "ClaimDelta") -> list[str]:
+    """Return what was left out for another reason and would have been for this claim."""
+    if not found.also:
+        return []
+    more = f"{found.also:,} more rows that match it are left out for another claim or reason"
+    return [f"{more}: the ledger has one of each row"]
 
 
 # --- two releases

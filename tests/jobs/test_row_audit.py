@@ -1,6 +1,7 @@
 """`recuse audit` explain, delta, verify-delta and diff on releases that were really built."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from schemas.errors import ProofError, RegistryError, UsageError
 from tests.e2e.builds import rows_in
 from tests.e2e.generated_site import picture
 from tests.jobs import commands
+from tests.jobs.conftest import COUNT
 
 
 def run(*args: object, code: int = 0) -> str:
@@ -102,6 +104,28 @@ def test_what_changed_adds_up_and_names_the_claim(place):
     vaults = ("--vault-before", place / "two.vault", "--vault-after", place / "one.vault")
     back = json.loads(run("diff", place / "two", place / "one", *vaults, "--json"))
     assert (back["added"], back["removed"]) == (1, 0)
+
+
+def test_nothing_is_said_to_have_stayed_away_that_is_inside(place):
+    vault = ("--vault", place / "one.vault")
+    said = run("delta", place / "one", "--receipt", place / "Berthold.tlog-proof", *vault, code=1)
+    assert "INSIDE: 1 listed works" in said
+    assert said.endswith("no row is told to be left out for this claim")
+
+
+def test_rows_that_stand_under_another_claim_are_not_hidden_from_an_artist(emptied):
+    """Cordula lists every picture after two others have listed some."""
+    words = [f"{emptied / 'no'}", "--vault", emptied / "no.vault", "--receipt"]
+    said = {
+        name: run("delta", *words, emptied / f"{name}.tlog-proof")
+        for name in ("Adalind", "Berthold", "Everyone")
+    }
+    under = {name: int(re.findall(r"(\d+) +The image is a listed", text)[0])
+             for name, text in said.items() if "listed work, or" in text}  # fmt: skip
+    assert sum(under.values()) == COUNT
+    for name, wanted in (("Adalind", 2), ("Berthold", 1), ("Everyone", COUNT)):
+        more = re.findall(r"(\d+) more rows that match it", said[name])
+        assert under.get(name, 0) + sum(map(int, more)) == wanted
 
 
 RECEIPT_LIES = {
