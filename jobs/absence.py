@@ -8,10 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from jobs.maps import found_roots, ledger_of, read_samples, require_roots
-from jobs.releases import open_release
+from jobs.releases import open_release, require_release
 from pipeline.absence import (
     Absence,
     Near,
+    Subject,
     covers,
     nearest,
     parse,
@@ -23,7 +24,7 @@ from pipeline.absence import (
 from pipeline.manifest import MANIFEST_PATH, parse_manifest
 from pipeline.release_maps import CODES, HASHES
 from pipeline.storage import open_store, read_anywhere
-from schemas.errors import ProofError, SchemaError, UsageError
+from schemas.errors import ImageError, ProofError, SchemaError, StorageError, UsageError
 
 ROOTS = ("rows", "bands")
 
@@ -45,11 +46,14 @@ def prove_absence(
 ) -> Absence | Near:
     """Return the proof that an image is not inside a release, or the row that looks like it.
 
-    told: of parts read and parts in all. Raises UsageError for an image that is too plain,
-    ProofError where the release is not the one that its manifest says, SchemaError, StorageError.
+    told: of parts read and parts in all. Raises UsageError for an image that is too plain or none,
+    or where there is no release, ProofError where the release is not the one that its manifest
+    says, SchemaError, StorageError.
     """
-    subject = subject_of(read_anywhere(image))
-    opened = open_release(open_store(release))
+    subject = _subject(image)
+    store = open_store(release)
+    require_release(store)
+    opened = open_release(store)
     near: list[Near] = []
 
     def look(rows: pa.Table) -> None:
@@ -91,13 +95,29 @@ def verify_absence(proof: str, roots: dict[str, str], image: str = "") -> Verifi
     """Return what a proof shows under the roots `rows` and `bands`, in hex.
 
     image: whose codes the proof must speak of; any without. Raises ProofError where it does not
-    hold.
+    hold, UsageError where there is no such file or image.
     """
-    absence = parse(read_anywhere(proof))
+    absence = parse(_given(proof, "a proof of absence"))
     if image:
-        require_subject(absence, subject_of(read_anywhere(image)))
+        require_subject(absence, _subject(image))
     verify(absence, *(bytes.fromhex(roots[name]) for name in ROOTS))
     return Verified(absence, roots, bool(image))
+
+
+def _subject(image: str) -> Subject:
+    """Return what a proof about an image file speaks of. Raises UsageError."""
+    try:
+        return subject_of(_given(image, "an image"))
+    except ImageError as e:
+        raise UsageError(f"{image}: {e}") from e
+
+
+def _given(path: str, what: str) -> bytes:
+    """Return the bytes of a file that was named. what: should be in it. Raises UsageError."""
+    try:
+        return read_anywhere(path)
+    except StorageError as e:
+        raise UsageError(f"expected {what}: {e}") from e
 
 
 def roots_given(texts: list[str]) -> dict[str, str]:
@@ -113,10 +133,10 @@ def roots_given(texts: list[str]) -> dict[str, str]:
 
 
 def roots_from(manifest: str) -> dict[str, str]:
-    """Return the roots in a manifest, or in that of a release. Raises UsageError, StorageError."""
+    """Return the roots in a manifest, or in that of a release. Raises UsageError."""
     path = manifest if manifest.endswith(".json") else f"{manifest.rstrip('/')}/{MANIFEST_PATH}"
     try:
-        said = parse_manifest(read_anywhere(path)).roots
+        said = parse_manifest(_given(path, "the manifest of a release")).roots
     except SchemaError as e:
         raise SchemaError(f"{path}: {e}") from e
     return {name: getattr(said, name) for name in ROOTS}

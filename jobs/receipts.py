@@ -45,7 +45,12 @@ class ReceiptFiles:
 
 
 def files_at(path: Path) -> ReceiptFiles:
-    """Return both files of a receipt, either of which may be named."""
+    """Return both files of a receipt, either of which may be named.
+
+    Raises UsageError for a path that ends in no name.
+    """
+    if not path.name:
+        raise UsageError(f"expected a file of a receipt, found {str(path)!r}")
     name = path.name.removesuffix(PROOF).removesuffix(OPENED).removesuffix(".json")
     return ReceiptFiles(path.with_name(name + PROOF), path.with_name(name + OPENED))
 

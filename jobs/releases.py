@@ -16,7 +16,7 @@ from pipeline.rewrite import RETRACTIONS_PATH
 from pipeline.shard import IMAGE_COLUMN, read_parquet
 from pipeline.tars import read_tar
 from schemas.config import BuildConfig
-from schemas.errors import SchemaError
+from schemas.errors import SchemaError, UsageError
 from schemas.manifest import FileEntry, Manifest, ModelEntry
 from schemas.ports import Store
 from schemas.tables import LEDGER, RETRACTIONS, SAMPLES
@@ -151,6 +151,12 @@ class Release:
 def is_release(store: Store) -> bool:
     """Say whether a folder holds a release."""
     return store.exists(MANIFEST_PATH)
+
+
+def require_release(store: Store) -> None:
+    """Raise UsageError where a folder that was named holds no release."""
+    if not is_release(store):
+        raise UsageError(f"expected a release (with manifest.json) in {store.root}, found none")
 
 
 def open_release(store: Store) -> Release:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.audit import private_evidence
-from jobs.releases import Release, open_release
+from jobs.releases import Release, open_release, require_release
 from jobs.vaults import Vault, open_vault
 from optout.receipt import Receipt
 from optout.urls import canonical_url
@@ -52,7 +52,7 @@ def explain(place: str, what: str, vault: str = "") -> list[Sample]:
     vault: "" for none; then of rows that are not released only the ledger speaks. Raises UsageError
     where nothing is found, ProofError where a file or the vault is not what the manifest names.
     """
-    release = open_release(open_store(place))
+    release = _release(place)
     private = open_vault(vault, release.manifest) if vault else None
     wanted = _wanted(what)
     found = [*_released(release, wanted), *_left_out(release, private, wanted)]
@@ -60,6 +60,12 @@ def explain(place: str, what: str, vault: str = "") -> list[Sample]:
         told = "" if vault else " (give --vault: the public ledger knows rows by uid alone)"
         raise UsageError(f"expected a row of {place} that {what!r:.200} means, found none{told}")
     return [_with_evidence(one, private) if private else one for one in found]
+
+
+def _release(place: str) -> Release:
+    store = open_store(place)
+    require_release(store)
+    return open_release(store)
 
 
 def _wanted(what: str) -> dict[str, str]:
@@ -183,8 +189,7 @@ def claim_delta(place: str, receipt: Receipt, vault: str = "") -> ClaimDelta:
 
     Raises ProofError where release or vault are not what the manifest says.
     """
-    store = open_store(place)
-    release = open_release(store)
+    release = _release(place)
     works = receipt.parts.match.get("works", [])
     exact, codes = _inside(release, works)
     others = [work for work in works if work["work_id"] not in exact]
@@ -245,7 +250,7 @@ def compare(before: str, after: str, vaults: tuple[str, str] = ("", "")) -> Diff
 
 
 def _places(place: str, vault: str) -> pl.DataFrame:
-    release = open_release(open_store(place))
+    release = _release(place)
     vaulted = open_vault(vault, release.manifest).vaulted() if vault else None
     samples = (release.uids(name) for name in release.names)
     return release_diff.places(samples, release.ledger(), vaulted)

@@ -19,7 +19,7 @@ from jobs.checks.held import Held, Told
 from jobs.checks.images import stored_bytes, vectors
 from jobs.checks.lists import lists, logs
 from jobs.published import Published
-from jobs.releases import Release, open_release
+from jobs.releases import Release, open_release, require_release
 from jobs.replaying import Replayed, Snapshots, replay_claims
 from jobs.vaults import Vault, open_vault
 from pipeline import audit
@@ -62,9 +62,10 @@ def verify(
 ) -> Report:
     """Return what an audit of a release finds. told: of the parts of a check as they are done.
 
-    Raises StorageError where there is no release at all.
+    Raises UsageError where there is no release at all.
     """
     store = open_store(place)
+    require_release(store)
     body = store.read(MANIFEST_PATH)
     report = Report(place, sha256_hex(body))
     try:

@@ -115,14 +115,13 @@ def recall(
 
 def _old(place: str, vault: str) -> "Published":
     from jobs.published import Published
-    from jobs.releases import is_release, open_release
+    from jobs.releases import open_release, require_release
     from jobs.vaults import open_vault
     from pipeline.storage import open_store
     from pipeline.vault import EVIDENCE_ROWS, vault_of
 
     store = open_store(place)
-    if not is_release(store):
-        raise UsageError(f"expected a release (with manifest.json) in {place}, found none")
+    require_release(store)
     opened = open_release(store)
     if vault or open_store(vault_of(place)).paths(EVIDENCE_ROWS):
         return Published(opened, open_vault(vault or vault_of(place), opened.manifest))

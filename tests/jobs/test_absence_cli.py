@@ -13,7 +13,7 @@ from jobs.cli import audit
 from jobs.releases import open_release
 from pipeline.absence import covers
 from pipeline.storage import open_store
-from schemas.errors import ProofError, StorageError, UsageError
+from schemas.errors import ProofError, UsageError
 from tests.e2e.builds import build, manifest, picture, url_list
 from tests.servers import Answer, Asked, serve
 
@@ -192,5 +192,5 @@ def test_a_release_whose_samples_are_not_those_of_its_manifest_proves_nothing(pl
     path.write_bytes(path.read_bytes().replace(own.encode(), b"1" * 64))
     with pytest.raises(ProofError, match="root of bands in the manifest"):
         run("prove-absence", rooted, "--image", place / "other.jpg")
-    with pytest.raises(StorageError):
+    with pytest.raises(UsageError, match=r"manifest\.json"):
         run("prove-absence", tmp_path / "none", "--image", place / "other.jpg")
