@@ -143,7 +143,7 @@ def replay_claims(old: Published, held: Snapshots, cohort: Cohort | None) -> Rep
         active - len(gone),
         len(absent.claims),
         rows,
-        (*(fault for entry, one in there if (fault := _count_fault(entry, one))), *wrong),
+        (*(fault for entry, one in there for fault in _state_faults(entry, one)), *wrong),
         tuple(sorted(_needs(left, absent, old.manifest.parent if recalled else ""))),
     )
 
@@ -178,15 +178,14 @@ def _in_force(entry: ListEntry, taken: Taken | None) -> int:
     return taken.snapshot.claims.num_rows + len(taken.erased)
 
 
-def _count_fault(entry: ListEntry, taken: Taken) -> str:
-    """Return how the number of claims that a manifest names is another than the list had."""
-    found = _in_force(entry, taken)
-    if entry.claims_active in (None, found):
-        return ""
-    return (
-        f"expected {entry.claims_active} claims in force of {entry.origin} at {entry.size} entries,"
-        f" found {found}"
-    )
+def _state_faults(entry: ListEntry, taken: Taken) -> Iterator[str]:
+    """Give what a manifest says of the state of a list, and the list itself does not."""
+    found, newest = _in_force(entry, taken), taken.snapshot.header.recorded_at
+    where = f"{entry.origin} at {entry.size} entries"
+    if entry.claims_active not in (None, found):
+        yield f"expected {entry.claims_active} claims in force of {where}, found {found}"
+    if entry.recorded_at not in (None, newest):
+        yield f"expected the newest entry of {where} from {entry.recorded_at}, found {newest}"
 
 
 def _needs(left: Sequence[Unjudged], absent: Absent, parent: str | None) -> Iterator[str]:

@@ -33,7 +33,7 @@ from schemas.errors import ImageError, UsageError
 from schemas.manifest import Manifest
 from schemas.ports import Vectors
 from schemas.tables import LEDGER, RETRACTIONS, of_pixels
-from schemas.verdict import Verdict
+from schemas.verdict import Reason, Verdict
 
 SAMPLED_ROWS = 9_206
 """Finds one false row in a thousand in 9,999 of 10,000 samples; 4,603 would miss one in 100."""
@@ -254,6 +254,8 @@ def row_faults(manifest: Manifest, samples: Iterable[pa.Table], ledger: pa.Table
         wrong.append("expected each uid once in the ledger, found one twice")
     both = set(released) & set(out)
     wrong += [f"row {uid} is released and stands in the ledger" for uid in sorted(both)[:SHOWN]]
+    strange = {str(reason) for reason in ledger["reason"].to_pylist()} - set(map(str, Reason))
+    wrong += [f"expected a reason that is known, found {one!r:.80}" for one in sorted(strange)]
     if len(released) != manifest.released:
         wrong.append(f"expected {manifest.released:,} released rows, found {len(released):,}")
     for verdict, said in ((Verdict.DROP, manifest.dropped), (Verdict.HOLD, manifest.held)):

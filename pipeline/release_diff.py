@@ -88,7 +88,14 @@ def _whole(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def diff(before: pl.DataFrame, after: pl.DataFrame) -> Diff:
-    """Return what changed. before, after: PLACES."""
+    """Return what changed. before, after: PLACES.
+
+    Raises SchemaError where a row is in two places of one release, or the totals are not its.
+    """
+    for frame in (before, after):
+        twice = frame.filter(pl.col("uid").is_duplicated())
+        if twice.height:
+            raise SchemaError(f"expected each row in one place, found {twice['uid'][0]} in two")
     both = before.join(after, on="uid", how="full", coalesce=True, suffix="_now")
     was, now = _place("verdict", "reason"), _place("verdict_now", "reason_now")
     said = both.with_columns(was=was, now=now)

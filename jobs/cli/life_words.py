@@ -182,8 +182,7 @@ def left_out(opened: "Delta") -> Table | str:
     table.add_column("because")
     table.add_column("by")
     for (reason, rule), count in by_rule(opened.rows).items():
-        because = REASONS[Reason(reason)].sentence
-        table.add_row(f"{count:,}", because, RULE_WORDS.get(rule, rule))
+        table.add_row(f"{count:,}", _words(reason)[1], safe(RULE_WORDS.get(rule, rule)))
     return table
 
 
@@ -215,15 +214,23 @@ def moves(found: "Diff") -> Table | str:
     for name in ("before", "now", "claim", "by"):
         table.add_column(name)
     for move in sorted(found.moves, key=lambda m: (-m.rows, m.was, m.now)):
-        claim = f"{move.claim_id[:12]}" if move.claim_id else ""
-        table.add_row(f"{move.rows:,}", _place(move.was), _place(move.now), claim, move.rule or "")
+        claim, rule = (safe(text or "") for text in (move.claim_id, move.rule))
+        table.add_row(f"{move.rows:,}", _place(move.was), _place(move.now), claim[:12], rule)
     return table
 
 
 def _place(place: str) -> str:
     if place in (KEPT, ABSENT):
         return {KEPT: "released", ABSENT: "not in the source"}[place]
-    return f"left out: {REASONS[Reason(place)].title.lower()}"
+    return f"left out: {_words(place)[0].lower()}"
+
+
+def _words(reason: str) -> tuple[str, str]:
+    """Return title and sentence of a reason; for one that no build gives, its own text."""
+    if reason not in set(Reason):
+        return safe(reason), safe(reason)
+    said = REASONS[Reason(reason)]
+    return said.title, said.sentence
 
 
 def diff_json(found: "Diff") -> dict[str, Any]:

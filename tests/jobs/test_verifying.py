@@ -107,6 +107,12 @@ def other_claims(lie: Lie) -> None:
     lie.sign()
 
 
+def newer_state(lie: Lie) -> None:
+    """The list is said to have an entry of later than it has."""
+    lie.said["lists"][0]["recorded_at"] = "2026-09-01T00:00:00Z"
+    lie.sign()
+
+
 def wrong_root(lie: Lie) -> None:
     lie.said["roots"]["rows"] = "0" * 64
     lie.sign()
@@ -392,6 +398,7 @@ LIES: dict[str, tuple[Callable[[Lie], None], Name, set[str]]] = {
     "stale list told as fresh": (told_as_fresh, Name.LOG, {"registry"}),
     "a state that never was": (never_was, Name.LOG, {"registry"}),
     "other claims": (other_claims, Name.CLAIMS, {"registry"}),
+    "a later state": (newer_state, Name.CLAIMS, {"registry"}),
     "wrong root": (wrong_root, Name.MAPS, set()),
     "another key": (other_key, Name.SIGNATURE, set()),
     "no signature": (unsigned, Name.SIGNATURE, set()),

@@ -61,6 +61,7 @@ def test_rows_that_add_up_are_no_fault():
         ("abcd", OUT[1:], "expected 2 ledger rows of optout_work, found 1"),
         ("abcd", (*OUT[1:], ("e", "drop", "duplicate")), "expected 0 ledger rows of duplicate"),
         ("abcd", (OUT[0], OUT[0], OUT[2]), "each uid once in the ledger"),
+        ("abcd", (*OUT[1:], ("e", "drop", "[b]mood")), "a reason that is known, found '[b]mood'"),
     ],
 )
 def test_rows_that_do_not_add_up_are_told(uids, out, says):

@@ -1,9 +1,11 @@
 import polars as pl
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.release_diff import ABSENT, KEPT, PLACES, diff, places
+from schemas.errors import SchemaError
 from schemas.tables import LEDGER, from_rows
 from schemas.verdict import Reason, Verdict
 
@@ -41,6 +43,13 @@ def test_totals_are_the_row_counts_of_both_releases(before, after):
 @given(WORLDS)
 def test_a_release_differs_from_itself_in_nothing(told):
     assert diff(world(told), world(told)).moves == ()
+
+
+def test_a_row_in_two_places_of_one_release_stops_it():
+    rows = [{"uid": "a", "verdict": "drop", "reason": reason} for reason in ("review", "duplicate")]
+    twice = pl.DataFrame(rows, schema=PLACES)
+    with pytest.raises(SchemaError, match="found a in two"):
+        diff(twice, twice)
 
 
 def test_a_removed_row_names_the_claim_that_removed_it():
