@@ -21,6 +21,7 @@ from pipeline.image.canonical import CanonicalHasher
 from pipeline.manifest import MANIFEST_PATH
 from pipeline.near.hamming import as_words
 from pipeline.release_diff import Diff
+from pipeline.release_maps import URLS
 from pipeline.storage import open_store, read_anywhere
 from schemas.canonical import sha256_hex
 from schemas.errors import ImageError, StorageError, UsageError
@@ -73,7 +74,7 @@ def _wanted(what: str) -> dict[str, str]:
     if len(what) == UID_DIGITS and set(what) <= set("0123456789abcdef"):
         return {"uid": what}
     if "://" in what and not what.startswith("file:"):
-        return {"url": canonical_url(what)}
+        return dict.fromkeys(URLS, canonical_url(what))  # given, or where redirects led
     try:
         body = read_anywhere(what)
     except (StorageError, OSError) as e:
@@ -86,12 +87,12 @@ def _wanted(what: str) -> dict[str, str]:
 
 
 def _hits(table: pa.Table, wanted: Mapping[str, str]) -> pa.Table:
-    hit = pa.array([False] * table.num_rows)
+    hit = pa.array([False] * table.num_rows, pa.bool_())  # of a shard without rows too
     for name, value in wanted.items():
         if name not in table.column_names:
             continue
         column = table[name]
-        if name == "url":
+        if name in URLS:
             column = pa.array([_canonical(url) for url in column.to_pylist()], pa.string())
         hit = pc.or_(hit, pc.fill_null(pc.equal(column, value), fill_value=False))
     return table.filter(hit)

@@ -5,8 +5,10 @@ import re
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from jobs import row_audit
 from jobs.cli import audit, optout, registry
 from schemas.errors import ProofError, RegistryError, UsageError
 from tests.e2e.builds import rows_in
@@ -59,6 +61,20 @@ def test_a_row_is_found_by_the_file_of_its_image(place):
     assert found["row"]["claim_id"] == left_out(place)[0]["claim_id"]
     with pytest.raises(UsageError, match="found none"):
         run("explain", place / "one", out)
+
+
+def test_rows_are_sought_by_address_where_a_shard_is_empty_too():
+    canonical = "http://a.example/1.jpg"
+    wanted = row_audit._wanted("HTTP://A.example:80/1.jpg")
+    assert wanted == {"url": canonical, "final_url": canonical}
+    rows = [
+        {"uid": "given", "url": canonical, "final_url": "http://b.example/"},
+        {"uid": "led", "url": "http://c.example/", "final_url": "http://a.example:80/1.jpg"},
+        {"uid": "neither", "url": None, "final_url": None},
+    ]
+    table = pa.Table.from_pylist(rows)
+    assert row_audit._hits(table, wanted)["uid"].to_pylist() == ["given", "led"]
+    assert row_audit._hits(table.slice(0, 0), wanted).num_rows == 0
 
 
 def test_an_artist_sees_what_was_left_out_and_can_prove_it(place, tmp_path):
