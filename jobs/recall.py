@@ -16,11 +16,14 @@ from jobs.context import load_pinned
 from jobs.enrol import Track
 from jobs.list_files import file_name, lists_folder
 from jobs.published import Published, left_out
+from jobs.registries import open_registry
 from jobs.releases import Release
 from jobs.vaults import Vault
 from optout import index, style_search, union
 from optout.cohort import Cohort
+from optout.log import merkle
 from optout.signed_list import require_no_rollback
+from pipeline.clock import clock_from_environment
 from pipeline.embed import recaptioned
 from pipeline.likeness import acting
 from pipeline.plan import ModelChoice
@@ -41,7 +44,7 @@ from pipeline.reread import (
 from pipeline.unjudged import Lacking, Unjudged, unjudged, without_styles
 from schemas.canonical import digest
 from schemas.config import ListConfig, RegistryConfig
-from schemas.errors import RegistryError, UsageError
+from schemas.errors import RegistryError, RollbackError, UsageError
 from schemas.manifest import ListEntry, Manifest
 from schemas.ports import Embedder
 from schemas.snapshot import Honoured, SnapshotHeader
@@ -237,7 +240,7 @@ def claims_now(release: Release, config: RegistryConfig, created: str) -> tuple[
     """Return the newest claims. created: against which lists are old.
 
     Raises UsageError for a list without a place, RegistryError and its kinds as a build does, and
-    RollbackError where a registry shows less than the release has seen.
+    RollbackError where a registry shows less than the release has seen, or something else.
     """
     for one in config.subscribed:
         if not one.location:
@@ -250,8 +253,25 @@ def claims_now(release: Release, config: RegistryConfig, created: str) -> tuple[
     for member in members:
         if (seen := before.get(member.name)) is not None:
             where = f"list {member.name!r}" if member.name else "the registry"
-            require_no_rollback(_header(seen), member.snapshot.header, where)
+            held = _header(seen)
+            require_no_rollback(held, member.snapshot.header, where)
+            if not member.name:
+                _require_extended(config.url, held)
     return members
+
+
+def _require_extended(url: str, held: SnapshotHeader) -> None:
+    """Raise RollbackError unless a registry's log goes on from a state: it may be longer anyhow.
+
+    As where a copy from before was brought back, and claims came since.
+    """
+    with open_registry(url, clock_from_environment()) as registry:
+        found = merkle.root(registry.leaf_hashes(held.size)).hex()
+    if found != held.root:
+        raise RollbackError(
+            f"expected root {held.root} of {held.origin} at size {held.size} in the registry, as"
+            f" already seen, found {found}: its log does not go on from there"
+        )
 
 
 def _header(entry: ListEntry) -> SnapshotHeader:

@@ -1,16 +1,19 @@
 """Recalls of small releases in memory: what is rewritten, what is refused, and crashes anywhere."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from typer.testing import CliRunner
 
-from jobs.claims import Member
+from jobs.claims import Member, newest
+from jobs.cli import optout
 from jobs.published import Published
-from jobs.recall import Claims, judge, registry_of, require_judged
+from jobs.recall import Claims, claims_now, judge, registry_of, require_judged
 from jobs.releases import open_release
 from jobs.resealing import finished, rewrite
 from jobs.rewriting import Target
@@ -41,7 +44,15 @@ from pipeline.vault import (
     vault_digest,
 )
 from schemas.canonical import sha256_hex
-from schemas.errors import PlanError, ProofError, SchemaError, StorageError, UsageError
+from schemas.config import RegistryConfig
+from schemas.errors import (
+    PlanError,
+    ProofError,
+    RollbackError,
+    SchemaError,
+    StorageError,
+    UsageError,
+)
 from schemas.manifest import ListEntry, ModelEntry
 from schemas.snapshot import Honoured
 from schemas.tables import MATCHES, SNAPSHOT_CLAIMS, TRACED, from_rows
@@ -510,6 +521,32 @@ def test_a_registry_and_lists_that_the_release_honours_must_be_there(built):
     assert registry_of(with_lists(own), "r.db", [], trust_local=True).trust_local
     with pytest.raises(UsageError, match="guild"):
         registry_of(with_lists(listed), "", [], trust_local=False)
+
+
+def test_a_registry_that_does_not_go_on_from_what_the_release_has_seen_is_refused(built, own_place):
+    """A copy from before was brought back, and as many claims came since."""
+    early, seen = own_place / "early.db", own_place / "home" / "registry.db"
+
+    def submit(name: str, registry: Path) -> None:
+        words = ["submit", "--artist", name, "--registry", str(registry)]
+        assert CliRunner().invoke(optout.app, words).exit_code == 0
+
+    submit("Ann Grove", seen)
+    for suffix in ("", ".keys", ".log-key"):
+        shutil.copy(f"{seen}{suffix}", f"{early}{suffix}")
+    submit("Bo Lind", seen)
+    head = newest(RegistryConfig(url=str(seen)))[0].snapshot.header
+    entry = ListEntry(name="", origin=head.origin, used=True, size=head.size, root=head.root)
+    old = publish(built, honoured(OLD_CLAIMS))
+    manifest = old.manifest.model_copy(update={"lists": [entry]})
+    release = replace(old.release, manifest=manifest)
+    assert claims_now(release, RegistryConfig(url=str(seen)), CREATED)
+    with pytest.raises(RollbackError, match="2 log entries"):
+        claims_now(release, RegistryConfig(url=str(early)), CREATED)
+    for name in ("Cy Dale", "Dee Ash"):
+        submit(name, early)
+    with pytest.raises(RollbackError, match="does not go on from there"):
+        claims_now(release, RegistryConfig(url=str(early)), CREATED)
 
 
 def test_nothing_in_the_public_files_says_whose_claim_it_was(built):
