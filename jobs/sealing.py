@@ -30,6 +30,7 @@ from pipeline.manifest import (
     assemble,
     manifest_bytes,
     row_counts,
+    thresholds_of,
 )
 from pipeline.match import unjudged
 from pipeline.plan import ModelChoice, Receipt
@@ -210,11 +211,7 @@ def draft_manifest(
         thresholds={
             "duplicate_similarity": plan.duplicate_similarity(),
             "style_floor": FLOOR_SHARE,
-            "pdq_radius": float(config.relate.pdq_radius),
-            "match_epsilon": config.match.epsilon,
-            "style_budget": config.match.style_budget,
-            "share_cap": config.match.share_cap,
-            "claim_share": config.match.claim_share,
+            **thresholds_of(config),
         },
         vault_sha256=vault_sha256,
         roots=roots(finished),

@@ -70,11 +70,11 @@ def verify(
     report = Report(place, sha256_hex(body))
     try:
         release = open_release(store)
-        _ = release.config
+        wrong = audit.said_faults(release.manifest, release.config)
     except SchemaError as e:
         report.add(failed(Name.MANIFEST, [str(e)]))
         return report
-    report.add(verified(Name.MANIFEST, ABOUT[Name.MANIFEST]))
+    report.add(judged(Name.MANIFEST, wrong, ABOUT[Name.MANIFEST]))
     report.add(_ended(Name.SIGNATURE, lambda: signature(store, body, held.keys)))
     whole = report.add(_ended(Name.FILES, lambda: files(release, told(Name.FILES))))
     if whole.status == Status.FAILED:

@@ -22,6 +22,7 @@ from optout.urls import canonical_url, host_of
 from pipeline.evidence import EVIDENCE, EVIDENCE_INDEX
 from pipeline.formats.rows import MAX_KEPT_URL
 from pipeline.layout import BESIDE_SAMPLES
+from pipeline.manifest import thresholds_of
 from pipeline.release_maps import CODES, HASHES
 from pipeline.rewrite import RETRACTIONS_PATH
 from pipeline.shard import IMAGE_COLUMN
@@ -156,6 +157,26 @@ def exit_code(checks: Sequence[Check], *, complete: bool) -> int:
 
 
 # --- rows
+
+
+def said_faults(manifest: Manifest, config: BuildConfig) -> list[str]:
+    """Return the numbers of a manifest that its own config contradicts.
+
+    config: the one in it. Rows in which somebody could not read a family are released only where
+    the config accepts that.
+    """
+    said, expected = manifest.thresholds, thresholds_of(config)
+    wrong = [
+        f"expected {name} {value:g} among the thresholds, as in the config, found {said.get(name)}"
+        for name, value in expected.items()
+        if said.get(name) != value
+    ]
+    accepted = {str(family) for family in config.signals.accept_unchecked}
+    for family, count in sorted(manifest.unchecked.items()):
+        most = manifest.released if family in accepted else 0
+        if not 0 <= count <= most:
+            wrong.append(f"expected {most:,} rows or fewer without {family} read, found {count:,}")
+    return wrong
 
 
 def layout_faults(paths: Iterable[str], form: str) -> list[str]:

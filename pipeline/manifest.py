@@ -14,6 +14,7 @@ from optout.log.sparse import EMPTY
 from pipeline.release_maps import BAND_SPEC, LEDGER_SPEC, MAP_SPEC, ROW_SPEC
 from schemas import SCHEMA_VERSION
 from schemas.canonical import canonical_json
+from schemas.config import BuildConfig
 from schemas.errors import SchemaError
 from schemas.manifest import FileEntry, Manifest
 from schemas.ports import Store
@@ -33,6 +34,18 @@ def counts(decided: pa.Table) -> dict[str, dict[str, int]]:
     for row in grouped.sort_by([("verdict", "ascending"), ("reason", "ascending")]).to_pylist():
         said[row["verdict"]][row["reason"] or ""] = row["count_all"]
     return said
+
+
+def thresholds_of(config: BuildConfig) -> dict[str, float]:
+    """Return the thresholds of a manifest that follow from the config of its build."""
+    chosen = config.relate.similarity  # 0: the model's own, which the config does not have
+    return ({"duplicate_similarity": chosen} if chosen else {}) | {
+        "pdq_radius": float(config.relate.pdq_radius),
+        "match_epsilon": config.match.epsilon,
+        "style_budget": config.match.style_budget,
+        "share_cap": config.match.share_cap,
+        "claim_share": config.match.claim_share,
+    }
 
 
 def assemble(draft: Manifest, files: Iterable[FileEntry]) -> Manifest:

@@ -391,6 +391,18 @@ def edited_both(lie: Lie) -> None:
     lie.seal()
 
 
+def looser(lie: Lie) -> None:
+    """Thresholds that its own config does not have: more may stay than was said."""
+    lie.said["thresholds"] |= {"claim_share": 1.0}
+    lie.sign()
+
+
+def unread(lie: Lie) -> None:
+    """Rows that nobody could read, which its config does not let out."""
+    lie.said["unchecked"] = {"robots": 1}
+    lie.sign()
+
+
 LIES: dict[str, tuple[Callable[[Lie], None], Name, set[str]]] = {
     # what is told, who notices, by what beside the release, the builder's key and a policy
     "list omitted": (no_list, Name.LISTS, set()),
@@ -407,6 +419,8 @@ LIES: dict[str, tuple[Callable[[Lie], None], Name, set[str]]] = {
     "a file half written": (unfinished, Name.FILES, set()),
     "a row that no map knows": (hidden, Name.MAPS, set()),
     "a row that is nowhere": (lost, Name.MANIFEST, set()),
+    "thresholds of another config": (looser, Name.MANIFEST, set()),
+    "rows that nobody could read": (unread, Name.MANIFEST, set()),
     "another picture": (other_picture, Name.BYTES, set()),
     "a row put back": (row_back, Name.CLAIMS, {"registry"}),
     "a near copy put back": (copy_back, Name.CLAIMS, {"registry"}),
