@@ -22,6 +22,7 @@ from schemas.errors import SchemaError
 
 STATE, INFO = "state.json", "dataset_info.json"
 ELSEWHERE = "rows with an image that tell nothing here"
+CHANGED = "expected as many rows as before, found others: does another run change it now?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +53,21 @@ def judged(path: Path, retracted: Retracted) -> Judged:
 
 
 def filter_parquet(path: Path, keep: Flags) -> None:
-    """Write a Parquet file without some rows, its row groups, codecs and metadata as they were."""
+    """Write a Parquet file without some rows, its row groups, codecs and metadata as they were.
+
+    Raises SchemaError where it has not as many rows as there are flags.
+    """
     with pq.ParquetFile(path) as file:
+        if file.metadata.num_rows != len(keep):
+            raise SchemaError(CHANGED)
         groups = file.num_row_groups
-        columns = file.metadata.num_columns
-        codecs = {
-            c.path_in_schema: c.compression
-            for c in (file.metadata.row_group(0).column(i) for i in range(columns if groups else 0))
-        }
         with (
             instead(path) as target,
             pq.ParquetWriter(
                 target,
                 file.schema_arrow,
-                compression={name: _codec(codec) for name, codec in codecs.items()} or "zstd",
+                compression=_codecs(file.metadata),
+                use_compliant_nested_type=_is_compliant(file.schema),
                 write_page_index=True,
             ) as writer,
         ):
@@ -76,6 +78,21 @@ def filter_parquet(path: Path, keep: Flags) -> None:
                 at += group.num_rows
                 if own.any():
                     writer.write_table(filtered(group, own))
+
+
+def _codecs(file: pq.FileMetaData) -> str | dict[str, str]:
+    """Return the codec of a file, or those of its columns where they are several."""
+    first = [file.row_group(0)] if file.num_row_groups else []
+    columns = [group.column(i) for group in first for i in range(file.num_columns)]
+    codecs = {c.path_in_schema: _codec(c.compression) for c in columns}
+    # Paths change where lists are written in other ways than Arrow's: one codec needs none.
+    return codecs if len({*codecs.values()}) > 1 else next(iter(codecs.values()), "zstd")
+
+
+def _is_compliant(schema: pq.ParquetSchema) -> bool:
+    """Say whether what is in lists is called as Parquet has it, and not as older writers have."""
+    paths = [schema.column(i).path for i in range(len(schema.names))]
+    return all(".list.element" in path for path in paths if ".list." in path)
 
 
 def _codec(name: str) -> str:
@@ -165,4 +182,7 @@ def _filter_arrow(path: Path, keep: Flags) -> None:
         for batch in reader:
             own = keep[at : at + batch.num_rows]
             at += batch.num_rows
-            writer.write_table(filtered(pa.Table.from_batches([batch]), own))
+            if len(own) == batch.num_rows:
+                writer.write_table(filtered(pa.Table.from_batches([batch]), own))
+        if at != len(keep):
+            raise SchemaError(CHANGED)

@@ -24,6 +24,7 @@ from tests.jobs.retracting import (
     COUNT,
     GONE,
     STAYS,
+    UIDS,
     VERIFIER,
     contents,
     named,
@@ -363,3 +364,31 @@ def test_a_file_that_cannot_be_written_keeps_only_a_full_disk_from_the_others(
     assert left == {"a": 0, "b": 1, "c": int(is_full)}
     assert CliRunner().invoke(command.app, arguments).exit_code == 0
     assert pq.read_metadata(copy / "b.parquet").num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("table", "filter_parquet"), ("saved", "_filter_arrow")]
+)
+def test_two_runs_at_once_drop_no_row_that_stays(copy, retracted, monkeypatch, kind, name):
+    if kind == "table":
+        pq.write_table(pa.table({"uid": UIDS}), copy / "a.parquet")
+    else:
+        datasets = pytest.importorskip("datasets")
+        datasets.Dataset.from_dict({"uid": UIDS}).save_to_disk(copy / "a")
+    real, once = getattr(tables, name), [None]
+
+    def late(path: Path, keep: np.ndarray) -> None:
+        if once:
+            once.pop()
+            retract(copy, retracted, yes=True)
+        real(path, keep)
+
+    monkeypatch.setattr(tables, name, late)
+    (failed,) = retract(copy, retracted, yes=True).failed
+    assert "another run" in failed
+    assert retract(copy, retracted, yes=True) == Report()
+    if kind == "table":
+        left = pq.read_table(copy / "a.parquet")
+    else:
+        left = datasets.load_from_disk(str(copy / "a")).data.table
+    assert left["uid"].to_pylist() == [UIDS[n] for n in STAYS]
