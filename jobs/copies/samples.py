@@ -17,13 +17,13 @@ from jobs.copies.tables import filter_parquet, judged
 from jobs.copies.units import Looked, Untold, going, untold
 from pipeline.copies.counts import statistics_without
 from pipeline.copies.samples import File, Joined, Samples, is_text, join, told_beside
-from pipeline.copies.tables import Judged
+from pipeline.copies.tables import STATUS, Flags, Judged, is_failed
 from pipeline.copies.tars import digest_without, samples_in, write_tar_without
 from pipeline.retracted import HEAD_BYTES, JSON_BYTES, Retracted, is_json
 from schemas.canonical import sha256_hex
 from schemas.errors import SchemaError
 
-KEY = "key"
+KEY, ERROR = "key", "error_message"
 UNTOLD_SAMPLES = "samples without image, uid or digest"
 UNREAD = "samples with JSON that cannot be read"
 UNMET = "rows that fit no sample by their key, and tell nothing"
@@ -125,7 +125,8 @@ class Shard:
         """Return what has to be done in all of the files."""
         gone, said = found.gone, self._said()[0]
         samples, rows = len(gone.samples), int(gone.rows.sum())
-        less = statistics_without(said, rows if self.table else samples, samples) if said else None
+        counted, failed = rows if self.table else samples, self._failed(gone.rows) if said else []
+        less = statistics_without(said, counted, samples, failed) if said else None
         stay = None if found.keys is None else list(compress(found.keys, ~gone.rows))
         after = _joined(stay) if stay is not None else f"{len(gone.rows) - rows}"
         return Plan(
@@ -136,6 +137,17 @@ class Shard:
             keys=sha256_hex(after.encode(errors="surrogatepass")) if self.table else "",
             statistics=less.decode() if less is not None else None,
         )
+
+    def _failed(self, rows: Flags) -> list[tuple[str, str]]:
+        """Return status and error of those of some rows that were never fetched."""
+        if self.table is None or not rows.any():
+            return []
+        with pq.ParquetFile(self.table) as file:
+            if not {STATUS, ERROR} <= {*file.schema_arrow.names}:
+                return []
+            said = file.read(columns=[STATUS, ERROR]).filter(pa.array(rows))
+        pairs = zip(said[STATUS].to_pylist(), said[ERROR].to_pylist(), strict=True)
+        return [(state, str(why)) for state, why in pairs if is_failed(state)]
 
     def follow(self, plan: Plan, of: int) -> None:
         """Do what a plan says, and remove it. of: how many rows the table has."""

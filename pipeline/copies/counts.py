@@ -1,25 +1,29 @@
 """What img2dataset and `datasets` say of how many rows their files hold."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from schemas.errors import SchemaError
 
 
-def statistics_without(body: bytes, rows: int, samples: int) -> bytes:
+def statistics_without(
+    body: bytes, rows: int, samples: int, failed: Iterable[tuple[str, str]] = ()
+) -> bytes:
     """Return img2dataset's statistics of a shard without some rows. Raises SchemaError.
 
-    samples: how many of these were fetched, and so count as successes.
+    samples: how many of these were fetched, and so count as successes. failed: of each that was
+    not, status and what went wrong.
     """
     stats = _object(body, "statistics of a shard")
-    status = stats.get("status_dict")
-    for counts, name, less in (
-        (stats, "count", rows),
-        (stats, "successes", samples),
-        (status if isinstance(status, dict) else {}, "success", samples),
-    ):
+    given = stats.get("status_dict")
+    status = given if isinstance(given, dict) else {}
+    less = [(stats, "count", rows), (stats, "successes", samples), (status, "success", samples)]
+    for state, why in failed:
+        less += [(stats, state, 1), (status, why, 1)]
+    for counts, name, number in less:
         if isinstance(counts.get(name), int):
-            counts[name] = max(counts[name] - less, 0)
+            counts[name] = max(counts[name] - number, 0)
     return json.dumps(stats, indent=4).encode()
 
 

@@ -163,7 +163,7 @@ def judge(table: pa.Table, retracted: Retracted, schema: pa.Schema) -> Judged:
     """Return which rows stay. table: at least the columns `telling` of one with this schema."""
     names = telling(schema)
     if not names:
-        failed = map(_failed, table[STATUS].to_pylist() if STATUS in table.column_names else ())
+        failed = map(is_failed, table[STATUS].to_pylist() if STATUS in table.column_names else ())
         return Judged.nothing(table.num_rows, [*failed])
     own = is_ours(schema)
     keep, named, pictured, lacking, tells = np.zeros((5, table.num_rows), bool)
@@ -185,7 +185,7 @@ def judge(table: pa.Table, retracted: Retracted, schema: pa.Schema) -> Judged:
             # A digest may begin with any bytes.
             shown = [is_picture(*one) and one[0].lower() not in _NAMED for one in inside]
             pictured[at] = any(shown)
-            lacking[at] = not pictured[at] and not _failed(status)
+            lacking[at] = not pictured[at] and not is_failed(status)
             tells[at] = told.tells
             marks = sorted(set(map(mark, told.digests)))[:SAID]
             said[at, : len(marks)] = marks
@@ -209,7 +209,8 @@ def _judged(
     return retracted.hits(told, [] if own else digests), digests
 
 
-def _failed(status: object) -> bool:
+def is_failed(status: object) -> bool:
+    """Say whether img2dataset has no image of a row, by its status."""
     return isinstance(status, str) and status.startswith(FAILED)
 
 

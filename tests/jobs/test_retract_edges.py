@@ -350,6 +350,44 @@ def test_statistics_tell_rows_that_were_never_fetched_apart(copy, retracted):
     }  # fmt: skip
 
 
+def test_statistics_count_no_failure_of_a_row_that_went(copy, retracted):
+    write_members(copy / "0.tar", [("0.jpg", BODIES[0])])
+    states = ["success", "failed_to_download", "failed_to_download", "failed_to_resize"]
+    errors = [None, "404", "404", "no image"]
+    keys = ["0", "1", "2", "4"]
+    uids = [UIDS[int(key)] for key in keys]
+    table_of(keys, copy / "0.parquet", uid=uids, status=states, error_message=errors)
+    stats = {"count": 4, "successes": 1, "failed_to_download": 2, "failed_to_resize": 1,
+             "status_dict": {"success": 1, "404": 2, "no image": 1}}  # fmt: skip
+    (copy / "0_stats.json").write_text(json.dumps(stats))
+    assert retract(copy, retracted, yes=True).rows == 2
+    assert json.loads((copy / "0_stats.json").read_bytes()) == {
+        "count": 2, "successes": 1, "failed_to_download": 1, "failed_to_resize": 0,
+        "status_dict": {"success": 1, "404": 1, "no image": 0},
+    }  # fmt: skip
+
+
+def test_lists_keep_their_names_and_codecs_however_they_were_written(copy, retracted):
+    table = pa.table({"uid": UIDS, "tags": [["a"]] * COUNT})
+    kinds: list[dict[str, object]] = [
+        {"compression": "gzip"},
+        {"compression": {"uid": "gzip", "tags.list.element": "brotli"}},
+        {"compression": {"uid": "gzip", "tags.list.item": "brotli"},
+         "use_compliant_nested_type": False},
+    ]  # fmt: skip
+    for number, kind in enumerate(kinds):
+        pq.write_table(table, copy / f"{number}.parquet", **kind)
+    before = [layout_of(copy / f"{number}.parquet") for number in range(len(kinds))]
+    assert retract(copy, retracted, yes=True).rows == len(GONE) * len(kinds)
+    assert [layout_of(copy / f"{number}.parquet") for number in range(len(kinds))] == before
+
+
+def layout_of(path: Path) -> list[tuple[str, str]]:
+    group = pq.read_metadata(path).row_group(0)
+    columns = [group.column(i) for i in range(group.num_columns)]
+    return [(column.path_in_schema, column.compression) for column in columns]
+
+
 def test_what_systems_leave_in_folders_holds_no_rows(copy, retracted):
     (copy / "1.jpg").write_bytes(BODIES[1])
     for name, body in {
