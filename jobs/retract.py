@@ -5,10 +5,11 @@ A copy is a folder: Parquet shards, tars (ours or img2dataset's), folders of ima
 here knows is left alone, and named: a copy is clean only where all of it could be told.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs.copies.files import RUN, Run
+from jobs.copies.files import RUN, Run, alone_in
 from jobs.copies.looking import Looking, Told
 from jobs.copies.survey import Found, survey
 from jobs.copies.units import Going, Untold
@@ -52,8 +53,14 @@ def retract(
     mean; else it stays, and is named. alone: they go all the same. An image that goes does so
     wherever it is, told by the digest of its bytes.
 
-    Raises UsageError where there is no such folder, StorageError where nothing can be written.
+    Raises UsageError where there is no such folder, StorageError where nothing can be written, or
+    another run is at work.
     """
+    with alone_in(copy) if yes else nullcontext():
+        return _retract(copy, retracted, yes=yes, alone=alone, told=told)
+
+
+def _retract(copy: Path, retracted: Retracted, *, yes: bool, alone: bool, told: Told) -> Report:
     found = survey(copy)
     before = _left(copy, found)
     run = before or Run()

@@ -5,12 +5,13 @@ followed to the file, since it is the file that must not hold the rows.
 """
 
 import errno
+import fcntl
 import os
 import re
 import secrets
 import stat
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TypeVar
 from urllib.parse import quote_from_bytes, unquote_to_bytes
@@ -18,7 +19,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas.canonical import sha256_hex
-from schemas.errors import SchemaError
+from schemas.errors import SchemaError, StorageError
 
 PART, PLAN, ENDING = ".retract-part-", ".retract-plan-", ".json"
 RUN = f".retract-run{ENDING}"
@@ -26,6 +27,24 @@ RUN = f".retract-run{ENDING}"
 TOKEN_BYTES = 8
 OWNER_ONLY = 0o600
 _PART = re.compile(re.escape(PART) + f"[0-9a-f]{{{2 * TOKEN_BYTES}}}")
+
+
+@contextmanager
+def alone_in(copy: Path) -> Iterator[None]:
+    """Keep other runs out of a copy; the system forgets it with the process, however that ends.
+
+    A disk that knows no such locks keeps nobody out. Raises StorageError for another run there.
+    """
+    with ExitStack() as stack:
+        try:
+            handle = os.open(copy, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            raise StorageError(f"another run is at work in {copy}: wait for its end") from e
+        except OSError:
+            pass
+        yield
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from jobs.copies.files import Plan, instead, plan_of, quoted
 from jobs.copies.links import Links, head_of
-from jobs.copies.tables import filter_parquet, judged
+from jobs.copies.tables import CHANGED, filter_parquet, judged_in
 from jobs.copies.units import Looked, Untold, going, untold
 from pipeline.copies.counts import statistics_without
 from pipeline.copies.samples import File, Joined, Samples, is_text, join, told_beside
@@ -68,8 +68,8 @@ class Shard:
         """Return keys of the table's rows, null for no such column; what is known of each."""
         if self.table is None:
             return None, Judged.nothing(0)
-        rows = judged(self.table, retracted)
         with pq.ParquetFile(self.table) as file:
+            rows = judged_in(file, retracted)
             if KEY not in file.schema_arrow.names:
                 return None, rows
             keys = file.read(columns=[KEY])[KEY]
@@ -122,8 +122,14 @@ class Shard:
         return Looked(gone, told, found.gone.evidence, found.plan is not None, drop)
 
     def plan(self, found: "Found") -> Plan:
-        """Return what has to be done in all of the files."""
+        """Return what has to be done in all of the files.
+
+        Raises SchemaError where the table has changed since it was read.
+        """
         gone, said = found.gone, self._said()[0]
+        before = _digest(self.table) if self.table else ""
+        if self.table and pq.read_metadata(self.table).num_rows != len(gone.rows):
+            raise SchemaError(CHANGED)
         samples, rows = len(gone.samples), int(gone.rows.sum())
         counted, failed = rows if self.table else samples, self._failed(gone.rows) if said else []
         less = statistics_without(said, counted, samples, failed) if said else None
@@ -133,7 +139,7 @@ class Shard:
             samples={quoted(key): sorted(found.samples.bodies[key]) for key in gone.samples},
             left=self.digest_without(gone.samples),
             rows=np.flatnonzero(gone.rows).tolist(),
-            table=_digest(self.table) if self.table else "",
+            table=before,
             keys=sha256_hex(after.encode(errors="surrogatepass")) if self.table else "",
             statistics=less.decode() if less is not None else None,
         )

@@ -42,14 +42,19 @@ class Table:
 def judged(path: Path, retracted: Retracted) -> Judged:
     """Return which rows of a Parquet file stay."""
     with pq.ParquetFile(path) as file:
-        names = telling(file.schema_arrow)
-        names += [STATUS] if STATUS in file.schema_arrow.names and STATUS not in names else []
-        if not names:
-            return Judged.nothing(file.metadata.num_rows)
-        return Judged.joined(
-            judge(file.read_row_group(g, columns=names), retracted, file.schema_arrow)
-            for g in range(file.num_row_groups)
-        )
+        return judged_in(file, retracted)
+
+
+def judged_in(file: pq.ParquetFile, retracted: Retracted) -> Judged:
+    """Return the same of a file that is open."""
+    names = telling(file.schema_arrow)
+    names += [STATUS] if STATUS in file.schema_arrow.names and STATUS not in names else []
+    if not names:
+        return Judged.nothing(file.metadata.num_rows)
+    return Judged.joined(
+        judge(file.read_row_group(g, columns=names), retracted, file.schema_arrow)
+        for g in range(file.num_row_groups)
+    )
 
 
 def filter_parquet(path: Path, keep: Flags) -> None:

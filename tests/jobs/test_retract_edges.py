@@ -179,9 +179,12 @@ def test_a_file_is_as_open_to_others_as_it_was(copy, retracted, monkeypatch):
         return replace(self, target)
 
     opened = os.open
-    monkeypatch.setattr(
-        os, "open", lambda p, flags, mode: modes.append(mode) or opened(p, flags, mode)
-    )
+
+    def creating(path: Path, flags: int, mode: int = 0) -> int:
+        modes.extend([mode] if flags & os.O_CREAT else [])
+        return opened(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", creating)
     monkeypatch.setattr(Path, "replace", seen)
     assert retract(copy, retracted, yes=True).rows == len(GONE)
     assert modes == [0o600, 0o600, 0o600, 0o640]  # what the next run has to know, and the file

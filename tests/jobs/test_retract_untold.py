@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from jobs.cli import retract as command
 from jobs.copies import tables
+from jobs.copies.samples import Shard
 from jobs.retract import Report, retract
 from pipeline.retracted import Retracted
 from pipeline.shard import with_images, write_parquet
@@ -27,6 +28,7 @@ from tests.jobs.retracting import (
     UIDS,
     VERIFIER,
     contents,
+    members,
     named,
     ours,
     require_once,
@@ -380,7 +382,10 @@ def test_two_runs_at_once_drop_no_row_that_stays(copy, retracted, monkeypatch, k
     def late(path: Path, keep: np.ndarray) -> None:
         if once:
             once.pop()
-            retract(copy, retracted, yes=True)
+            with pytest.raises(StorageError, match="another run is at work"):
+                retract(copy, retracted, yes=True)
+            # Through another folder, there is no lock.
+            retract(copy.parent, retracted, yes=True)
         real(path, keep)
 
     monkeypatch.setattr(tables, name, late)
@@ -392,3 +397,22 @@ def test_two_runs_at_once_drop_no_row_that_stays(copy, retracted, monkeypatch, k
     else:
         left = datasets.load_from_disk(str(copy / "a")).data.table
     assert left["uid"].to_pylist() == [UIDS[n] for n in STAYS]
+
+
+def test_a_plan_is_made_of_the_table_that_was_read(copy, retracted, monkeypatch):
+    keys = [str(n) for n in range(COUNT)]
+    write_members(copy / "0.tar", [(f"{n}.jpg", b"anew %d" % n) for n in range(COUNT)])
+    table_of(keys, copy / "0.parquet", uid=UIDS)
+    real, once = Shard.plan, [None]
+
+    def late(self: Shard, found: object) -> object:
+        if once:
+            once.pop()
+            retract(copy.parent, retracted, yes=True)
+        return real(self, found)
+
+    monkeypatch.setattr(Shard, "plan", late)
+    assert retract(copy, retracted, yes=True).failed
+    assert retract(copy, retracted, yes=True).failed == []
+    assert pq.read_table(copy / "0.parquet")["key"].to_pylist() == [str(n) for n in STAYS]
+    assert [*members(copy / "0.tar")] == [f"{n}.jpg" for n in STAYS]
