@@ -21,6 +21,7 @@ from schemas.canonical import sha256_hex
 from schemas.errors import SchemaError
 
 STATE, INFO = "state.json", "dataset_info.json"
+PICKED = ("_indices_files", "_indices_data_files")
 ELSEWHERE = "rows with an image that tell nothing here"
 CHANGED = "expected as many rows as before, found others: does another run change it now?"
 
@@ -62,7 +63,8 @@ def filter_parquet(path: Path, keep: Flags) -> None:
 
     Raises SchemaError where it has not as many rows as there are flags.
     """
-    with pq.ParquetFile(path) as file:
+    # As Spark writes times, of more years than nanoseconds have: these digits are left out.
+    with pq.ParquetFile(path, coerce_int96_timestamp_unit="us") as file:
         if file.metadata.num_rows != len(keep):
             raise SchemaError(CHANGED)
         groups = file.num_row_groups
@@ -73,6 +75,7 @@ def filter_parquet(path: Path, keep: Flags) -> None:
                 file.schema_arrow,
                 compression=_codecs(file.metadata),
                 use_compliant_nested_type=_is_compliant(file.schema),
+                use_deprecated_int96_timestamps=_is_int96(file.schema),
                 write_page_index=True,
             ) as writer,
         ):
@@ -98,6 +101,13 @@ def _is_compliant(schema: pq.ParquetSchema) -> bool:
     """Say whether what is in lists is called as Parquet has it, and not as older writers have."""
     paths = [schema.column(i).path for i in range(len(schema.names))]
     return all(".list.element" in path for path in paths if ".list." in path)
+
+
+def _is_int96(schema: pq.ParquetSchema) -> bool:
+    """Say whether all times of a file are in the form of old writers."""
+    columns = [schema.column(i) for i in range(len(schema.names))]
+    is_new = any(column.logical_type.type == "TIMESTAMP" for column in columns)
+    return not is_new and any(column.physical_type == "INT96" for column in columns)
 
 
 def _codec(name: str) -> str:
@@ -139,8 +149,14 @@ class Saved:
                 _filter_arrow(file, keep)
 
     def files(self) -> list[Path]:
-        """Return the files of its rows. Raises SchemaError where it does not say which."""
-        listed = self._state().get("_data_files")
+        """Return the files of its rows. Raises SchemaError where it does not say which.
+
+        Also where it picks rows by their places, as versions before 1.3 did: these would be others.
+        """
+        state = self._state()
+        listed = state.get("_data_files")
+        if any(state.get(name) for name in PICKED):
+            raise SchemaError(f"expected all rows of its files in {self.path / STATE}, found some")
         found = []
         for one in listed if isinstance(listed, list) else [None]:
             name = one.get("filename") if isinstance(one, dict) else None

@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -383,6 +384,16 @@ def test_lists_keep_their_names_and_codecs_however_they_were_written(copy, retra
     before = [layout_of(copy / f"{number}.parquet") for number in range(len(kinds))]
     assert retract(copy, retracted, yes=True).rows == len(GONE) * len(kinds)
     assert [layout_of(copy / f"{number}.parquet") for number in range(len(kinds))] == before
+
+
+def test_times_of_far_years_stay_as_they_were(copy, retracted):
+    years = pa.array([datetime(n, 1, 1) for n in (1, 2020, 9999, 1600, 2020, 2300)])  # noqa: DTZ001
+    table = pa.table({"uid": UIDS, "at": years})
+    pq.write_table(table, copy / "a.parquet", use_deprecated_int96_timestamps=True)
+    assert retract(copy, retracted, yes=True).rows == len(GONE)
+    with pq.ParquetFile(copy / "a.parquet", coerce_int96_timestamp_unit="us") as file:
+        assert file.schema.column(1).physical_type == "INT96"
+        assert file.read() == table.take(STAYS)
 
 
 def layout_of(path: Path) -> list[tuple[str, str]]:

@@ -399,6 +399,17 @@ def test_two_runs_at_once_drop_no_row_that_stays(copy, retracted, monkeypatch, k
     assert left["uid"].to_pylist() == [UIDS[n] for n in STAYS]
 
 
+def test_a_dataset_that_picks_rows_by_their_places_is_named(copy, retracted):
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_dict({"uid": UIDS}).save_to_disk(copy / "a")
+    state = json.loads((copy / "a" / "state.json").read_bytes())
+    state["_indices_data_files"] = [{"filename": "indices.arrow"}]
+    (copy / "a" / "state.json").write_text(json.dumps(state))
+    before = contents(copy)
+    assert "a" in named(retract(copy, retracted, yes=True))
+    assert contents(copy) == before
+
+
 def test_a_plan_is_made_of_the_table_that_was_read(copy, retracted, monkeypatch):
     keys = [str(n) for n in range(COUNT)]
     write_members(copy / "0.tar", [(f"{n}.jpg", b"anew %d" % n) for n in range(COUNT)])
