@@ -183,6 +183,8 @@ def _said(sample: Mapping[str, Any], texts: list[object]) -> Iterator[tuple[str,
         name, value = left.pop()
         if is_json(name) and isinstance(value, bytes | bytearray | memoryview | str):
             value = _parsed(value)
+            if isinstance(value, str) and (inner := _parsed(value)) is not _UNREAD:
+                value = inner  # it was written as JSON twice
             texts.append(value)
         if isinstance(value, Mapping):
             left += [(str(key).lower(), inner) for key, inner in value.items()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.copies.keys import together
-from pipeline.copies.tables import Flags, Judged, Marks, mark, tells_beyond
+from pipeline.copies.tables import NAMED, Flags, Judged, Marks, mark, tells_beyond
 from pipeline.retracted import Retracted, Told, is_json, is_picture, told_of
 
 TEXTS = {"txt", "json", "caption", "cls"}
@@ -20,8 +20,14 @@ def is_text(name: str) -> bool:
 
 
 def told_beside(files: Mapping[str, bytes]) -> Told:
-    """Return what all JSON among the files of a sample says; none of it hides another."""
-    return told_of({name: body for name, body in files.items() if is_json(name)})
+    """Return what all JSON among the files of a sample says; none of it hides another.
+
+    So does a file that is called as a column with uids or digests, as loaders have it.
+    """
+    said: dict[str, object] = {name: body for name, body in files.items() if is_json(name)}
+    for ending in NAMED:
+        said[ending] = [b for name, b in files.items() if name.lower().endswith(f".{ending}")]
+    return told_of(said)
 
 
 @dataclass(slots=True)

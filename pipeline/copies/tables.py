@@ -28,7 +28,8 @@ STATUS, FAILED = "status", "failed"
 BATCH_ROWS = 1_000
 _OWN = {"uid", "stored_sha256"}
 """Columns of a table that is ours."""
-_NAMED = {"uid", *DIGESTS}
+NAMED = {"uid", *DIGESTS}
+"""Columns, and endings of files, that hold a uid or a digest."""
 SAID, MARK_BYTES = 2, 8
 """How many digests of a row are kept, and how much of each."""
 
@@ -67,7 +68,7 @@ def _names(name: str, kind: pa.DataType) -> bool:
     inner = _inner(kind)
     if pa.types.is_map(inner):
         return True
-    if name.lower() in _NAMED or is_json(name):
+    if name.lower() in NAMED or is_json(name):
         return _holds(kind, _is_plain)
     inside = [inner.field(n) for n in range(inner.num_fields)]
     return any(_names(f.name, f.type) for f in inside)
@@ -183,7 +184,7 @@ def judge(table: pa.Table, retracted: Retracted, schema: pa.Schema) -> Judged:
             keep[at] = not taken
             named[at] = bool(told.uids)
             # A digest may begin with any bytes.
-            shown = [is_picture(*one) and one[0].lower() not in _NAMED for one in inside]
+            shown = [is_picture(*one) and one[0].lower() not in NAMED for one in inside]
             pictured[at] = any(shown)
             lacking[at] = not pictured[at] and not is_failed(status)
             tells[at] = told.tells

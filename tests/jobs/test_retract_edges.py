@@ -386,6 +386,24 @@ def test_lists_keep_their_names_and_codecs_however_they_were_written(copy, retra
     assert [layout_of(copy / f"{number}.parquet") for number in range(len(kinds))] == before
 
 
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("{}.uid", lambda n: UIDS[n].encode() + b"\n"),
+        ("{}.SHA256", lambda n: sample(n)["sha256"].encode()),
+        ("{}.stored_sha256", lambda n: hashlib.sha256(BODIES[n]).digest()),
+        ("{}.json", lambda n: json.dumps(said(n).decode()).encode()),
+    ],
+)
+def test_a_tar_is_told_by_what_loaders_are_told(copy, retractions, retracted, name, body):
+    files = [(f"{n}.jpg", anew(n)) for n in range(COUNT)]
+    files += [(name.format(n), body(n)) for n in range(COUNT)]
+    write_members(copy / "0.tar", sorted(files))
+    require_once(copy, retractions)
+    assert {member.split(".")[0] for member in members(copy / "0.tar")} == set(map(str, STAYS))
+    assert not retracted.keeps({"jpg": anew(1), name.lower()[3:]: body(1)})
+
+
 def test_times_of_far_years_stay_as_they_were(copy, retracted):
     years = pa.array([datetime(n, 1, 1) for n in (1, 2020, 9999, 1600, 2020, 2300)])  # noqa: DTZ001
     table = pa.table({"uid": UIDS, "at": years})
