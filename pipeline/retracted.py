@@ -40,6 +40,8 @@ IMAGES |= {"tif", "tiff", "heic", "heif", "jxl", "jp2", "j2k"}
 TEXTS = {"json", "meta", "metadata"}
 """Names of columns, and endings of names, under which samples hold JSON as text."""
 UID_CHARS, SHA256_CHARS = 32, 64
+KEY = "__key__"
+"""Under which `webdataset` gives the key of a sample."""
 JSON_BYTES = 16 << 20
 """How long JSON may be, unpacked; longer is not read."""
 HEAD_BYTES = 512
@@ -113,6 +115,8 @@ class Retracted:
             )
         if told.is_ours:
             return not self.hits(told)
+        if self.called(str(sample.get(KEY, ""))):
+            return False
         return not self.hits(told, (hashlib.sha256(body).hexdigest() for _, body in found))
 
     def hits(self, told: "Told", digests: Iterable[str] = ()) -> frozenset[str]:
@@ -124,6 +128,15 @@ class Retracted:
         if told.is_ours:
             return by_uid
         return by_uid | self.digests.intersection([*told.digests, *digests])
+
+    def called(self, key: str) -> frozenset[str]:
+        """Return the uid or digest of a row that was taken back, where a sample is called so.
+
+        key: of the sample, perhaps with folders. Names that are no such uid tell nothing.
+        """
+        name = key.rpartition("/")[2]
+        known = {as_hex(name, chars) for chars in (UID_CHARS, SHA256_CHARS)}
+        return self.uids.intersection(known) | self.digests.intersection(known)
 
     def along(self, known: AbstractSet[str]) -> frozenset[str]:
         """Return uids and digests, with all others of the same rows."""

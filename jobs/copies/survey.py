@@ -27,7 +27,10 @@ from pipeline.copies.keys import NO_SAMPLE
 from pipeline.copies.tables import is_about, telling
 from schemas.errors import SchemaError, UsageError
 
-TANGLED = "joined to other files under another link: copy it with links followed, and try there"
+TANGLED = (
+    "nobody can say which table and statistics are of which samples here: keep one of each, or copy"
+    " it with links followed, and try there"
+)
 NO_SUBJECT = "the plan of a run that broke off, of a file that is not there: delete it"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.copies.keys import together
+from pipeline.copies.keys import NO_SAMPLE, together
 from pipeline.copies.tables import NAMED, Flags, Judged, Marks, mark, tells_beyond
 from pipeline.retracted import Retracted, Told, is_json, is_picture, told_of
 
@@ -59,7 +59,9 @@ class Samples:
         self.bodies.setdefault(key, []).extend(digests)
         if images:
             self.images.setdefault(key, []).extend(images)
-        if hits := retracted.hits(told, digests):
+        hits = retracted.hits(told, digests)
+        hits |= frozenset() if told.is_ours else retracted.called(key.removeprefix(NO_SAMPLE))
+        if hits:
             self.hits[key] = self.hits.get(key, frozenset()) | hits
         if told.digests:
             self.said.setdefault(key, set()).update(map(mark, told.digests))

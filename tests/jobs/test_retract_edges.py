@@ -287,6 +287,10 @@ FOLDERS: list[tuple[dict[str, bytes], set[str]]] = [
     ({"1.jpg": BODIES[1], "1.json": json.dumps([{"uid": UIDS[1]}, {"uid": UIDS[2]}]).encode()},
      {"1.jpg", "1.json"}),
     ({"1.jpg": anew(1), "1.json": json.dumps([{"uid": UIDS[1]}, {"id": 2}]).encode()}, set()),
+    ({f"{UIDS[n]}.jpg": anew(n) for n in range(COUNT)}, {f"{UIDS[n]}.jpg" for n in GONE}),
+    ({f"{sample(n)['sha256']}.jpg": anew(n) for n in (1, 2)}, {f"{sample(1)['sha256']}.jpg"}),
+    ({f"{UIDS[1]}.jpg": anew(1), f"{UIDS[1]}.json": json.dumps(
+        {"uid": UIDS[2], "stored_sha256": "0" * 64}).encode()}, set()),
 ]  # fmt: skip
 
 

@@ -65,6 +65,16 @@ def test_digests_of_a_sample_are_read_out_of_its_json():
         assert retracted().keeps({"json": broken, "jpg": b"another"})  # then the image tells
 
 
+def test_a_sample_is_told_by_a_key_that_is_the_uid_or_a_digest_of_its_row():
+    image = {"jpg": b"\xff\xd8\xff encoded anew"}
+    gone, stays = sample(GONE), sample(GONE + 1)
+    assert not retracted().keeps({"__key__": f"a/{gone['uid']}", **image})
+    assert not retracted().keeps({"__key__": gone["sha256"].upper(), **image})
+    assert retracted().keeps({"__key__": stays["uid"], **image})
+    ours = {"uid": stays["uid"], "stored_sha256": "0" * 64}
+    assert retracted().keeps({"__key__": gone["uid"], **image, "json": json.dumps(ours).encode()})
+
+
 def test_a_sample_by_which_nobody_can_tell_is_refused():
     for beside in ({"caption": "a tree"}, {"cls": b"3"}, {"image.path": "1.jpg"}):
         with pytest.raises(SchemaError, match="after this filter"):
