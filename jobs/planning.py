@@ -11,6 +11,7 @@ from jobs.context import PLAN_PATH, SECRET_PATH
 from jobs.places import require_no_strangers
 from jobs.readmission import is_vault, let_in
 from optout.signals.declarations import parse as parse_declarations
+from optout.storage import shown
 from pipeline.clock import clock_from_environment
 from pipeline.filters import check
 from pipeline.image.resize import require_encodable
@@ -131,6 +132,7 @@ def make_plan(job: Job, old: Plan | None, created: str) -> Plan:
     require_encodable(config.decode)
     check_allow_hosts(config.fetch.allow_hosts)
     asked = config.as_json()
+    asked["registry"]["url"] = shown(config.registry.url)  # a file is no place for its password
     if old is not None and _models(old.config) == _models(asked):
         model, matcher = old.model, old.matcher
     else:
@@ -241,12 +243,12 @@ def public_config(config: BuildConfig) -> dict[str, Any]:
     """Return the part of a config that a manifest shows: nothing that names this machine."""
     from pipeline.plan import lasting  # noqa: PLC0415
 
-    shown = lasting(config.as_json())
-    shown["safety"] = {"pdq_radius": config.safety.pdq_radius}
+    public = lasting(config.as_json())
+    public["safety"] = {"pdq_radius": config.safety.pdq_radius}
     for section, key, paths in (
         ("lists", "declarations", config.lists.declarations),
         ("match", "safe", config.match.safe),
     ):
         named = [f"sha256:{sha256_hex(read_anywhere(p))}" for p in paths]
-        shown[section] = {**shown[section], key: named}
-    return shown
+        public[section] = {**public[section], key: named}
+    return public

@@ -26,9 +26,9 @@ def back_up(where: str, to: Path) -> int:
     path = storage.sqlite_path(storage.registry_url(where))
     if path is None:
         raise RegistryError(
-            f"expected a registry in an SQLite file, found {where}: copy it by its database's own"
-            f" tools, without the rows of {WORKS.name} and {CLAIMS.name}, and never with the file"
-            " of claim keys"
+            f"expected a registry in an SQLite file, found {storage.shown(where)}: copy it by"
+            f" pg_dump --exclude-table-data={CLAIMS.name} --exclude-table-data={WORKS.name}, and"
+            " never with the file of claim keys"
         )
     _require_new(to)
     try:

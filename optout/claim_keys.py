@@ -97,8 +97,9 @@ class ClaimKeys:
 
     def make(self, claim_id: str, random: Random) -> int:
         """Write one more key of a claim; returns its number, 1 for the first."""
-        number = max(self.numbers(claim_id), default=0) + 1
+        newest = sa.select(sa.func.max(KEYS.c.number)).where(KEYS.c.claim_id == claim_id)
         with storage.translated(self.where), storage.writing(self._engine) as connection:
+            number = int(connection.execute(newest).scalar() or 0) + 1
             row = {"claim_id": claim_id, "number": number, "key": random(KEY_BYTES)}
             connection.execute(sa.insert(KEYS), row)
         return number
@@ -123,7 +124,7 @@ def keys_path(where: str) -> str:
     if url.get_backend_name() == "sqlite":
         return ":memory:"
     raise RegistryError(
-        f"expected a file for the keys of the claims in {url.render_as_string()}, found none named:"
+        f"expected a file for the keys of the claims in {storage.shown(where)}, found none named:"
         " name one by RECUSE_REGISTRY_KEYS, on another disk than the database's backups"
     )
 

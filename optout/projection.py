@@ -14,6 +14,8 @@ FORGOTTEN = {"names": "[]", "hosts": "[]", "urls": "[]", "style_state": "none"}
 
 def standing(connection: sa.Connection, claim_id: str) -> Standing | None:
     """Return where a claim stands, null where there is none."""
+    if "\0" in claim_id:  # which PostgreSQL takes for no text at all
+        return None
     row = connection.execute(sa.select(CLAIMS).where(CLAIMS.c.claim_id == claim_id)).one_or_none()
     if row is None:
         return None

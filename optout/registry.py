@@ -33,6 +33,7 @@ from optout.log.merkle import leaf_hash, root
 from optout.log_table import LogTable
 from optout.notice import MatcherNotice
 from optout.parts import Parts, open_match_part
+from optout.postgres import UnsweptError
 from optout.refresh import check_history
 from optout.replay import Standing, replay
 from optout.storage import blob
@@ -109,7 +110,7 @@ class Registry(LogTable):
         except BaseException:
             engine.dispose()
             raise
-        registry = cls(engine, where, clock, Parts(found, random), moderators)
+        registry = cls(engine, storage.shown(where), clock, Parts(found, random), moderators)
         try:
             registry._recover(is_sealed=is_sealed)
         except BaseException:
@@ -132,13 +133,13 @@ class Registry(LogTable):
         if plain:
             with storage.translated(self.where), storage.writing(self._engine) as connection:
                 self._parts.seal_plain(connection)
-            storage.truncate(self._engine, self.where)
+            storage.truncate(self._engine, self.where, (MATCH_PARTS, IDENTITY_PARTS))
         if submitted:  # `registry backup` leaves out what follows from the rest
             self.rebuild()
         for claim_id in self._unforgotten():
             # Whoever erases may still be at it, and who only reads is not to stop for that.
-            with contextlib.suppress(storage.ReadMeanwhileError):
-                self._forget(claim_id)
+            with contextlib.suppress(UnsweptError):  # whoever comes next tries again
+                self._forget(claim_id, wait=False)
 
     def _unforgotten(self) -> list[str]:
         """Return the claims that may have keys of what was erased."""
@@ -148,10 +149,10 @@ class Registry(LogTable):
         keys = self._parts.keys
         return sorted({*keys.claims(several=True), *(gone & set(keys.claims()) if gone else ())})
 
-    def _forget(self, claim_id: str) -> None:
+    def _forget(self, claim_id: str, *, wait: bool = True) -> None:
         """Destroy the keys of a claim that came before the one in force; all where all is erased.
 
-        A later one is of somebody who is about to append.
+        A later one is of somebody who is about to append. wait: for those who read meanwhile.
         """
         numbers = self._parts.keys.numbers(claim_id)
         with storage.translated(self.where), storage.reading(self._engine) as connection:
@@ -162,7 +163,7 @@ class Registry(LogTable):
                 in_force = self._parts.number(connection, standing.part_seq)
                 numbers = [number for number in numbers if number < in_force]
         if numbers:
-            storage.truncate(self._engine, self.where)
+            storage.truncate(self._engine, self.where, wait=wait)
             self._parts.keys.destroy(claim_id, numbers)
 
     def close(self) -> None:
@@ -266,9 +267,10 @@ class Registry(LogTable):
 
     def claims(self) -> list[sa.Row[tuple[object, ...]]]:
         """Return the projected claims in the order of submission; see storage_tables.CLAIMS."""
-        query = sa.select(CLAIMS).order_by(CLAIMS.c.submitted_at, CLAIMS.c.part_seq)
         with storage.translated(self.where), storage.reading(self._engine) as connection:
-            return list(connection.execute(query).all())
+            rows = connection.execute(sa.select(CLAIMS)).all()
+        # Not by the database: how text is sorted there is for whoever has set it up to say.
+        return sorted(rows, key=lambda row: (row.submitted_at, row.part_seq))
 
     def listed_by_others(self, own_key: str) -> list[tuple[str, bytes]]:
         """Return claimant and upright PDQ of every work that others opt out, in no order."""

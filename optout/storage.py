@@ -1,10 +1,11 @@
 """The registry's database: opened, checked, brought to the newest revision; errors translated.
 
 SQLite by default, in a file: write-ahead log, `secure_delete` (a deleted salt must be gone),
-foreign keys. Any SQLAlchemy URL will do. What is not a registry is left as it is.
+foreign keys. PostgreSQL by its URL (`optout.postgres`). What is not a registry is left as it is.
 """
 
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -14,10 +15,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from optout import postgres
 from optout.entry import Random
 from optout.log.merkle import Frontier
 from optout.migrations import REVISIONS
-from optout.storage_tables import FORMAT, HEAD, MATCH_PARTS, REGISTRY, VERSION_TABLE
+from optout.postgres import UnsweptError
+from optout.storage_tables import (
+    CLAIMS,
+    FORMAT,
+    HEAD,
+    MATCH_PARTS,
+    REGISTRY,
+    VERSION_TABLE,
+    WORKS,
+)
 from schemas.errors import RegistryError
 
 SQLITE_MAGIC = b"SQLite format 3\x00"
@@ -29,10 +40,6 @@ OWNER_ONLY = 0o600
 PRAGMAS = ("foreign_keys = ON", "secure_delete = ON", f"busy_timeout = {BUSY_MS}")
 
 
-class ReadMeanwhileError(RegistryError):
-    """Somebody else reads or empties the write-ahead log, so that it cannot be emptied now."""
-
-
 def open_engine(where: str, random: Random, *, create: bool, origin: str = "") -> sa.Engine:
     """Return an engine on a registry at the newest revision; makes one only if asked.
 
@@ -41,7 +48,7 @@ def open_engine(where: str, random: Random, *, create: bool, origin: str = "") -
     something else, or where it was written by a newer recuse.
     """
     url = registry_url(where)
-    path = sqlite_path(url)
+    path, where = sqlite_path(url), shown(where)
     if path is not None:
         _check_file(path, where, create=create)
     with translated(where):
@@ -55,15 +62,39 @@ def open_engine(where: str, random: Random, *, create: bool, origin: str = "") -
 
 
 def registry_url(where: str) -> sa.URL:
-    """Return the SQLAlchemy URL that a path or URL means. Raises RegistryError for neither."""
+    """Return the SQLAlchemy URL that a path or URL means.
+
+    Raises RegistryError for neither, and for databases other than SQLite and PostgreSQL.
+    """
+    expected = "expected a path or SQLAlchemy URL of a registry"
     if not where or "\0" in where:
-        raise RegistryError(f"expected a path or SQLAlchemy URL of a registry, found {where!r}")
+        raise RegistryError(f"{expected}, found {_masked(where)!r}")
     if "://" not in where:
         return sa.URL.create("sqlite", database=where)
     try:
-        return sa.make_url(where)
-    except sa.exc.ArgumentError as e:
-        raise RegistryError(f"expected a path or SQLAlchemy URL of a registry: {e}") from e
+        url = postgres.with_driver(sa.make_url(where))
+    except (sa.exc.ArgumentError, ValueError):  # whose words may hold a password
+        raise RegistryError(
+            f"{expected}, found {_masked(where)!r} (in a password the signs @ : / ? # % are"
+            " written as %40 and so on)"
+        ) from None
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise RegistryError(f"{expected} in SQLite or PostgreSQL, found {postgres.shown(url)}")
+    return url
+
+
+def shown(where: str) -> str:
+    """Return a path or URL as anybody may see it: without passwords. It means the same place."""
+    if "://" not in where:
+        return where
+    try:
+        return postgres.shown(sa.make_url(where))
+    except (sa.exc.ArgumentError, ValueError):
+        return _masked(where)
+
+
+def _masked(where: str) -> str:
+    return re.sub(r"://.*@", f"://{postgres.HIDDEN}@", where, flags=re.DOTALL)
 
 
 def sqlite_path(url: sa.URL) -> Path | None:
@@ -79,6 +110,10 @@ def open_file(where: str, *, create: bool) -> sa.Engine:
     Raises RegistryError where it is something else, and where there is none unless `create`.
     """
     path = sqlite_path(url := registry_url(where))
+    if url.get_backend_name() != "sqlite":
+        raise RegistryError(
+            f"expected a file for claim keys, apart from every server, found {shown(where)}"
+        )
     if path is not None and not path.exists() and not create:
         raise RegistryError(
             f"expected the file of claim keys at {where}, found none: without it nobody can read"
@@ -99,22 +134,29 @@ def has_sealed_parts(engine: sa.Engine) -> bool:
         )
 
 
-def truncate(engine: sa.Engine, where: str) -> None:
-    """Bring what the write-ahead log of an SQLite file holds into it, and empty that log.
+def truncate(
+    engine: sa.Engine,
+    where: str,
+    tables: tuple[sa.Table, ...] = (CLAIMS, WORKS),
+    *,
+    wait: bool = True,
+) -> None:
+    """See that nothing of what was deleted is left in the database's files.
 
-    Only then is nothing left of what `secure_delete` has overwritten. Raises ReadMeanwhileError
-    where somebody else reads meanwhile.
+    Of SQLite's, what the write-ahead log holds is brought into the file, and that log emptied:
+    only then `secure_delete` has overwritten it. tables: whose rows may be, for PostgreSQL; of
+    parts only the key is left to destroy. wait: for others, there. Raises UnsweptError where
+    somebody else reads meanwhile.
     """
     if engine.dialect.name != "sqlite":
+        with translated(where):
+            postgres.sweep(engine, where, tables, wait=wait)
         return
-    for _ in range(TRUNCATE_TRIES):
+    for _ in range(TRUNCATE_TRIES if wait else 1):
         if _truncated(engine, where):
             return
         time.sleep(TRUNCATE_PAUSE_S)
-    raise ReadMeanwhileError(
-        f"expected nobody else to read {where} while what was erased is overwritten; the erasure is"
-        " recorded, and opening the registry once more ends it"
-    )
+    raise UnsweptError.busy(where)
 
 
 def _truncated(engine: sa.Engine, where: str) -> bool:
@@ -159,9 +201,9 @@ def translated(where: str) -> Iterator[None]:
         sqlite3.Error,  # of a connection that is asked without SQLAlchemy
         ModuleNotFoundError,
         OSError,
-        UnicodeDecodeError,
+        UnicodeError,
     ) as e:
-        reason = getattr(e, "orig", None) or e
+        reason = postgres.reason(getattr(e, "orig", None) or e)
         raise RegistryError(f"expected a registry that can be read at {where}: {reason}") from e
 
 
@@ -175,18 +217,16 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Give a connection in one transaction that sees one state throughout."""
-    connection = engine.connect()
-    if engine.dialect.name != "sqlite":  # whose transactions are snapshots anyway
-        connection = connection.execution_options(isolation_level="REPEATABLE READ")
-    with connection, connection.begin():
+    with engine.connect() as connection, connection.begin():
         yield connection
 
 
 def _engine(url: sa.URL) -> sa.Engine:
-    engine = sa.create_engine(url)
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _on_connect)
-        sa.event.listen(engine, "begin", _on_begin)
+    if url.get_backend_name() != "sqlite":
+        return postgres.engine(url)
+    engine = sa.create_engine(url, hide_parameters=True)  # they hold what claims say
+    sa.event.listen(engine, "connect", _on_connect)
+    sa.event.listen(engine, "begin", _on_begin)
     return engine
 
 

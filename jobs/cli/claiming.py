@@ -62,6 +62,7 @@ def submit(
     from jobs.submit import Order, Rim
     from jobs.submit import submit as record
     from optout.intake import Wish, understand
+    from optout.storage import shown
     from pipeline.clock import clock_from_environment
 
     wish = Wish(
@@ -103,7 +104,7 @@ def submit(
     out.print(claim_words.told(claim_words.style_numbers(part.style)))
     if order.works and tools.matcher and (background or html):
         trying.tell(trying.of_claim(done, tools, background), order.works, tools, html)
-    say(claim_words.who_can_see(order.registry))
+    say(claim_words.who_can_see(shown(order.registry)))
     say(claim_words.outcome(done))
 
 

@@ -73,7 +73,7 @@ def erase(
             say(["nothing was erased"])
             raise typer.Exit(1)
         done = record(found, draft)
-    say(erasure_words.after(done, standing.claim_id, registry_at(registry)))
+    say(erasure_words.after(done, standing.claim_id, found.where))
 
 
 def backup(
@@ -90,7 +90,7 @@ def backup(
     from optout.backup import back_up
 
     place = registry_at(registry)
-    with opened(registry):  # brought to the newest form, and no erasure left half done
+    with opened(registry) as found:  # brought to the newest form, and no erasure left half done
         pass
     size = back_up(place, to)
-    say(erasure_words.backed_up(to, size, place))
+    say(erasure_words.backed_up(to, size, found.where))

@@ -39,17 +39,19 @@ def init(
     with open_registry(place, clock_from_environment(), create=True, origin=origin) as found:
         name, known = found.log_key()
         if origin and name != origin:
-            raise UsageError(f"expected a new registry to name {origin}, found {name} in {place}")
+            raise UsageError(
+                f"expected a new registry to name {origin}, found {name} in {found.where}"
+            )
         if known:
             raise UsageError(
-                f"expected a log without a key in {place}, found {known}; recuse registry rotate"
-                " replaces it"
+                f"expected a log without a key in {found.where}, found {known}; recuse registry"
+                " rotate replaces it"
             )
         signer = first_signer(found, path=key)
         trust_log(policy_beside(place), signer.verifier)
     path = key or log_key_path(place, name)
     out = console()
-    out.print(f"registry {safe(place)}, log [bold]{safe(name)}[/]")
+    out.print(f"registry {safe(found.where)}, log [bold]{safe(name)}[/]")
     out.print(f"private key: {safe(path)}")
     out.print("  keep it to yourself, and keep a copy of it: whoever has it speaks for the log.")
     out.print(f"verifier key: [bold]{safe(signer.verifier)}[/]")
@@ -121,7 +123,9 @@ def publish(
     with opened(registry) as found:
         signer = named_signer(found, key) if key else signer_of(found)
         if signer is None:
-            raise RegistryError(f"expected the key that signs for the log of {place} (--key FILE)")
+            raise RegistryError(
+                f"expected the key that signs for the log of {found.where} (--key FILE)"
+            )
         try:
             trust_log(policy_beside(place), signer.verifier)  # a rotation may have broken off
         except UsageError:

@@ -403,5 +403,5 @@ def test_the_write_ahead_log_is_emptied_once_somebody_else_has_done_so(monkeypat
 
     storage.truncate(busy_for(3), "registry.db")
     assert len(asked) == 4
-    with pytest.raises(storage.ReadMeanwhileError, match="opening the registry once more ends it"):
+    with pytest.raises(UnsweptError, match="opening the registry once more ends it"):
         storage.truncate(busy_for(99), "registry.db")

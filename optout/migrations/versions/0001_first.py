@@ -10,6 +10,9 @@ depends_on = None
 
 TEXT = sa.Text
 SEQ = sa.BigInteger
+OF_CLAIMS = {"claims": ("names", "hosts", "urls"), "works": ("sha256", "pixel_sha256", "pdq")}
+"""What claims say in the clear. PostgreSQL keeps samples of a column elsewhere, after an erasure,
+too, unless it is told to keep none."""
 
 
 def upgrade() -> None:
@@ -81,7 +84,19 @@ def _projection() -> None:
 
 def _append_only() -> None:
     # Keeps an honest program from a mistake; against a dishonest one there are proofs.
-    if op.get_bind().dialect.name != "sqlite":
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "CREATE FUNCTION events_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " RAISE EXCEPTION 'events are append-only'"
+            " USING ERRCODE = 'integrity_constraint_violation'; END $$"
+        )
+        for table, columns in OF_CLAIMS.items():
+            for name in columns:
+                op.execute(f"ALTER TABLE {table} ALTER COLUMN {name} SET STATISTICS 0")
+        op.execute(
+            "CREATE TRIGGER events_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON events"
+            " FOR EACH STATEMENT EXECUTE FUNCTION events_append_only()"
+        )
         return
     for verb in ("UPDATE", "DELETE"):
         op.execute(
