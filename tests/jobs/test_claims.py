@@ -19,6 +19,7 @@ from jobs.claims import (
 )
 from jobs.log_keys import signer_of
 from jobs.planning import require_grants
+from jobs.registries import KEYS_VARIABLE, open_registry
 from jobs.sealing import used
 from jobs.signed_heads import with_checkpoint
 from optout import signed_list, snapshot
@@ -26,7 +27,6 @@ from optout.entry import draft_move
 from optout.lifecycle import Event
 from optout.log import checkpoint
 from optout.log.note import SignerKey
-from optout.registry import Registry
 from optout.signed_list import EXPORTED_AT, sign_list
 from pipeline.storage import open_store
 from schemas.config import BuildConfig, RegistryConfig
@@ -37,6 +37,7 @@ from schemas.errors import (
     StaleSnapshotError,
     UsageError,
 )
+from tests.databases import both
 from tests.fakes import FixedClock
 from tests.optout.claims import MATCHER, draft, random_bytes, signing_key
 from tests.optout.snapshots import claim, taken, work
@@ -72,14 +73,17 @@ def lists(tmp_path):
 
 
 @pytest.fixture
-def own(tmp_path):
-    where = str(tmp_path / "registry.db")
-    with Registry.open(where, FixedClock(step_us=1), create=True) as registry:
+def own(database, monkeypatch):
+    where = database.where
+    if database.keys:
+        monkeypatch.setenv(KEYS_VARIABLE, database.keys)
+    with open_registry(where, FixedClock(step_us=1), create=True) as registry:
         registry.pin_matcher(MATCHER, "fake")
         registry.append(draft(1, hosts=("ada.example",)))
     return where
 
 
+@both
 def test_registry_and_lists_are_kept_and_read_back_the_same(tmp_path, lists, own):
     work_folder = open_store(str(tmp_path / "work"))
     settings = config(*lists, url=own, trust_local=True)
@@ -143,11 +147,12 @@ def test_a_list_exported_while_a_build_ran_is_as_old_as_nothing(lists):
     assert age(at - hour, at - hour / 2) < 0  # of an export that is yet to come, audits are told
 
 
+@both
 def test_a_checkpoint_goes_with_the_snapshot_into_work_folder_and_manifest(tmp_path, own):
     settings = config(url=own, trust_local=True)
     (bare,) = newest(settings, CREATED)
     assert bare.snapshot.checkpoint == b""
-    with Registry.open(own, FixedClock()) as registry:
+    with open_registry(own, FixedClock()) as registry:
         signer = signer_of(registry, random_bytes(3))
         origin = signer.name
     (member,) = newest(settings, CREATED)
@@ -171,7 +176,7 @@ def signed(registry, signer):
 
 
 def test_a_checkpoint_of_another_state_is_refused(tmp_path, own):
-    with Registry.open(own, FixedClock()) as registry:
+    with open_registry(own, FixedClock()) as registry:
         signer = signer_of(registry, random_bytes(3))
         older = signed(registry, signer)
         registry.append(draft(2, hosts=("bo.example",)))
@@ -182,10 +187,11 @@ def test_a_checkpoint_of_another_state_is_refused(tmp_path, own):
         snapshot.load(place, "s")
 
 
+@both
 def test_what_was_pinned_is_withdrawn_by_an_erasure(own):
     settings = config(url=own, trust_local=True)
     held = newest(settings, CREATED)
-    with Registry.open(own, FixedClock()) as registry:
+    with open_registry(own, FixedClock()) as registry:
         registry.append(draft(2, hosts=("bo.example",)))
         require_not_withdrawn(held, newest(settings))
         claim_id = draft(1).statement.claim

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
@@ -29,6 +30,7 @@ from schemas.errors import (
     RegistryError,
     RollbackError,
 )
+from tests.databases import both
 from tests.fakes import FixedClock, MemoryStore
 from tests.independent import c2sp_check, forger
 from tests.jobs.publishing import AT, WITNESS
@@ -270,21 +272,23 @@ def test_who_publishes_an_older_head_meanwhile_does_not_take_the_store_back(foun
     assert checkpoint.parse(store.files["checkpoint"]).size == 8
 
 
-def test_registries_in_use_lose_nothing(tmp_path):
+@both
+def test_registries_in_use_lose_nothing(tmp_path, database):
     """Claims, epochs and rotations at once, by several processes' worth of registries."""
-    where, told = str(tmp_path / "registry.db"), []
-    with Registry.open(where, FixedClock(), random=random_bytes(0), create=True) as made:
+    told = []
+    registry = partial(Registry.open, database.where, FixedClock(), keys=database.keys)
+    with registry(random=random_bytes(0), create=True) as made:
         first_signer(made)
     store = open_store(str(tmp_path / "log"))
 
     def recording(first: int) -> None:
-        with Registry.open(where, FixedClock()) as opened:
+        with registry() as opened:
             for seed in range(first, first + 6):
                 opened.append(draft(seed))
 
     def publishing_() -> None:
         for _ in range(4):
-            with Registry.open(where, FixedClock()) as opened:
+            with registry() as opened:
                 key = signer_of(opened)
                 assert key is not None
                 try:
@@ -294,7 +298,7 @@ def test_registries_in_use_lose_nothing(tmp_path):
 
     def rotating() -> None:
         for _ in range(2):
-            with Registry.open(where, FixedClock()) as opened:
+            with registry() as opened:
                 rotate(opened)
 
     tasks = [lambda: recording(100), lambda: recording(200), publishing_, publishing_, rotating]
@@ -303,10 +307,10 @@ def test_registries_in_use_lose_nothing(tmp_path):
             done.result()
     assert all("expected the key that signs" in one for one in told)
     publishing_()
-    with Registry.open(where, FixedClock()) as opened:
+    with registry() as opened:
         view = opened.view()
         assert len(opened.claims()) == 12
-        assert not status.is_due(view.leaves, opened.now(), where)
+        assert not status.is_due(view.leaves, opened.now(), opened.where)
         hashes = opened.leaf_hashes()
         for size, body in opened.checkpoints():
             assert checkpoint.parse(body).root == merkle.root(hashes[:size])

@@ -23,6 +23,7 @@ from optout.registry import Registry
 from schemas.claim import IdentityPart
 from schemas.errors import ClaimError, RegistryError, StorageError, UsageError
 from schemas.verdict import Stance
+from tests.databases import SQLITE, Database, both
 from tests.fakes import FixedClock
 from tests.optout.claims import MATCHER, match_part, random_bytes, signing_key, work
 
@@ -32,19 +33,24 @@ CONTACT = "zebulon@quillfeather.example"
 HOST = "quillfeather.example"
 
 
-def opened(where: Path, **options: object) -> Registry:
+def opened(where: Path | Database, **options: object) -> Registry:
     given = {"random": random_bytes(0), "create": True, "moderators": {MODERATOR.public}}
+    if isinstance(where, Database):
+        where, given["keys"] = where.where, where.keys
     return Registry.open(str(where), FixedClock(step_us=1), **{**given, **options})
 
 
 @pytest.fixture
-def where(tmp_path) -> Path:
-    return tmp_path / "registry.db"
+def where(database) -> Path:
+    if database.kind != SQLITE:
+        pytest.skip("copies a file of SQLite's")
+    Path(database.where).parent.mkdir(exist_ok=True)
+    return Path(database.where)
 
 
 @pytest.fixture
-def registry(where):
-    with opened(where) as found:
+def registry(database):
+    with opened(database) as found:
         found.pin_matcher(MATCHER, "fake")
         yield found
 
@@ -68,15 +74,11 @@ def erase(registry: Registry, claim_id: str, seed: int = 1) -> None:
     registry.append(draft_move(Event.ERASE, claim_id, at, signing_key(seed)))
 
 
-def bytes_beside(where: Path) -> bytes:
-    """All files of a registry: database, claim keys, and the logs that SQLite keeps beside them."""
-    return b"".join(p.read_bytes() for p in sorted(where.parent.glob(f"{where.name}*")))
-
-
 def keys_of(registry: Registry) -> list[bytes]:
     return list(registry._parts.keys.all().values())
 
 
+@both
 def test_who_asks_is_forgotten_and_works_stay_at_work(registry):
     claim_id = registry.append(claim()).entry.claim
     before = snapshot.take(registry, trust_local=True)
@@ -91,6 +93,7 @@ def test_who_asks_is_forgotten_and_works_stay_at_work(registry):
     assert registry.standing(claim_id).in_force
 
 
+@both
 def test_erasing_all_ends_the_protection(registry):
     claim_id = registry.append(claim()).entry.claim
     erase(registry, claim_id)
@@ -105,15 +108,16 @@ def test_erasing_all_ends_the_protection(registry):
         )  # fmt: skip
 
 
+@both
 @pytest.mark.parametrize("how", [erase_identity, erase])
-def test_neither_payload_nor_key_is_left_in_any_file(registry, where, how):
+def test_neither_payload_nor_key_is_left_in_any_file(registry, database, how):
     other = registry.append(claim(2, names=("Somebody Else",), hosts=())).entry.claim
     said = claim()
     claim_id = registry.append(said).entry.claim
     (key,) = [k for (c, _), k in registry._parts.keys.all().items() if c == claim_id]
-    assert key in bytes_beside(where)
+    assert key in database.files()
     how(registry, claim_id)
-    left = bytes_beside(where)
+    left = database.files()
     for gone in (NAME.encode(), CONTACT.encode(), HOST.encode(), key, said.match.salt,
                  said.identity.salt, said.match.payload[:64]):  # fmt: skip
         assert gone not in left
@@ -123,12 +127,13 @@ def test_neither_payload_nor_key_is_left_in_any_file(registry, where, how):
     assert open_identity_part(registry.parts(other)[1]).artist == NAME
 
 
-def test_what_is_recorded_is_never_in_the_clear(registry, where):
+@both
+def test_what_is_recorded_is_never_in_the_clear(registry, database):
     registry.append(claim())
     with storage.writing(registry._engine) as connection:
         projection.clear(connection)  # for looking up, and made again from the parts
-    storage.truncate(registry._engine, str(where))
-    left = bytes_beside(where)
+    storage.truncate(registry._engine, database.where)
+    left = database.files()
     for secret in (NAME.encode(), CONTACT.encode(), work(1).sha256.encode()):
         assert secret not in left
 
@@ -262,6 +267,7 @@ def test_an_erased_identity_cannot_be_refreshed(registry):
         registry.append(draft_refresh(parts, claim_id, at, signing_key(), random_bytes(8)))
 
 
+@both
 def test_the_projection_can_be_made_again_after_erasures(registry):
     first, second = (registry.append(claim(seed)).entry.claim for seed in (1, 2))
     erase(registry, first)
@@ -274,26 +280,29 @@ def test_the_projection_can_be_made_again_after_erasures(registry):
     assert states[first] == State.ERASED
 
 
+@both
 @pytest.mark.parametrize("how", [erase, lambda *given: erase_identity(*given, 1)])
-def test_an_erasure_that_broke_off_is_ended_when_the_registry_is_opened(where, monkeypatch, how):
-    with opened(where) as registry:
+def test_an_erasure_that_broke_off_is_ended_when_the_registry_is_opened(database, monkeypatch, how):
+    with opened(database) as registry:
         claim_id = registry.append(claim(works=(work(1, matcher=""),))).entry.claim
         (key,) = keys_of(registry)
         monkeypatch.setattr(Registry, "_forget", broken_off)
         with pytest.raises(KeyboardInterrupt):
             how(registry, claim_id)
-    assert key in bytes_beside(where)
+    assert key in database.files()
     monkeypatch.undo()
-    opened(where).close()
-    assert key not in bytes_beside(where)
+    opened(database).close()
+    assert key not in database.files()
+    assert NAME.encode() not in database.files()
 
 
-def test_a_key_that_somebody_is_about_to_use_is_left_alone_by_who_opens_meanwhile(where):
-    with opened(where) as registry:
+@both
+def test_a_key_that_somebody_is_about_to_use_is_left_alone_by_who_opens_meanwhile(database):
+    with opened(database) as registry:
         known = registry.append(claim(works=(work(1, matcher=""),))).entry.claim
         number = registry._parts.keys.make(known, random_bytes(9))  # of an erasure under way
         new = [registry._parts.keys.make("new", random_bytes(n)) for n in (10, 11)]
-        opened(where).close()
+        opened(database).close()
         assert registry._parts.keys.numbers(known) == [number - 1, number]
         assert registry._parts.keys.numbers("new") == new
 
@@ -302,6 +311,7 @@ def broken_off(_self: Registry, _claim: str) -> None:
     raise KeyboardInterrupt
 
 
+@both
 def test_a_key_of_a_refused_claim_is_not_kept(registry):
     good = claim()
     registry.append(good)
@@ -403,9 +413,10 @@ def test_of_copies_that_are_made_at_once_one_is_whole_and_the_others_are_refused
         assert len(found.claims()) == 1
 
 
-def test_parts_of_an_older_recuse_are_brought_under_keys(where):
+@both
+def test_parts_of_an_older_recuse_are_brought_under_keys(database):
     said = claim(works=(work(1, matcher=""),))
-    with opened(where) as registry:
+    with opened(database) as registry:
         registry.append(said)
         with storage.writing(registry._engine) as connection:
             for table, part in (("match_parts", said.match), ("identity_parts", said.identity)):
@@ -413,11 +424,11 @@ def test_parts_of_an_older_recuse_are_brought_under_keys(where):
                     sa.text(f"UPDATE {table} SET salt = :s, payload = :p"),  # noqa: S608
                     {"s": part.salt, "p": part.payload},
                 )
-    Path(f"{where}.keys").unlink()
-    with opened(where, create=False) as registry:
+    Path(database.keys or f"{database.where}.keys").unlink()
+    with opened(database, create=False) as registry:
         match, identity = registry.parts(said.statement.claim)
         assert (match, identity) == (said.match, said.identity)
-    assert CONTACT.encode() not in bytes_beside(where)
+    assert CONTACT.encode() not in database.files()
 
 
 def test_snapshots_that_held_the_claim_are_withdrawn_and_no_others(registry):
@@ -436,6 +447,7 @@ def test_snapshots_that_held_the_claim_are_withdrawn_and_no_others(registry):
     ]  # fmt: skip
 
 
+@both
 def test_a_key_opens_only_its_own_part(registry):
     first, second = (registry.append(claim(seed)) for seed in (1, 2))
     with storage.writing(registry._engine) as connection:
