@@ -33,7 +33,7 @@ SETTINGS = {
 }
 APT_S = 300
 START_S = 60
-UNTIL_READ = '"$0" -D "$1" >"$2/log" 2>&1 & read -r _; kill -QUIT $!; wait; rm -rf "$2"'
+UNTIL_READ = '"$0" -D "$1" >"$2/log" 2>&1 & read -r _; kill -QUIT $!; wait; rm -rf "$2" 2>&-'
 """Runs a server until whoever holds the other end of its input is gone, also by being killed."""
 
 
@@ -44,6 +44,7 @@ class Server:
     folder: Path  # of its socket
     programs: Path
     names: Iterator[int]
+    environment: dict[str, str]  # of its programs
 
     def url(self, database: str = "postgres", user: str = SUPERUSER) -> str:
         return f"postgresql://{user}@/{database}?host={self.folder}"
@@ -54,6 +55,7 @@ class Server:
             [self.programs / "psql", "--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1",
              "-h", self.folder, "-U", SUPERUSER, "-d", database],
             input=";\n".join(statements), capture_output=True, text=True, check=False,
+            env=self.environment,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -100,7 +102,7 @@ def running() -> Iterator[Server]:
             stdin=subprocess.PIPE, start_new_session=True, **them,
         )  # fmt: skip
         try:
-            yield _awaited(Server(folder, programs, count()), folder / "log")
+            yield _awaited(Server(folder, programs, count(), environment), folder / "log")
         finally:
             held.communicate()
     finally:

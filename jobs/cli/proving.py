@@ -101,7 +101,9 @@ def verify_receipt(
     with opened(registry) as asked:
         leaves = asked.leaf_hashes(head.size)
         if len(leaves) < head.size or root(leaves) != head.root:
-            raise RollbackError(f"expected the log of the receipt in {asked.where}, found another")
+            raise RollbackError(
+                f"expected the log of the receipt in {asked.where}, found another one"
+            )
         standing = asked.standing(held.receipt.claim)
     say([f"verified: {asked.where} still has that log. The claim is {standing.state} there."])
 

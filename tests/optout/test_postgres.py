@@ -417,7 +417,7 @@ def test_a_copy_is_made_by_pg_dump_and_made_whole_when_it_is_opened(
     copied = subprocess.run(
         [place.server.programs / "pg_dump", *words, "-h", place.server.folder,
          "-U", "recuse_tests", place.name],
-        capture_output=True, text=True, check=True,
+        capture_output=True, text=True, check=True, env=place.server.environment,
     ).stdout  # fmt: skip
     assert NAME not in copied
     empty_database.run(copied)
