@@ -8,6 +8,7 @@ from rich.table import Table
 from jobs.cli.console import safe
 from jobs.planning import Job
 from optout.log.note import parse_verifier_key
+from optout.storage import shown
 from pipeline.estimate import estimate
 from pipeline.formats.parts import UNCHECKED
 from pipeline.plan import Plan
@@ -90,7 +91,7 @@ def say_summary(out: Console, job: Job, manifest: Manifest, *, again: bool) -> N
 def registries(config: RegistryConfig) -> list[tuple[str, str]]:
     """Return whose opt-outs are honoured and whose are declined, as labels and words."""
     signers = {one.name: parse_verifier_key(one.key).short for one in config.subscribed}
-    honoured = [("registry", config.url)] if config.url else []
+    honoured = [("registry", shown(config.url))] if config.url else []
     honoured += [("list", f"{name}, signed by {signer}") for name, signer in signers.items()]
     declined = [("declined", f"{x.name}: {x.reason}") for x in config.lists if not x.subscribe]
     return [*(honoured or [("registry", "none: no opt-out list is honoured")]), *declined]

@@ -7,6 +7,8 @@ import pytest
 
 from jobs.cli import given, optout, registry
 from jobs.registries import KEYS_VARIABLE
+from jobs.summary import registries
+from schemas.config import RegistryConfig
 from schemas.errors import RegistryError, UsageError
 from tests.databases import PASSWORD
 from tests.e2e.builds import build, picture, recuse, url_list
@@ -80,6 +82,11 @@ def given_registry(password: str = "") -> str:
     return where.replace(QUOTED, password) if password else where
 
 
+def test_a_dry_run_does_not_name_the_password():
+    config = RegistryConfig(url="postgresql://ada:hunter2@host/db")
+    assert registries(config) == [("registry", "postgresql://ada:***@host/db")]
+
+
 @pytest.mark.slow
 def test_a_release_and_its_work_folder_do_not_name_the_password(place):
     def answer(asked: Asked) -> Answer:
@@ -92,11 +99,12 @@ def test_a_release_and_its_work_folder_do_not_name_the_password(place):
     recuse("optout", "submit", place / "works", "--artist", "Ada Example", "--kind", "work")
     with serve(answer) as server:
         source = url_list(place / "urls.jsonl", [server.url(f"/{n}.jpg") for n in range(3)])
-        done = build(
-            source, place / "out", "--allow-hosts", server.at("127.0.0.1")[0], "--registry", where,
-            "--workers", "0", "--no-dedup", "--keep-store",
-        )  # fmt: skip
+        words = (source, place / "out", "--allow-hosts", server.at("127.0.0.1")[0],
+                 "--registry", where, "--workers", "0", "--no-dedup", "--keep-store")  # fmt: skip
+        planned, done = build(*words, "--dry-run"), build(*words)
     assert done.returncode == 0, done.stderr
+    assert "postgresql://guarded:***@" in planned.stdout
+    assert "hunter" not in planned.stdout + planned.stderr
     said = recuse("audit", "verify", place / "out", "--registry", where)
     assert "hunter" not in done.stdout + done.stderr + said
     assert b"hunter" not in written(place)
