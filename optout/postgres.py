@@ -8,6 +8,7 @@ import getpass
 import os
 import re
 import ssl
+import struct
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -89,6 +90,7 @@ def engine(url: sa.URL) -> sa.Engine:
         raise RegistryError(
             f"expected the driver {e.name} for the registry at {shown(url)}, found none{how}"
         ) from e
+    sa.event.listen(made, "do_connect", _connected)
     sa.event.listen(made, "begin", _on_begin)
     sa.event.listen(made, "checkout", _on_checkout)
     return made
@@ -161,6 +163,16 @@ def _files(connection: sa.Connection, tables: tuple[sa.Table, ...]) -> set[int]:
     """Return the numbers of the files in which tables stand."""
     query = sa.text("SELECT pg_relation_filenode(CAST(CAST(:name AS text) AS regclass))")
     return {connection.execute(query, {"name": t.name}).scalar_one() for t in tables}
+
+
+def _connected(
+    dialect: sa.Dialect, _record: object, words: tuple[Any, ...], options: dict[str, Any]
+) -> Any:
+    """Connect; what answers and is no server makes the driver stumble anyhow."""
+    try:
+        return dialect.connect(*words, **options)
+    except (ArithmeticError, LookupError, TypeError, ValueError, struct.error) as e:
+        raise ConnectionError(f"no PostgreSQL answers there ({e!r})") from e
 
 
 def _on_checkout(connection: Any, _record: object, _proxy: object) -> None:

@@ -196,27 +196,23 @@ def test_what_cannot_be_opened_is_named_without_its_password(where, tmp_path):
     assert "hunter2" not in str(raised.value)
 
 
-def test_what_is_no_server_is_told_of(tmp_path):
+@pytest.mark.parametrize("answers", [b"HTTP/1.1 400 Bad Request\r\n\r\n", bytes(9)])
+def test_what_is_no_server_is_told_of(tmp_path, answers):
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def answer() -> None:
-            for said in (b"N", b"HTTP/1.1 400 Bad Request\r\n\r\n"):
-                connection.recv(1000)
-                connection.sendall(said)
-            connection.close()
-
-        def accept() -> None:
-            nonlocal connection
             connection, _ = listening.accept()
-            answer()
+            with connection:
+                for said in (b"N", answers):
+                    connection.recv(1000)
+                    connection.sendall(said)
 
-        connection = None
-        thread = threading.Thread(target=accept)
+        thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         where = f"postgresql://ada@127.0.0.1:{listening.getsockname()[1]}/db"
         with pytest.raises(RegistryError, match="can be read at"):
             Registry.open(where, FixedClock(), keys=str(tmp_path / "k"))
-        thread.join()
+        thread.join(10)
 
 
 def test_without_the_driver_it_is_said_how_to_install_it(monkeypatch, tmp_path):
