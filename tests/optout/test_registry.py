@@ -17,6 +17,7 @@ from optout.commitment import commit
 from optout.entry import Draft, draft_move, parse_leaf
 from optout.lifecycle import Event, Signer, State
 from optout.log import merkle
+from optout.postgres import UnsweptError
 from optout.registry import Registry
 from optout.storage_tables import CLAIMS, HEAD, METADATA, VERSION_TABLE, WORKS
 from schemas.errors import ClaimError, ModelMismatchError, ProofError, RegistryError, UsageError
