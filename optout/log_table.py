@@ -151,7 +151,8 @@ class LogTable:
 
     def leaf_bytes(self, size: int, width: int) -> list[int]:
         """Return how long the leaves of each so many places are together, up to a size."""
-        bundle = EVENTS.c.seq // width
+        # Written out: PostgreSQL takes a parameter that is given twice for two.
+        bundle = EVENTS.c.seq // sa.literal(width, literal_execute=True)
         query = sa.select(sa.func.sum(sa.func.length(EVENTS.c.leaf))).where(EVENTS.c.seq < size)
         with storage.translated(self.where), storage.reading(self._engine) as connection:
             found = connection.execute(query.group_by(bundle).order_by(bundle)).scalars()
