@@ -150,6 +150,7 @@ def test_release_loads_where_people_load_it(generated):
     assert sizes == list(zip(loaded["width"], loaded["height"], strict=True))
 
 
+@pytest.mark.slow
 def test_engine_of_img2dataset_builds_fifty_images_and_says_what_it_could_not_check(tmp_path):
     with serve(scripted) as server:
         names = ("a.localhost", "b.localhost")
@@ -199,7 +200,7 @@ def test_other_forms_hold_the_same_rows(tmp_path, form):
         assert manifest(tmp_path / "again")["held"] == {"unchecked": 4}
 
 
-@pytest.mark.parametrize("pinned", [False, True])
+@pytest.mark.parametrize("pinned", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_claim_recorded_during_the_build_is_honoured_unless_it_is_pinned(tmp_path, pinned):
     works = [w.body() for w in demo_cast(cache_folder() / "gallery").others[:4]]  # of four hands
     (tmp_path / "mine").mkdir()

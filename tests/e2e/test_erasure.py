@@ -16,7 +16,7 @@ from tests.servers import Answer, Asked, serve
 COUNT = 5
 LISTED = 2
 LEFT_OUT: dict[str, dict[str, int]] = {"--all": {}, "--identity": {"optout_work": 1}}
-ERASURES = sorted(LEFT_OUT)
+ERASURES = ["--identity", pytest.param("--all", marks=pytest.mark.slow)]
 
 
 class Site:
@@ -98,6 +98,7 @@ def test_a_pinned_build_that_was_cut_off_does_not_go_on_after_an_erasure(site, h
     assert manifest(made.out)["dropped"] == LEFT_OUT[how]
 
 
+@pytest.mark.slow
 def test_a_build_that_is_not_pinned_goes_on_by_the_claims_that_are_left(site):
     made, during = site
     during.append(lambda: made.erase("--all"))

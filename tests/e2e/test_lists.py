@@ -161,7 +161,11 @@ def test_the_same_list_from_elsewhere_gives_the_same_release(tmp_path, web):
     assert manifest(tmp_path / "here")["dropped"] == {"optout_url": 1}
 
 
-@pytest.mark.parametrize("fault", ["tampered", "absent", "other key", "other origin", "stale"])
+OTHER_FAULTS = ("absent", "other key", "other origin", "stale")
+FAULTS = ["tampered", *(pytest.param(fault, marks=pytest.mark.slow) for fault in OTHER_FAULTS)]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_list_that_cannot_be_used_stops_the_build_before_any_work(
     tmp_path, web, fault, monkeypatch
 ):

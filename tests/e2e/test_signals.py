@@ -218,6 +218,7 @@ def test_replay_refuses_evidence_that_was_changed_or_is_gone(made, tmp_path):
     assert "--vault" in done.stderr
 
 
+@pytest.mark.slow
 def test_signals_of_a_store_grow_old(made, tmp_path):
     _, server, folder, _ = made
     asked = len(server.asked)
@@ -307,6 +308,7 @@ def test_stored_pages_speak_without_network(tmp_path):
     assert replayed.returncode == 0, replayed.stdout
 
 
+@pytest.mark.slow
 def test_lists_of_others_are_asked_and_hold_where_they_fail(tmp_path, monkeypatch):
     def answer(asked: Asked) -> Answer:
         if asked.path == "/api":

@@ -129,6 +129,7 @@ def test_nothing_is_said_to_have_stayed_away_that_is_inside(place):
     assert said.endswith("no row is told to be left out for this claim")
 
 
+@pytest.mark.slow
 def test_rows_that_stand_under_another_claim_are_not_hidden_from_an_artist(emptied):
     """Cordula lists every picture after two others have listed some."""
     words = [f"{emptied / 'no'}", "--vault", emptied / "no.vault", "--receipt"]

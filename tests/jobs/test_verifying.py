@@ -608,6 +608,7 @@ def of_layout(copy: Path, name: str) -> list[object]:
             "--registry", copy / "registry.db", "--vault", copy / f"{name}.vault"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_tars_are_audited_as_tables_are(layouts):
     code, found = run(*of_layout(layouts, "tars"), model="builtin:lite")
     assert code == 0
@@ -630,6 +631,7 @@ def test_tars_are_audited_as_tables_are(layouts):
     assert (code, statuses(found)["bytes"]) == (EXIT_CODES[Name.BYTES], "failed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [".tar", "_stats.json"])
 def test_what_lies_with_a_tar_holds_no_more_than_its_rows(layouts, end):
     lie = changed(layouts, "tars")
@@ -644,6 +646,7 @@ def test_what_lies_with_a_tar_holds_no_more_than_its_rows(layouts, end):
     assert (code, statuses(found)["rows"]) == (EXIT_CODES[Name.ROWS], "failed")
 
 
+@pytest.mark.slow
 def test_addresses_alone_are_judged_without_bytes(layouts):
     code, found = run(*of_layout(layouts, "urls"), model="builtin:lite")
     assert code == 0
