@@ -9,7 +9,12 @@ from optout.replay import Standing
 from optout.storage_tables import CLAIMS, WORKS
 from schemas.claim import MatchPart
 
-FORGOTTEN = {"names": "[]", "hosts": "[]", "urls": "[]", "style_state": "none"}
+FORGOTTEN = {
+    **dict.fromkeys(("scope", "stance"), ""),
+    **dict.fromkeys(("names", "hosts", "urls"), "[]"),
+    "style_state": "none",
+}
+"""What the table says of a claim whose parts nobody can read."""
 
 
 def standing(connection: sa.Connection, claim_id: str) -> Standing | None:
@@ -56,8 +61,6 @@ def put(connection: sa.Connection, now: Standing, match: MatchPart | None) -> No
             "claimant_key": now.claimant_key,
             "part_seq": now.part_seq,
             "submitted_at": now.submitted_at,
-            "scope": "",
-            "stance": "",
         }
         connection.execute(sa.insert(CLAIMS).values({**FORGOTTEN, **moving, **given}))
         return

@@ -20,6 +20,7 @@ from optout.lifecycle import Event, Signer, State
 from optout.log import merkle
 from optout.parts import open_identity_part, open_match_part
 from optout.registry import Registry
+from optout.storage_tables import CLAIMS
 from schemas.claim import IdentityPart
 from schemas.errors import ClaimError, RegistryError, StorageError, UsageError
 from schemas.verdict import Stance
@@ -91,6 +92,19 @@ def test_who_asks_is_forgotten_and_works_stay_at_work(registry):
     assert after.works.equals(before.works)
     assert after.claims["names"].to_pylist() == [[]]
     assert registry.standing(claim_id).in_force
+
+
+@both
+def test_the_tables_say_no_more_of_an_erased_claim_than_the_log_does(registry):
+    def said() -> list[sa.Row]:
+        with storage.reading(registry._engine) as connection:
+            return list(connection.execute(sa.select(CLAIMS)))
+
+    erase(registry, registry.append(claim()).entry.claim)
+    ((row),) = said()
+    assert (row.scope, row.stance, row.names, row.hosts, row.urls) == ("", "", "[]", "[]", "[]")
+    registry.rebuild()
+    assert said() == [row]
 
 
 @both
