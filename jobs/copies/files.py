@@ -33,7 +33,8 @@ _PART = re.compile(re.escape(PART) + f"[0-9a-f]{{{2 * TOKEN_BYTES}}}")
 def alone_in(copy: Path) -> Iterator[None]:
     """Keep other runs out of a copy; the system forgets it with the process, however that ends.
 
-    A disk that knows no such locks keeps nobody out. Raises StorageError for another run there.
+    The folder itself is locked, where a file for it would be one more in somebody's copy. A disk
+    that knows no such locks keeps nobody out. Raises StorageError for another run there.
     """
     with ExitStack() as stack:
         try:

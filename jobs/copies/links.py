@@ -7,12 +7,13 @@ from pathlib import Path
 from jobs.copies.files import part_beside
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Links:
     """The names of files in the copy that say what these are, where one has several, or a link.
 
     A file is removed with the last of its names: so whoever still has another one (the same image
     in another revision, a label of several images) finds it, also after a run that broke off.
+    names: as the copy was found; what is left of them is kept as they are removed.
     """
 
     names: Mapping[Path, Sequence[Path]] = field(default_factory=dict)

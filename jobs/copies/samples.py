@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 from itertools import compress
 from pathlib import Path
 
@@ -52,7 +53,7 @@ class Shard:
 
     def find(
         self, samples: Samples, retracted: Retracted, also: AbstractSet[str] = frozenset()
-    ) -> "Found":
+    ) -> "FoundInShard":
         """Return what goes, by what either samples or table tell, or by the plan of a run.
 
         also: keys of samples that go in any case.
@@ -62,7 +63,7 @@ class Shard:
         positions = plan.rows if plan and self._is_old(plan) else ()
         planned = also | (plan.going if plan else frozenset())
         joined = join(samples, keys or [None] * len(rows.keep), rows, (planned, positions))
-        return Found(samples, keys, joined, plan, told)
+        return FoundInShard(samples, keys, joined, plan, told)
 
     def _rows(self, retracted: Retracted) -> tuple[list[str | None] | None, Judged]:
         """Return keys of the table's rows, null for no such column; what is known of each."""
@@ -112,7 +113,9 @@ class Shard:
             return b"", [Untold(self.statistics, str(e))]
         return said, []
 
-    def looked(self, found: "Found", unclear: Sequence[Untold], drop: Callable[[], None]) -> Looked:
+    def looked(
+        self, found: "FoundInShard", unclear: Sequence[Untold], drop: Callable[[], None]
+    ) -> Looked:
         """Return how many rows go out of the samples and out of the table beside them."""
         gone = going(self.at, len(found.gone.samples), len(found.samples.every))
         told = [*unclear, *found.untold, *self._said()[1]]
@@ -121,7 +124,7 @@ class Shard:
             told += untold(self.table, found.gone.unmet, UNMET)
         return Looked(gone, told, found.gone.evidence, found.plan is not None, drop)
 
-    def plan(self, found: "Found") -> Plan:
+    def plan(self, found: "FoundInShard") -> Plan:
         """Return what has to be done in all of the files.
 
         Raises SchemaError where the table has changed since it was read.
@@ -168,7 +171,7 @@ class Shard:
                 with instead(self.statistics) as target:
                     target.write(plan.statistics.encode())
 
-    def drop(self, found: "Found", look: Callable[[], Looked]) -> None:
+    def drop(self, found: "FoundInShard", look: Callable[[], Looked]) -> None:
         """Drop what goes. look: again, once the plan of a run that broke off was followed."""
         if found.plan is None:
             self.follow(self.plan(found), len(found.gone.rows))
@@ -180,7 +183,7 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundInShard:
     """What is known of a shard. keys: of the table's rows."""
 
     samples: Samples
@@ -213,7 +216,7 @@ class Tar:
         unclear = untold(self.path, len(unsaid), UNTOLD_SAMPLES, is_mute=is_mute)
         unclear += untold(self.path, len(samples.unread - samples.untold - gone), UNREAD)
         unclear += untold(self.path, len(found.gone.lists), LISTS)
-        drop = lambda: shard.drop(found, lambda: self.look(retracted))  # noqa: E731
+        drop = partial(shard.drop, found, partial(self.look, retracted))
         return shard.looked(found, unclear, drop)
 
     def _remove(self, keys: AbstractSet[str]) -> None:
@@ -256,7 +259,7 @@ class Folder:
         ):
             for path in (path for key in sorted(keys) for path in self._there(key)):
                 unclear.append(Untold(path, why, is_mute=not is_text(path.name)))
-        drop = lambda: shard.drop(found, lambda: self.look(retracted))  # noqa: E731
+        drop = partial(shard.drop, found, partial(self.look, retracted))
         return shard.looked(found, unclear, drop)
 
     def _more(self, samples: Samples, gone: Joined) -> set[str]:

@@ -273,20 +273,16 @@ def test_a_plan_is_not_followed_in_other_samples_of_the_same_keys(copy, retracte
 
     write([BODIES[1], BODIES[4]])
     table_of(["0", "1"], copy / "0.parquet", caption=["a", "b"])
-    after = 0
-    while (
-        not (plans := list(copy.rglob(".retract-plan-*"))) or BODIES[1] in contents(copy).values()
-    ):
-        cut_off(copy, retracted, after)
-        after += 1
-        assert after < 20
-        if kind == "tar" and plans and not members(copy / "0.tar"):
-            break
+    # What the run knew, the plan, then the tar, or two images by two names each that are one.
+    cut_off(copy, retracted, 3 if kind == "tar" else 6)
+    (plan,) = copy.rglob(".retract-plan-*")
+    assert pq.read_metadata(copy / "0.parquet").num_rows == 2
+    assert not (members(copy / "0.tar") if kind == "tar" else [*copy.rglob("*.jpg")])
     others = [picture(50), picture(51)]
     write(others)
     report = retract(copy, retracted, yes=True)
     assert report.rows == 0
-    assert plans[0] in [one.path for one in report.untold]
+    assert plan in [one.path for one in report.untold]
     left = members(copy / "0.tar") if kind == "tar" else contents(copy / "0")
     assert {left["0.jpg"], left["1.jpg"]} == set(others)
     assert pq.read_metadata(copy / "0.parquet").num_rows == 2

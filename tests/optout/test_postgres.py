@@ -290,7 +290,7 @@ def test_claims_are_sorted_by_their_bytes(database):
             registry.append(draft(seed))
             claim = draft(seed).statement.claim
             database.run(
-                f"UPDATE claims SET submitted_at = '{at}' WHERE claim_id = '{claim}'"  # noqa: S608
+                f"UPDATE claims SET submitted_at = '{at}' WHERE claim_id = '{claim}'"  # noqa: S608 - ours
             )
         assert [row.submitted_at for row in registry.claims()] == ["-b", "B", "a", "b"]
 
